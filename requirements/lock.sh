@@ -1,0 +1,17 @@
+#!/bin/sh
+# Pin every requirement anew, with all that it needs in turn. Needs uv; `sh requirements/lock.sh --upgrade` takes newer versions.
+set -eu
+cd "$(dirname "$0")/.."
+export UV_CUSTOM_COMPILE_COMMAND="sh requirements/lock.sh"
+compile() {
+    uv pip compile --quiet --python-version 3.11 --no-annotate "$@"
+}
+
+# test.txt and train.txt hold everything; the smaller sets are bound to their versions, so that a package has one version everywhere.
+compile requirements/test.in requirements/train.in --output-file requirements/test.txt "$@"
+compile requirements/sam.in --output-file requirements/sam.txt "$@"
+for name in requirements/local requirements/train layers/common/requirements functions/classifier/requirements; do
+    compile "$name.in" --constraint requirements/test.txt --output-file "$name.txt"
+done
+# torch's CPU build needs none of the GPU packages that its listing on PyPI names; pinning them would pull gigabytes.
+sed -i -E '/^(cuda|nvidia|triton)/d' requirements/test.txt requirements/train.txt
