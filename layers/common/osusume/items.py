@@ -78,8 +78,8 @@ class Item:
         `item_id`, `source`, `url` and `title` are required, the rest may be missing or null. Keys it does not know are
         left out. Raises `InvalidItem`, naming the field, for anything else.
 
-        >>> Item.from_json({"item_id": "RJ01000001", "source": "dlsite", "url": "https://example.com", "title": "雨音"}).title
-        '雨音'
+        >>> Item.from_json({"item_id": "RJ1", "source": "dlsite", "url": "https://example.com", "title": "Rain"}).title
+        'Rain'
         """
         if not isinstance(value, Mapping):
             raise InvalidItem(f"an item must be a JSON object, not {type(value).__name__}")
