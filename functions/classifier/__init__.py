@@ -1,0 +1,1 @@
+"""The classifier: `POST /predict` scores items with the model package."""

@@ -1,0 +1,123 @@
+"""A predict request: its items read and checked, its answer made."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import TypedDict
+
+from model.package import ModelPackage
+from osusume.items import InvalidItem, Item
+
+MOST_ITEMS = 100
+MOST_BYTES = 1_000_000
+"""The largest body read, decoded; Lambda itself takes 6 MB."""
+
+
+class InvalidRequest(Exception):
+    """Raised when a request cannot be answered: the HTTP status, the message, and the field that is wrong if one is."""
+
+    def __init__(self, status: int, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.field = field
+
+
+class ReasonJson(TypedDict):
+    """One reason of a prediction."""
+
+    field: str
+    value: str
+    effect: float
+
+
+class PredictionJson(TypedDict):
+    """One item's prediction; score and label are null where no taste is learnt yet."""
+
+    item_id: str
+    score: float | None
+    label: int | None
+    reasons: list[ReasonJson]
+
+
+class Answer(TypedDict):
+    """The body of a successful answer."""
+
+    model_version: str
+    threshold: float | None
+    predictions: list[PredictionJson]
+
+
+def requested_items(body: str | None, *, is_base64: bool) -> list[Item]:
+    """Return the items of a request's body, all of them or none.
+
+    Raises `InvalidRequest`: 413 for a body over `MOST_BYTES`, 400 for one that is not JSON, 422 for JSON that is not
+    `{"items": [1 to 100 items of different ids]}`.
+    """
+    content = _content(body or "", is_base64=is_base64)
+    try:
+        request = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(400, f"the body must be JSON in UTF-8 ({error})") from error
+    if not isinstance(request, dict):
+        raise InvalidRequest(422, "the body must be a JSON object with a list of items", "items")
+    listed = request.get("items")
+    if not isinstance(listed, list):
+        raise InvalidRequest(422, "items must be a list", "items")
+    if not 1 <= len(listed) <= MOST_ITEMS:
+        raise InvalidRequest(422, f"items must hold 1 to {MOST_ITEMS} items, not {len(listed)}", "items")
+    items = [_item(value, f"items[{index}]") for index, value in enumerate(listed)]
+    _check_ids_differ(items)
+    return items
+
+
+def answer(package: ModelPackage, items: Sequence[Item], *, use_made_up_taste: bool) -> Answer:
+    """Return the package's predictions for the items, in their order.
+
+    A package of a made-up taste knows nothing of the owner: unless told to use it, every score is null.
+    """
+    if package.card.taste == "made-up" and not use_made_up_taste:
+        unscored = [PredictionJson(item_id=item.item_id, score=None, label=None, reasons=[]) for item in items]
+        return Answer(model_version=package.version, threshold=None, predictions=unscored)
+    predictions = [
+        PredictionJson(
+            item_id=prediction.item_id,
+            score=prediction.score,
+            label=prediction.label,
+            reasons=[ReasonJson(field=r.field, value=r.value, effect=r.effect) for r in prediction.reasons],
+        )
+        for prediction in package.score(items)
+    ]
+    return Answer(model_version=package.version, threshold=package.threshold, predictions=predictions)
+
+
+def _content(body: str, *, is_base64: bool) -> bytes:
+    try:
+        content = base64.b64decode(body, validate=True) if is_base64 else body.encode("utf-8")
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest(400, f"the body cannot be decoded ({error})") from error
+    if len(content) > MOST_BYTES:
+        raise InvalidRequest(413, f"the body must be at most {MOST_BYTES} bytes, not {len(content)}: send fewer items")
+    return content
+
+
+def _item(value: object, place: str) -> Item:
+    if not isinstance(value, dict):
+        raise InvalidRequest(422, f"{place} must be an object", place)
+    try:
+        return Item.from_json(value)
+    except InvalidItem as error:
+        # An InvalidItem's message begins with the field: "title must be …".
+        field = str(error).partition(" must be ")[0]
+        raise InvalidRequest(422, f"{place}.{error}", f"{place}.{field}") from error
+
+
+def _check_ids_differ(items: Sequence[Item]) -> None:
+    first: dict[str, int] = {}
+    for index, item in enumerate(items):
+        earlier = first.setdefault(item.item_id, index)
+        if earlier != index:
+            place = f"items[{index}].item_id"
+            raise InvalidRequest(422, f"{place} repeats {item.item_id!r:.80} of items[{earlier}]", place)

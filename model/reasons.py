@@ -1,0 +1,50 @@
+"""Reasons: what each value of an item does to its score, measured by leaving the value out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+from osusume.items import Item
+
+MOST_VALUES = 12
+"""How many values of an item are tried; each costs one run of the encoder."""
+
+MOST_REASONS = 5
+LEAST_EFFECT = 0.005
+"""Effects nearer to zero than this would not be seen in a score shown in percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One value of an item and its effect: the score less the score without the value.
+
+    A positive effect speaks for the item, a negative one against it.
+    """
+
+    field: str
+    value: str
+    effect: float
+
+
+def tried_values(item: Item, order: Sequence[str]) -> list[tuple[str, str]]:
+    """Return up to `MOST_VALUES` (field, value) pairs of the fields in `order`.
+
+    Every field gives its first value before any gives its second, so that many genres leave room for the rest.
+    """
+    columns = [[(name, value) for value in dict.fromkeys(item.values(name)) if value.strip()] for name in order]
+    rows = zip_longest(*columns)
+    return [pair for row in rows for pair in row if pair is not None][:MOST_VALUES]
+
+
+def without(item: Item, field: str, value: str) -> Item:
+    """Return the item as it would be if `field` did not have `value`."""
+    rest = [other for other in item.values(field) if other != value]
+    return replace(item, attributes={**item.attributes, field: rest})
+
+
+def strongest(reasons: Sequence[Reason]) -> list[Reason]:
+    """Return the reasons worth telling, the strongest effect first, whichever way it goes."""
+    told = [reason for reason in reasons if abs(reason.effect) >= LEAST_EFFECT]
+    return sorted(told, key=lambda reason: -abs(reason.effect))[:MOST_REASONS]
