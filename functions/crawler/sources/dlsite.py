@@ -1,0 +1,23 @@
+"""DLsite (https://www.dlsite.com): its addresses and its parsers, all that the crawl needs to know of it."""
+
+from crawler.sources import ListedItem, SourceError
+from crawler.sources.dlsite_address import HOST, SOURCE, cookies, fallback_listing_urls, listing_urls, work_url
+from crawler.sources.dlsite_listing import NotAListingPage, listing_total, parse_listing_page
+from crawler.sources.dlsite_work import NotAWorkPage, RegionBlocked, parse_work_page
+
+__all__ = [
+    "HOST",
+    "SOURCE",
+    "ListedItem",
+    "NotAListingPage",
+    "NotAWorkPage",
+    "RegionBlocked",
+    "SourceError",
+    "cookies",
+    "fallback_listing_urls",
+    "listing_total",
+    "listing_urls",
+    "parse_listing_page",
+    "parse_work_page",
+    "work_url",
+]

@@ -1,0 +1,53 @@
+"""The description on a DLsite work page: its parts as sections, cut to what a record can hold."""
+
+from __future__ import annotations
+
+from bs4 import BeautifulSoup
+from bs4.element import Tag
+
+from crawler.sources.markup import clean_line, readable_text
+from osusume.items import Section
+
+MAX_SECTIONS = 100
+MAX_SECTION = 8_000
+MAX_HEADING = 200
+MAX_SECTIONS_TOTAL = 60_000
+"""Characters of one section, of a heading, and of all sections with their headings.
+
+With the attributes' 20,000 characters an item is at most 81,000, some 240 KB of Japanese in UTF-8, and under
+DynamoDB's 400 KB a record even if every character took four bytes.
+"""
+
+_PARTS = '.work_parts_container .work_parts, [itemprop="description"] .work_parts'
+_NOT_TEXT = frozenset({"work_parts", "work_parts_heading", "type_contents", "image", "time"})
+
+
+def read_sections(page: BeautifulSoup) -> list[Section]:
+    """Return the sections of the description in page order, those without text left out, cut to the limits above.
+
+    Since October 2020 a description is a row of parts, each with a heading or none; before, it was one text.
+    """
+    parts = [_section(part) for part in page.select(_PARTS)]
+    if not any(section.text for section in parts):
+        stories = page.select('.work_story, .work_parts_container, div[itemprop="description"]')
+        parts = [Section(None, readable_text(story)) for story in stories[:1]]
+    sections: list[Section] = []
+    left = MAX_SECTIONS_TOTAL
+    for section in dict.fromkeys(parts):
+        text = section.text[: min(MAX_SECTION, max(0, left - len(section.heading or "")))].rstrip()
+        if text and len(sections) < MAX_SECTIONS:
+            sections.append(Section(section.heading, text))
+            left -= len(text) + len(section.heading or "")
+    return sections
+
+
+def _section(part: Tag) -> Section:
+    heading = part.select_one(".work_parts_heading")
+    tracks = [clean_line(readable_text(title)) for title in part.select(".work_tracklist_item .title")]
+    # a part whose end tag is missing holds the parts after it, hence "work_parts" among what is left out
+    text = "\n".join(filter(None, tracks)) or readable_text(part, skip=_is_not_text)
+    return Section((clean_line(readable_text(heading))[:MAX_HEADING].rstrip() or None) if heading else None, text)
+
+
+def _is_not_text(tag: Tag) -> bool:
+    return not _NOT_TEXT.isdisjoint(tag.get_attribute_list("class"))
