@@ -1,0 +1,87 @@
+"""Labels: what the owner said of an item, one record an item.
+
+This module alone knows the attributes of the table `labels`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBServiceResource
+
+Origin = Literal["slack", "annotation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What one user said of one item.
+
+    `action_ts` is the time of the press in seconds since the epoch, to the microsecond, as Slack gives it: a decimal
+    number in a string. `created_at` is the same moment as `YYYY-MM-DD HH:MM:SS` in the owner's time zone.
+    """
+
+    item_id: str
+    is_interested: bool
+    user_id: str
+    action_ts: str
+    created_at: str
+    origin: Origin = "slack"
+
+
+def local_time(action_ts: str, time_zone: tzinfo) -> str:
+    """Return the moment of a press as labels write it.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> local_time("1764000000.000100", ZoneInfo("Asia/Tokyo"))
+    '2025-11-25 01:00:00'
+    """
+    return datetime.fromtimestamp(float(action_ts), time_zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+class Labels:
+    """The table `labels`."""
+
+    def __init__(self, dynamodb: DynamoDBServiceResource, table: str) -> None:
+        self._table = dynamodb.Table(table)
+
+    def store(self, label: Label) -> Label:
+        """Store `label` unless one from a later press is there; return the label that now stands."""
+        try:
+            self._table.put_item(
+                Item={
+                    "item_id": label.item_id,
+                    "is_interested": int(label.is_interested),
+                    "user_id": label.user_id,
+                    # a number, so that the database compares presses by time, whatever their number of digits
+                    "action_ts": Decimal(label.action_ts),
+                    "created_at": label.created_at,
+                    "origin": label.origin,
+                },
+                ConditionExpression="attribute_not_exists(item_id) OR action_ts < :action_ts",
+                ExpressionAttributeValues={":action_ts": Decimal(label.action_ts)},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return self.get(label.item_id) or label
+        return label
+
+    def get(self, item_id: str) -> Label | None:
+        """Return the label of an item, None where it has none."""
+        record: dict[str, Any] | None = self._table.get_item(Key={"item_id": item_id}, ConsistentRead=True).get("Item")
+        if record is None:
+            return None
+        return Label(
+            item_id=record["item_id"],
+            is_interested=bool(record["is_interested"]),
+            user_id=record["user_id"],
+            action_ts=str(record["action_ts"]),
+            created_at=record["created_at"],
+            origin=record["origin"],
+        )

@@ -1,0 +1,266 @@
+"""The ledger: one record for every item ever seen, and one for every run.
+
+This module alone knows the attributes of the table `items`. A record goes from `scored` to `posting` to `posted`; an
+item that is passed over stays `scored`. Whoever wants to post a record claims it first, for a while. A claim that has
+run out may be taken over, by someone who then looks in the channel before posting, since whether the first one got that
+far is not known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
+
+from boto3.dynamodb.conditions import Key
+from botocore.exceptions import ClientError
+
+from osusume.items import Item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBServiceResource
+
+Choice = Literal["recommended", "explored", "passed"]
+Status = Literal["scored", "posting", "posted"]
+
+KEYS_A_BATCH = 100
+"""BatchGetItem takes at most 100 keys; at 16 MB an answer it may return fewer, the rest as unprocessed."""
+
+RUN_PREFIX = "run:"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A field value that moved an item's score, and by how much."""
+
+    field: str
+    value: str
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the ledger knows of an item.
+
+    `score` is None where no taste was learnt yet. `recorded_at` is in seconds since the epoch, `snapshot` is the key of
+    the snapshot that brought the item; `channel` and `ts` name its message once it is `posted`.
+    """
+
+    item: Item
+    choice: Choice
+    snapshot: str
+    recorded_at: float
+    score: float | None = None
+    model_version: str = ""
+    reasons: list[Reason] = field(default_factory=list)
+    status: Status = "scored"
+    channel: str | None = None
+    ts: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of one snapshot: how many items it listed, how many failed, and how many of each choice were new."""
+
+    snapshot: str
+    recorded_at: float
+    listed: int
+    failed: int
+    new: int
+    recommended: int
+    explored: int
+    passed: int
+    model_version: str = ""
+    has_taste: bool = True
+
+    @property
+    def record_id(self) -> str:
+        """The key of the run's own record."""
+        return RUN_PREFIX + self.snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to post one record until `expires_at`, in seconds since the epoch.
+
+    `taken_over` tells that someone claimed it before and may have posted it.
+    """
+
+    record_id: str
+    token: str
+    expires_at: float
+    taken_over: bool
+
+
+class Ledger:
+    """The table `items`. `clock` returns seconds since the epoch."""
+
+    def __init__(self, dynamodb: DynamoDBServiceResource, table: str, clock: Callable[[], float] = time.time) -> None:
+        self._dynamodb = dynamodb
+        self._table = dynamodb.Table(table)
+        self._clock = clock
+
+    def get(self, record_ids: Iterable[str]) -> dict[str, Record | Run]:
+        """Return the records of those `record_ids` that have one."""
+        wanted = list(dict.fromkeys(record_ids))
+        found: dict[str, Record | Run] = {}
+        while wanted:
+            request: Any = {
+                "Keys": [{"item_id": record_id} for record_id in wanted[:KEYS_A_BATCH]],
+                "ConsistentRead": True,
+            }
+            answer: Any = self._dynamodb.batch_get_item(RequestItems={self._table.name: request})
+            for attributes in answer["Responses"].get(self._table.name, []):
+                found[attributes["item_id"]] = _from_attributes(attributes)
+            left = answer.get("UnprocessedKeys", {}).get(self._table.name, {}).get("Keys", [])
+            wanted = [key["item_id"] for key in left] + wanted[KEYS_A_BATCH:]
+        return found
+
+    def record(self, entry: Record | Run) -> bool:
+        """Write a first record; return False, changing nothing, where there is one."""
+        try:
+            self._table.put_item(Item=_to_attributes(entry), ConditionExpression="attribute_not_exists(item_id)")
+        except ClientError as error:
+            if _is_condition_failure(error):
+                return False
+            raise
+        return True
+
+    def unfinished(self) -> list[str]:
+        """Return the ids of records that are to be posted and are not; the index lags a little behind the table."""
+        ids: list[str] = []
+        query: Any = {"IndexName": "unfinished", "KeyConditionExpression": Key("unfinished").eq("yes")}
+        while True:
+            answer = self._table.query(**query)
+            ids += [str(attributes["item_id"]) for attributes in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                return sorted(ids)
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def claim(self, record_id: str, seconds: float) -> Claim | Literal["posting", "posted"]:
+        """Claim a record for `seconds`; return its status where someone else is `posting` it, or it is `posted`."""
+        now = self._clock()
+        token, expires_at = uuid4().hex, now + seconds
+        try:
+            before = self._table.update_item(
+                Key={"item_id": record_id},
+                UpdateExpression="SET #status = :posting, claim = :token, claim_expires_at = :expires_at",
+                ConditionExpression="#status = :scored OR (#status = :posting AND claim_expires_at < :now)",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":posting": "posting",
+                    ":scored": "scored",
+                    ":token": token,
+                    ":expires_at": Decimal(str(expires_at)),
+                    ":now": Decimal(str(now)),
+                },
+                ReturnValues="ALL_OLD",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )["Attributes"]
+        except ClientError as error:
+            if not _is_condition_failure(error):
+                raise
+            # an error's attributes come as DynamoDB sends them, with their types
+            found: Any = error.response
+            return "posted" if found["Item"]["status"]["S"] == "posted" else "posting"
+        return Claim(record_id, token, expires_at, taken_over=before["status"] == "posting")
+
+    def release(self, claim: Claim) -> None:
+        """Give a claim back: the message was surely not posted."""
+        self._finish(claim, "SET #status = :status REMOVE claim, claim_expires_at", {":status": "scored"})
+
+    def posted(self, claim: Claim, channel: str, ts: str) -> None:
+        """Note that the message is in the channel."""
+        self._finish(
+            claim,
+            "SET #status = :status, channel = :channel, ts = :ts REMOVE claim, claim_expires_at, unfinished",
+            {":status": "posted", ":channel": channel, ":ts": ts},
+        )
+
+    def _finish(self, claim: Claim, update: str, values: dict[str, Any]) -> None:
+        try:
+            self._table.update_item(
+                Key={"item_id": claim.record_id},
+                UpdateExpression=update,
+                ConditionExpression="claim = :token",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={**values, ":token": claim.token},
+            )
+        except ClientError as error:
+            # somebody took the claim over, and finds the message by looking in the channel
+            if not _is_condition_failure(error):
+                raise
+
+
+def _is_condition_failure(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def _number(value: float | None) -> Decimal | None:
+    return None if value is None else Decimal(str(round(value, 6)))
+
+
+def _to_attributes(entry: Record | Run) -> dict[str, Any]:
+    if isinstance(entry, Run):
+        return {
+            "item_id": entry.record_id,
+            "snapshot": entry.snapshot,
+            "recorded_at": _number(entry.recorded_at),
+            "counts": {
+                name: getattr(entry, name) for name in ("listed", "failed", "new", "recommended", "explored", "passed")
+            },
+            "model_version": entry.model_version,
+            "has_taste": entry.has_taste,
+            "status": "scored",
+            "unfinished": "yes",
+        }
+    attributes: dict[str, Any] = {
+        "item_id": entry.item.item_id,
+        "item": entry.item.to_json(),
+        "score": _number(entry.score),
+        "model_version": entry.model_version,
+        "reasons": [
+            {"field": reason.field, "value": reason.value, "effect": _number(reason.effect)} for reason in entry.reasons
+        ],
+        "choice": entry.choice,
+        "status": entry.status,
+        "snapshot": entry.snapshot,
+        "recorded_at": _number(entry.recorded_at),
+    }
+    if entry.choice != "passed":
+        attributes["unfinished"] = "yes"
+    return attributes
+
+
+def _from_attributes(attributes: dict[str, Any]) -> Record | Run:
+    if "counts" in attributes:
+        counts = {name: int(number) for name, number in attributes["counts"].items()}
+        return Run(
+            snapshot=attributes["snapshot"],
+            recorded_at=float(attributes["recorded_at"]),
+            model_version=attributes["model_version"],
+            has_taste=attributes["has_taste"],
+            **counts,
+        )
+    score = attributes["score"]
+    return Record(
+        item=Item.from_json(_plain(attributes["item"])),
+        choice=attributes["choice"],
+        snapshot=attributes["snapshot"],
+        recorded_at=float(attributes["recorded_at"]),
+        score=None if score is None else float(score),
+        model_version=attributes["model_version"],
+        reasons=[Reason(reason["field"], reason["value"], float(reason["effect"])) for reason in attributes["reasons"]],
+        status=attributes["status"],
+        channel=attributes.get("channel"),
+        ts=attributes.get("ts"),
+    )
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """Return an item's JSON with its one number as an integer; DynamoDB gives every number as a Decimal."""
+    price = value.get("price")
+    return {**value, "price": None if price is None else int(price)}

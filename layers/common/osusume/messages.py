@@ -1,0 +1,146 @@
+"""What the owner reads in Slack. This module alone knows Block Kit.
+
+Whatever comes from the web goes into `rich_text` and `plain_text`, which Slack shows to the letter: no title can
+mention anyone, break a link or turn bold. Lengths are cut to Block Kit's limits
+(https://docs.slack.dev/reference/block-kit/blocks).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from osusume.items import Item
+from osusume.labels import Label
+from osusume.ledger import Record, Run
+
+Block = dict[str, Any]
+
+INTERESTED = "interested"
+NOT_INTERESTED = "not_interested"
+
+FIELD_NAMES = {
+    "circle": "サークル",
+    "series": "シリーズ",
+    "voice_actors": "声優",
+    "authors": "作者",
+    "scenario_writers": "シナリオ",
+    "illustrators": "イラスト",
+    "musicians": "音楽",
+    "genres": "ジャンル",
+    "title": "タイトル",
+    "sections": "作品内容",
+}
+SHOWN_FIELDS = ("circle", "voice_actors", "genres")
+SHOWN_REASONS = 3
+
+# Block Kit allows 2,000 characters a field and 75 a button; a message is to be read at a glance
+TITLE_LENGTH = 300
+FIELD_LENGTH = 300
+NOTIFICATION_LENGTH = 150
+
+
+def item_message(record: Record, label: Label | None = None, *, with_image: bool = True) -> tuple[str, list[Block]]:
+    """Return the text (for notifications) and the blocks of an item's message, showing `label` once there is one."""
+    item = record.item
+    details: Block = {"type": "section", "fields": [_plain(text) for text in _details(record)]}
+    if with_image and item.image_url and _is_https(item.image_url):
+        details["accessory"] = {
+            "type": "image",
+            "image_url": item.image_url,
+            "alt_text": _cut(item.title, TITLE_LENGTH),
+        }
+    blocks = [
+        {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [_title(item)]}]},
+        details,
+        {"type": "context", "elements": [_plain(text) for text in _remarks(record, label)]},
+        {"type": "actions", "block_id": "press", "elements": _buttons(item, label)},
+    ]
+    return _escape(_cut(item.title, NOTIFICATION_LENGTH)), blocks
+
+
+def item_metadata(record: Record) -> dict[str, Any]:
+    """Return the message metadata by which an item's message is found in the channel."""
+    return {
+        "event_type": "osusume_item",
+        "event_payload": {"item_id": record.item.item_id, "snapshot": record.snapshot},
+    }
+
+
+def run_message(run: Run) -> tuple[str, list[Block]]:
+    """Return the text and the blocks that say what came of one snapshot, also when that is nothing."""
+    counts = f"{run.listed}件を確認 · 新着 {run.new}件 · おすすめ {run.recommended}件 · おためし {run.explored}件"
+    elements = [_plain(f"📋 {counts}")]
+    if run.failed:
+        elements.append(_plain(f"⚠️ {run.failed}件は読み取れませんでした（明日もう一度試します）"))
+    if not run.has_taste:
+        elements.append(_plain("🌱 まだ好みを学習していません。おためしの作品にボタンで答えてください"))
+    return counts, [{"type": "context", "elements": elements}]
+
+
+def run_metadata(run: Run) -> dict[str, Any]:
+    """Return the message metadata by which a run's message is found in the channel."""
+    return {"event_type": "osusume_run", "event_payload": {"snapshot": run.snapshot}}
+
+
+def _title(item: Item) -> Block:
+    title = _cut(item.title, TITLE_LENGTH)
+    if _is_https(item.url):
+        return {"type": "link", "url": item.url, "text": title, "style": {"bold": True}}
+    return {"type": "text", "text": title, "style": {"bold": True}}
+
+
+def _details(record: Record) -> list[str]:
+    item = record.item
+    lines = [f"{FIELD_NAMES[name]}\n{'、'.join(values)}" for name in SHOWN_FIELDS if (values := item.values(name))]
+    lines.append(f"価格\n{'不明' if item.price is None else f'{item.price:,}円'}")
+    lines.append(f"発売日\n{item.published_on or '不明'}")
+    lines.append(f"おすすめ度\n{'未学習' if record.score is None else f'{record.score:.0%}'}")
+    return [_cut(line, FIELD_LENGTH) for line in lines]
+
+
+def _remarks(record: Record, label: Label | None) -> list[str]:
+    remarks = []
+    if record.choice == "explored":
+        remarks.append("🔍 おためし: 好みを学ぶために選んだ作品です")
+    if record.reasons:
+        reasons = [
+            f"{FIELD_NAMES.get(reason.field, reason.field)}「{_cut(reason.value, 40)}」{reason.effect * 100:+.0f}"
+            for reason in record.reasons[:SHOWN_REASONS]
+        ]
+        remarks.append("理由: " + "、".join(reasons))
+    if label:
+        answer = "👍 「興味あり!」" if label.is_interested else "👋 「別に…」"
+        remarks.append(f"{answer}と記録しました（もう一度押すと変えられます）")
+    return remarks or ["好みに合うか、ボタンで教えてください"]
+
+
+def _buttons(item: Item, label: Label | None) -> list[Block]:
+    interested = _button("興味あり!", INTERESTED, item)
+    not_interested = _button("別に…", NOT_INTERESTED, item)
+    if label is None or label.is_interested:
+        interested["style"] = "primary"
+    else:
+        not_interested["style"] = "danger"
+    return [interested, not_interested]
+
+
+def _button(text: str, action_id: str, item: Item) -> Block:
+    return {"type": "button", "text": _plain(text), "action_id": action_id, "value": item.item_id}
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _escape(text: str) -> str:
+    """Escape the three characters of https://docs.slack.dev/messaging/formatting-message-text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _is_https(url: str) -> bool:
+    return urlsplit(url).scheme == "https"

@@ -1,0 +1,149 @@
+"""Snapshots: what one crawl saw, as a JSON object in S3. This module alone knows their keys and their form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from osusume.items import InvalidItem, Item
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SCHEMA_VERSION = 1
+
+
+class InvalidSnapshot(ValueError):
+    """Raised when an object is not a snapshot this code can read; the message names the key and what is wrong."""
+
+
+class SnapshotMissing(LookupError):
+    """Raised when there is no object under a snapshot's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A listed item whose page could not be read, and why."""
+
+    item_id: str
+    url: str
+    error: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return the failure as plain JSON values."""
+        return {"item_id": self.item_id, "url": self.url, "error": self.error}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Failure:
+        """Return the failure that `value` describes. Raises `KeyError` where a part is missing."""
+        return cls(str(value["item_id"]), str(value["url"]), str(value["error"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The newest items of a source, newest first, as one crawl saw them at `crawled_at` (UTC)."""
+
+    source: str
+    crawled_at: datetime
+    items: list[Item]
+    failures: list[Failure] = field(default_factory=list)
+    complete: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the snapshot as plain JSON values."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "source": self.source,
+            "crawled_at": self.crawled_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "complete": self.complete,
+            "items": [item.to_json() for item in self.items],
+            "failures": [failure.to_json() for failure in self.failures],
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> Snapshot:
+        """Return the snapshot that `value` describes. Raises `InvalidSnapshot`."""
+        if not isinstance(value, Mapping):
+            raise InvalidSnapshot("a snapshot must be a JSON object")
+        version = value.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise InvalidSnapshot(
+                f"schema_version is {version!r}, this code reads {SCHEMA_VERSION}: deploy the same version everywhere"
+            )
+        items, failures = value.get("items"), value.get("failures", [])
+        if not isinstance(items, list) or not isinstance(failures, list):
+            raise InvalidSnapshot("items and failures must be lists")
+        try:
+            return cls(
+                source=str(value["source"]),
+                crawled_at=datetime.fromisoformat(value["crawled_at"]),
+                items=_items(items),
+                failures=[Failure.from_json(failure) for failure in failures],
+                complete=bool(value.get("complete", True)),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InvalidSnapshot):
+                raise
+            raise InvalidSnapshot(f"source, crawled_at or a failure is missing or malformed: {error}") from error
+
+
+def snapshot_key(source: str, when: datetime) -> str:
+    """Return the key of the snapshot of the crawl that was due at `when`; keys sort by time.
+
+    >>> snapshot_key("dlsite", datetime(2026, 11, 22, 22, 0, tzinfo=UTC))
+    'snapshots/dlsite/2026/11/22/220000Z.json'
+    """
+    return when.astimezone(UTC).strftime(f"snapshots/{source}/%Y/%m/%d/%H%M%SZ.json")
+
+
+def list_snapshot_keys(s3: S3Client, bucket: str, source: str) -> list[str]:
+    """Return the keys of all snapshots of a source, oldest first."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"snapshots/{source}/")
+    return [entry["Key"] for page in pages for entry in page.get("Contents", []) if entry["Key"].endswith(".json")]
+
+
+def write_snapshot(s3: S3Client, bucket: str, key: str, snapshot: Snapshot) -> bool:
+    """Write a snapshot whole, unless the key is taken; return whether it was written."""
+    try:
+        s3.put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=json.dumps(snapshot.to_json(), ensure_ascii=False).encode(),
+            ContentType="application/json",
+            IfNoneMatch="*",
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "PreconditionFailed":
+            return False
+        raise
+    return True
+
+
+def read_snapshot(s3: S3Client, bucket: str, key: str) -> Snapshot:
+    """Return the snapshot under `key`.
+
+    Raises `SnapshotMissing` where there is no such object, `InvalidSnapshot` where it is not a snapshot.
+    """
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        raise SnapshotMissing(f"there is no snapshot {key} in {bucket}: it was deleted after it was written") from None
+    try:
+        return Snapshot.from_json(json.loads(body))
+    except ValueError as error:  # JSON's and UTF-8's errors and InvalidSnapshot alike
+        raise InvalidSnapshot(f"{key} is not a snapshot: {error}") from error
+
+
+def _items(values: list[object]) -> list[Item]:
+    items = []
+    for index, value in enumerate(values):
+        try:
+            items.append(Item.from_json(value))
+        except InvalidItem as error:
+            raise InvalidSnapshot(f"items[{index}]: {error}") from error
+    return items
