@@ -1,0 +1,220 @@
+"""Block Kit's limits: what Slack refuses in `blocks`, in the words it refuses them with.
+
+The block types are those that this project posts. Slack knows more of them; here any other is refused, so that a new
+one enters together with its limits.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+BLOCKS_OF_A_MESSAGE = 50
+ID_CHARACTERS = 255
+URL_CHARACTERS = 3000
+
+_KNOWN_PROPERTIES = {
+    "section": {"text", "fields", "accessory", "expand"},
+    "context": {"elements"},
+    "actions": {"elements"},
+    "header": {"text"},
+    "image": {"image_url", "alt_text", "title"},
+    "divider": set[str](),
+}
+_BUTTON_PROPERTIES = {"text", "action_id", "url", "value", "style", "confirm", "accessibility_label"}
+_TEXT_TYPES = {"plain_text", "mrkdwn"}
+
+
+def block_errors(blocks: object) -> list[str]:
+    """Return what Slack would find wrong with `blocks`, one message a fault with a JSON pointer; empty when nothing.
+
+    >>> block_errors([{"type": "header", "text": {"type": "plain_text", "text": "x" * 151}}])
+    ['must be less than 151 characters [json-pointer:/blocks/0/text/text]']
+    """
+    if not isinstance(blocks, list):
+        return ["must provide an array [json-pointer:/blocks]"]
+    errors = list(_count(blocks, "/blocks", BLOCKS_OF_A_MESSAGE))
+    seen: set[str] = set()
+    for index, block in enumerate(blocks):
+        pointer = f"/blocks/{index}"
+        errors += _block(block, pointer)
+        block_id = block.get("block_id") if isinstance(block, Mapping) else None
+        if isinstance(block_id, str):
+            if block_id in seen:
+                errors.append(f"block_id already exists [json-pointer:{pointer}/block_id]")
+            seen.add(block_id)
+    return errors
+
+
+def as_slack_keeps(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return blocks that have no errors as Slack gives them back: with a `block_id` each and its defaults in texts."""
+    return [{**_with_defaults(block), "block_id": block.get("block_id") or secrets.token_hex(3)} for block in blocks]
+
+
+def _with_defaults(value: Any) -> Any:  # noqa: ANN401, RUF100  # any JSON value in, the same shape out
+    if isinstance(value, list):
+        return [_with_defaults(element) for element in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _with_defaults(element) for key, element in value.items()}
+    defaults = {"mrkdwn": {"verbatim": False}, "plain_text": {"emoji": True}}
+    return {**defaults.get(str(value.get("type")), {}), **kept}
+
+
+def _block(block: object, pointer: str) -> Iterator[str]:
+    if not isinstance(block, Mapping):
+        yield f"must provide an object [json-pointer:{pointer}]"
+        return
+    kind = block.get("type")
+    if kind not in _KNOWN_PROPERTIES:
+        yield f"unsupported type: {kind} [json-pointer:{pointer}/type]"
+        return
+    yield from _properties(block, {"block_id", *_KNOWN_PROPERTIES[kind]}, pointer)
+    yield from _string(block, "block_id", pointer, ID_CHARACTERS)
+    yield from _CHECKS[kind](block, pointer)
+
+
+def _section(block: Mapping[str, object], pointer: str) -> Iterator[str]:
+    if block.get("text") is None and block.get("fields") is None:
+        yield f"must define either `text` or `fields` [json-pointer:{pointer}]"
+    if block.get("text") is not None:
+        yield from _text(block, "text", pointer, 3000, _TEXT_TYPES)
+    if block.get("fields") is not None:
+        for index, field in _items(block["fields"]):
+            yield from _text({str(index): field}, str(index), f"{pointer}/fields", 2000, _TEXT_TYPES)
+        yield from _count(block["fields"], f"{pointer}/fields", 10)
+    if block.get("accessory") is not None:
+        yield from _element(block["accessory"], f"{pointer}/accessory", {"button", "image"})
+
+
+def _context(block: Mapping[str, object], pointer: str) -> Iterator[str]:
+    yield from _count(block.get("elements"), f"{pointer}/elements", 10)
+    for index, element in _items(block.get("elements")):
+        if isinstance(element, Mapping) and element.get("type") in _TEXT_TYPES:
+            # Slack's page names no number for a text here; the general one of text objects holds.
+            yield from _text({str(index): element}, str(index), f"{pointer}/elements", 3000, _TEXT_TYPES)
+        else:
+            yield from _element(element, f"{pointer}/elements/{index}", {"image"})
+
+
+def _actions(block: Mapping[str, object], pointer: str) -> Iterator[str]:
+    yield from _count(block.get("elements"), f"{pointer}/elements", 25)
+    seen: set[object] = set()
+    for index, element in _items(block.get("elements")):
+        yield from _element(element, f"{pointer}/elements/{index}", {"button"})
+        action_id = element.get("action_id") if isinstance(element, Mapping) else None
+        if isinstance(action_id, str):
+            if action_id in seen:
+                yield f"action_id already exists [json-pointer:{pointer}/elements/{index}/action_id]"
+            seen.add(action_id)
+
+
+def _header(block: Mapping[str, object], pointer: str) -> Iterator[str]:
+    yield from _text(block, "text", pointer, 150, {"plain_text"})
+
+
+def _image(block: Mapping[str, object], pointer: str) -> Iterator[str]:
+    yield from _string(block, "image_url", pointer, URL_CHARACTERS, required=True)
+    yield from _string(block, "alt_text", pointer, 2000, required=True)
+    yield from _web_address(block, "image_url", pointer)
+    if block.get("title") is not None:
+        yield from _text(block, "title", pointer, 2000, {"plain_text"})
+
+
+def _divider(_block: Mapping[str, object], _pointer: str) -> Iterator[str]:
+    yield from ()
+
+
+_CHECKS: dict[object, Callable[[Mapping[str, object], str], Iterator[str]]] = {
+    "section": _section,
+    "context": _context,
+    "actions": _actions,
+    "header": _header,
+    "image": _image,
+    "divider": _divider,
+}
+
+
+def _element(element: object, pointer: str, kinds: set[str]) -> Iterator[str]:
+    if not isinstance(element, Mapping) or element.get("type") not in kinds:
+        kind = element.get("type") if isinstance(element, Mapping) else None
+        yield f"unsupported type: {kind} [json-pointer:{pointer}/type]"
+    elif element["type"] == "image":
+        yield from _properties(element, {"image_url", "alt_text"}, pointer)
+        yield from _image(element, pointer)
+    else:
+        yield from _button(element, pointer)
+
+
+def _button(button: Mapping[str, object], pointer: str) -> Iterator[str]:
+    yield from _properties(button, _BUTTON_PROPERTIES, pointer)
+    yield from _text(button, "text", pointer, 75, {"plain_text"})
+    yield from _string(button, "action_id", pointer, ID_CHARACTERS)
+    yield from _string(button, "value", pointer, 2000)
+    yield from _string(button, "url", pointer, URL_CHARACTERS)
+    yield from _string(button, "accessibility_label", pointer, 75)
+    yield from _web_address(button, "url", pointer)
+    if button.get("style") not in {None, "primary", "danger"}:
+        yield f"must be a valid enum value [json-pointer:{pointer}/style]"
+
+
+def _properties(value: Mapping[str, object], known: set[str], pointer: str) -> Iterator[str]:
+    for name in value:
+        if name != "type" and name not in known:
+            yield f"invalid additional property: {name} [json-pointer:{pointer}]"
+
+
+def _text(holder: Mapping[str, object], name: str, pointer: str, characters: int, kinds: set[str]) -> Iterator[str]:
+    text = holder.get(name)
+    if text is None:
+        yield f"missing required field: {name} [json-pointer:{pointer}]"
+    elif not isinstance(text, Mapping):
+        yield f"must provide an object [json-pointer:{pointer}/{name}]"
+    elif text.get("type") not in kinds:
+        yield f"unsupported type: {text.get('type')} [json-pointer:{pointer}/{name}/type]"
+    else:
+        yield from _properties(text, {"text", "emoji", "verbatim"}, f"{pointer}/{name}")
+        yield from _string(text, "text", f"{pointer}/{name}", characters, required=True)
+
+
+def _string(
+    holder: Mapping[str, object], name: str, pointer: str, characters: int, *, required: bool = False
+) -> Iterator[str]:
+    value = holder.get(name)
+    if value is None:
+        if required:
+            yield f"missing required field: {name} [json-pointer:{pointer}]"
+    elif not isinstance(value, str):
+        yield f"must be a string [json-pointer:{pointer}/{name}]"
+    elif len(value) > characters:
+        yield f"must be less than {characters + 1} characters [json-pointer:{pointer}/{name}]"
+    elif required and not value:
+        yield f"must be more than 0 characters [json-pointer:{pointer}/{name}]"
+
+
+def _web_address(holder: Mapping[str, object], name: str, pointer: str) -> Iterator[str]:
+    value = holder.get(name)
+    if not isinstance(value, str):
+        return
+    try:
+        address = urlsplit(value)
+        valid = address.scheme in {"http", "https"} and bool(address.hostname)
+    except ValueError:
+        valid = False
+    if not valid:
+        yield f"must be a valid URL [json-pointer:{pointer}/{name}]"
+
+
+def _count(value: object, pointer: str, most: int) -> Iterator[str]:
+    if not isinstance(value, list):
+        yield f"must provide an array [json-pointer:{pointer}]"
+    elif len(value) > most:
+        yield f"no more than {most} items allowed [json-pointer:{pointer}]"
+    elif not value and pointer != "/blocks":
+        yield f"no fewer than 1 items allowed [json-pointer:{pointer}]"
+
+
+def _items(value: object) -> Iterator[tuple[int, object]]:
+    yield from enumerate(value if isinstance(value, list) else [])

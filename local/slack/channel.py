@@ -1,0 +1,152 @@
+"""The one channel of the stand-in: its messages, their timestamps, and how fast Slack takes new ones."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+TEAM_ID = "T0LOCAL"
+TEAM_DOMAIN = "osusume-local"
+BOT_USER_ID = "U0BOT"
+BOT_ID = "B0LOCAL"
+APP_ID = "A0LOCAL"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it stands now.
+
+    `ts` names it, `posted_at` is in seconds since 1970, `edited` is the time stamp of the last change or None.
+    `visible_to` is the user who alone sees it, None for the whole channel.
+    """
+
+    ts: str
+    text: str
+    blocks: list[Json]
+    metadata: Json | None
+    posted_at: float
+    edited: str | None = None
+    visible_to: str | None = None
+
+    @property
+    def item_id(self) -> str | None:
+        """The item that the message's metadata names."""
+        return item_id_of(self.metadata)
+
+    def to_json(self) -> Json:
+        """Return the message as Slack's API and interaction payloads give it."""
+        message: Json = {
+            "user": BOT_USER_ID,
+            "type": "message",
+            "ts": self.ts,
+            "bot_id": BOT_ID,
+            "app_id": APP_ID,
+            "text": self.text,
+            "team": TEAM_ID,
+        }
+        if self.edited:
+            message["edited"] = {"user": BOT_USER_ID, "ts": self.edited}
+        if self.blocks:
+            message["blocks"] = self.blocks
+        if self.metadata:
+            message["metadata"] = self.metadata
+        return message
+
+
+def item_id_of(metadata: object) -> str | None:
+    """Return the `item_id` in the event payload of a message's metadata, None where there is none."""
+    payload = metadata.get("event_payload") if isinstance(metadata, dict) else None
+    item_id = payload.get("item_id") if isinstance(payload, dict) else None
+    return item_id if isinstance(item_id, str) else None
+
+
+class Channel:
+    """The messages of one channel, safe to use from several threads; `clock` gives seconds since 1970."""
+
+    def __init__(self, channel_id: str, clock: Callable[[], float]) -> None:
+        self.channel_id = channel_id
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._messages: dict[str, Message] = {}
+        self._ephemerals: list[Message] = []
+        self._last_microsecond = 0
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages that everyone sees, oldest first."""
+        with self._lock:
+            return list(self._messages.values())
+
+    @property
+    def ephemerals(self) -> list[Message]:
+        """The messages that one user alone sees, oldest first."""
+        with self._lock:
+            return list(self._ephemerals)
+
+    def find(self, ts: str) -> Message | None:
+        """Return the message named `ts`, None where the channel has none."""
+        with self._lock:
+            return self._messages.get(ts)
+
+    def post(self, text: str, blocks: list[Json], metadata: Json | None, visible_to: str | None = None) -> Message:
+        """Add a message with a `ts` of its own and return it."""
+        with self._lock:
+            message = Message(self._next_ts(), text, blocks, metadata, self._clock(), visible_to=visible_to)
+            if visible_to is None:
+                self._messages[message.ts] = message
+            else:
+                self._ephemerals.append(message)
+            return message
+
+    def change(self, ts: str, text: str, blocks: list[Json], metadata: Json | None) -> Message | None:
+        """Give the message named `ts` new contents and return it, None where the channel has none."""
+        with self._lock:
+            if ts not in self._messages:
+                return None
+            edited = self._next_ts()
+            changed = replace(self._messages[ts], text=text, blocks=blocks, metadata=metadata, edited=edited)
+            self._messages[ts] = changed
+            return changed
+
+    def remove(self, ts: str) -> Message | None:
+        """Take the message named `ts` away and return it, None where the channel has none."""
+        with self._lock:
+            return self._messages.pop(ts, None)
+
+    def _next_ts(self) -> str:
+        # Two messages of one microsecond, or a clock set back, must not share a name.
+        self._last_microsecond = max(self._last_microsecond + 1, int(self._clock() * 1_000_000))
+        return as_ts(self._last_microsecond / 1_000_000)
+
+
+def as_ts(seconds: float) -> str:
+    """Return a time in seconds since 1970 in Slack's form.
+
+    >>> as_ts(1764000000.0001)
+    '1764000000.000100'
+    """
+    return f"{seconds:.6f}"
+
+
+class RateLimit:
+    """Slack's limit on posting: `burst` messages at once, then one every `interval` seconds."""
+
+    def __init__(self, burst: int, interval: float) -> None:
+        self._burst = burst
+        self._interval = interval
+        self._paid_until = 0.0
+        self._lock = threading.Lock()
+
+    def seconds_to_wait(self, now: float) -> float:
+        """Take one place and return 0, or return how many seconds from `now` (since 1970) the next one is free."""
+        with self._lock:
+            paid_until = max(self._paid_until, now) + self._interval
+            excess = paid_until - now - self._burst * self._interval
+            if excess > 1e-6:  # sums of floats
+                return excess
+            self._paid_until = paid_until
+            return 0.0

@@ -1,0 +1,118 @@
+"""Messages as a person reads them: mrkdwn taken apart into spans, and a message as plain lines for the terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from local.slack.channel import Json, Message
+
+Style = Literal["bold", "italic", "strike", "code"]
+
+# A style's mark counts where no word character stands outside of it and no space inside, as in Slack: Japanese
+# letters are word characters, so that *太字*です stays as it is written.
+_MARKUP = re.compile(
+    r"<(?P<angle>[^<>\n]+)>"
+    r"|(?<![\w`])`(?P<code>[^`\n]+)`(?![\w`])"
+    r"|(?<![\w*])\*(?=\S)(?P<bold>(?:<[^<>\n]*>|[^*\n])+)(?<=\S)\*(?![\w*])"
+    r"|(?<![\w])_(?=\S)(?P<italic>(?:<[^<>\n]*>|[^_\n])+)(?<=\S)_(?!\w)"
+    r"|(?<![\w~])~(?=\S)(?P<strike>(?:<[^<>\n]*>|[^~\n])+)(?<=\S)~(?![\w~])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of text in one look: its styles, where it leads, and whether it notifies people."""
+
+    text: str
+    styles: frozenset[Style] = frozenset()
+    url: str | None = None
+    notifies: bool = False
+
+
+def spans(text_object: Json) -> list[Span]:
+    """Return the spans of a Block Kit text object.
+
+    >>> [span.text for span in spans({"type": "mrkdwn", "text": "*A &amp; B* <https://example.com|here>"})]
+    ['A & B', ' ', 'here']
+    """
+    text = str(text_object["text"])
+    if text_object["type"] == "plain_text":
+        return [Span(_unescaped(text))]
+    return list(_spans(text, frozenset()))
+
+
+def _spans(text: str, styles: frozenset[Style]) -> Iterator[Span]:
+    end = 0
+    for found in _MARKUP.finditer(text):
+        if found.start() > end:
+            yield Span(_unescaped(text[end : found.start()]), styles)
+        end = found.end()
+        inside = found[0][1:-1]
+        if found["angle"]:
+            yield _angle(inside, styles)
+        elif found["code"]:
+            yield Span(_unescaped(inside), styles | {"code"})
+        elif found["bold"]:
+            yield from _spans(inside, styles | {"bold"})
+        elif found["italic"]:
+            yield from _spans(inside, styles | {"italic"})
+        else:
+            yield from _spans(inside, styles | {"strike"})
+    if end < len(text):
+        yield Span(_unescaped(text[end:]), styles)
+
+
+def _angle(inside: str, styles: frozenset[Style]) -> Span:
+    target, _, label = inside.partition("|")
+    target, label = _unescaped(target), _unescaped(label)
+    if target.startswith(("@", "!")) and not target.startswith("!date"):
+        return Span(label or f"@{target[1:]}", styles, notifies=True)
+    if target.startswith(("#", "!date")):
+        return Span(label or target, styles)
+    return Span(label or target, styles, url=target)
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def as_text(message: Message) -> str:
+    """Return the message as plain lines: links with their address behind, buttons in brackets, pictures by alt text."""
+    if not message.blocks:
+        return _plain({"type": "mrkdwn", "text": message.text})
+    return "\n".join(line for block in message.blocks for line in _lines(block))
+
+
+def _lines(block: Json) -> Iterator[str]:
+    if block["type"] == "divider":
+        yield "─" * 20
+    if block["type"] == "image":
+        yield _picture(block)
+    for text in (block.get("text"), *(block.get("fields") or [])):
+        if text:
+            yield _plain(text)
+    elements = [*(block.get("elements") or []), block.get("accessory")]
+    shown = " ".join(_element(element) for element in elements if element)
+    if shown:
+        yield shown
+
+
+def _element(element: Json) -> str:
+    if element["type"] == "button":
+        return f"[{_plain(element['text'])}]"
+    if element["type"] == "image":
+        return _picture(element)
+    return _plain(element)
+
+
+def _picture(image: Json) -> str:
+    return f"(画像: {image['alt_text']})"
+
+
+def _plain(text_object: Json) -> str:
+    return "".join(
+        f"{span.text} ({span.url})" if span.url and span.url != span.text else span.text for span in spans(text_object)
+    )
