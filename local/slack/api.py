@@ -70,7 +70,7 @@ def _logged(slack: Slack, request: Request, method: str, serve: Callable[[Argume
         # The answer is then written into a closed connection, which the server takes for a caller gone away.
         request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
     return Response(
-        json.dumps(outcome.body, ensure_ascii=False),
+        json.dumps(outcome.body),
         status=outcome.status,
         headers=outcome.headers,
         content_type="application/json; charset=utf-8",

@@ -53,7 +53,7 @@ def as_slack_keeps(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**_with_defaults(block), "block_id": block.get("block_id") or secrets.token_hex(3)} for block in blocks]
 
 
-def _with_defaults(value: Any) -> Any:  # noqa: ANN401, RUF100  # any JSON value in, the same shape out
+def _with_defaults(value: Any) -> Any:  # any JSON value in, the same shape out
     if isinstance(value, list):
         return [_with_defaults(element) for element in value]
     if not isinstance(value, dict):
@@ -67,7 +67,7 @@ def _block(block: object, pointer: str) -> Iterator[str]:
     if not isinstance(block, Mapping):
         yield f"must provide an object [json-pointer:{pointer}]"
         return
-    kind = block.get("type")
+    kind = _type_of(block)
     if kind not in _KNOWN_PROPERTIES:
         yield f"unsupported type: {kind} [json-pointer:{pointer}/type]"
         return
@@ -92,7 +92,7 @@ def _section(block: Mapping[str, object], pointer: str) -> Iterator[str]:
 def _context(block: Mapping[str, object], pointer: str) -> Iterator[str]:
     yield from _count(block.get("elements"), f"{pointer}/elements", 10)
     for index, element in _items(block.get("elements")):
-        if isinstance(element, Mapping) and element.get("type") in _TEXT_TYPES:
+        if _type_of(element) in _TEXT_TYPES:
             # Slack's page names no number for a text here; the general one of text objects holds.
             yield from _text({str(index): element}, str(index), f"{pointer}/elements", 3000, _TEXT_TYPES)
         else:
@@ -127,7 +127,7 @@ def _divider(_block: Mapping[str, object], _pointer: str) -> Iterator[str]:
     yield from ()
 
 
-_CHECKS: dict[object, Callable[[Mapping[str, object], str], Iterator[str]]] = {
+_CHECKS: dict[str, Callable[[Mapping[str, object], str], Iterator[str]]] = {
     "section": _section,
     "context": _context,
     "actions": _actions,
@@ -138,9 +138,8 @@ _CHECKS: dict[object, Callable[[Mapping[str, object], str], Iterator[str]]] = {
 
 
 def _element(element: object, pointer: str, kinds: set[str]) -> Iterator[str]:
-    if not isinstance(element, Mapping) or element.get("type") not in kinds:
-        kind = element.get("type") if isinstance(element, Mapping) else None
-        yield f"unsupported type: {kind} [json-pointer:{pointer}/type]"
+    if not isinstance(element, Mapping) or _type_of(element) not in kinds:
+        yield f"unsupported type: {_type_of(element)} [json-pointer:{pointer}/type]"
     elif element["type"] == "image":
         yield from _properties(element, {"image_url", "alt_text"}, pointer)
         yield from _image(element, pointer)
@@ -156,7 +155,7 @@ def _button(button: Mapping[str, object], pointer: str) -> Iterator[str]:
     yield from _string(button, "url", pointer, URL_CHARACTERS)
     yield from _string(button, "accessibility_label", pointer, 75)
     yield from _web_address(button, "url", pointer)
-    if button.get("style") not in {None, "primary", "danger"}:
+    if button.get("style") not in (None, "primary", "danger"):  # a list cannot be looked up in a set
         yield f"must be a valid enum value [json-pointer:{pointer}/style]"
 
 
@@ -172,8 +171,8 @@ def _text(holder: Mapping[str, object], name: str, pointer: str, characters: int
         yield f"missing required field: {name} [json-pointer:{pointer}]"
     elif not isinstance(text, Mapping):
         yield f"must provide an object [json-pointer:{pointer}/{name}]"
-    elif text.get("type") not in kinds:
-        yield f"unsupported type: {text.get('type')} [json-pointer:{pointer}/{name}/type]"
+    elif _type_of(text) not in kinds:
+        yield f"unsupported type: {_type_of(text)} [json-pointer:{pointer}/{name}/type]"
     else:
         yield from _properties(text, {"text", "emoji", "verbatim"}, f"{pointer}/{name}")
         yield from _string(text, "text", f"{pointer}/{name}", characters, required=True)
@@ -214,6 +213,10 @@ def _count(value: object, pointer: str, most: int) -> Iterator[str]:
         yield f"no more than {most} items allowed [json-pointer:{pointer}]"
     elif not value and pointer != "/blocks":
         yield f"no fewer than 1 items allowed [json-pointer:{pointer}]"
+
+
+def _type_of(value: object) -> str:
+    return str(value.get("type")) if isinstance(value, Mapping) else "none"
 
 
 def _items(value: object) -> Iterator[tuple[int, object]]:

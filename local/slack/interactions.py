@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from local.slack.channel import APP_ID, TEAM_DOMAIN, TEAM_ID, Channel, Json, Message
-from local.slack.methods import SlackError, contents_of, merged
+from local.slack.methods import SlackError, contents_of, flag, merged
 
 USES_OF_A_RESPONSE_URL = 5
 SECONDS_OF_A_RESPONSE_URL = 30 * 60
@@ -107,11 +107,11 @@ class ResponseUrls:
         url = self._use(path, now)
         contents = contents_of(arguments)
         message: Message | None
-        if arguments.get("delete_original") is True:
+        if flag(arguments.get("delete_original")):
             message = self._channel.remove(url.message_ts)
         elif not contents.text and not contents.blocks:
             raise SlackError("no_text")
-        elif arguments.get("replace_original") is True:
+        elif flag(arguments.get("replace_original")):
             before = self._channel.find(url.message_ts)
             message = before and self._channel.change(before.ts, *merged(before, contents))
         else:

@@ -163,7 +163,7 @@ def _history(channel: Channel, arguments: Arguments, _address: str) -> Answer:
     oldest = _time(arguments, "oldest", "invalid_ts_oldest") or Decimal(0)
     latest = _time(arguments, "latest", "invalid_ts_latest") or Decimal("Infinity")
     first = _cursor(arguments.get("cursor"))
-    inclusive = _flag(arguments.get("inclusive"))
+    inclusive = flag(arguments.get("inclusive"))
     limit = _limit(arguments.get("limit"))
 
     def asked_for(message: Message) -> bool:
@@ -173,7 +173,7 @@ def _history(channel: Channel, arguments: Arguments, _address: str) -> Answer:
 
     found = [message for message in reversed(channel.messages) if asked_for(message)]
     page, rest = found[:limit], found[limit:]
-    with_payload = _flag(arguments.get("include_all_metadata"))
+    with_payload = flag(arguments.get("include_all_metadata"))
     body: Json = {
         "ok": True,
         "messages": [_as_history_shows(message, with_payload=with_payload) for message in page],
@@ -196,7 +196,7 @@ def _as_history_shows(message: Message, *, with_payload: bool) -> Json:
 
 def _time(arguments: Arguments, name: str, error: str) -> Decimal | None:
     value = arguments.get(name)
-    if value in {None, "", "now"}:
+    if value is None or str(value) in {"", "now"}:
         return None
     try:
         time = Decimal(str(value))
@@ -208,7 +208,7 @@ def _time(arguments: Arguments, name: str, error: str) -> Decimal | None:
 
 
 def _cursor(value: object) -> Decimal:
-    if value in {None, ""}:
+    if value is None or value == "":
         return Decimal("Infinity")
     try:
         name, _, ts = base64.b64decode(str(value), validate=True).decode().partition(":")
@@ -220,7 +220,7 @@ def _cursor(value: object) -> Decimal:
 
 
 def _limit(value: object) -> int:
-    if value in {None, ""}:
+    if value is None or value == "":
         return 100
     text = str(value)
     if not text.isascii() or not text.isdigit() or int(text) < 1:
@@ -228,7 +228,8 @@ def _limit(value: object) -> int:
     return min(int(text), MOST_IN_A_PAGE)
 
 
-def _flag(value: object) -> bool:
+def flag(value: object) -> bool:
+    """Return whether an argument says yes, in any of the ways that Slack takes for it."""
     return value is True or str(value).lower() in {"1", "true"}
 
 

@@ -81,7 +81,9 @@ class _Site:
         self._page_token = secrets.token_urlsafe(24)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return self._answer(Request(environ))(environ, start_response)
+        request = Request(environ)
+        request.max_form_memory_size = None  # Japanese blocks in a form, three bytes and nine characters a letter
+        return self._answer(request)(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
         # A foreign name that leads here belongs to a page that wants to read or press in the owner's browser.

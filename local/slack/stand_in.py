@@ -56,12 +56,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class FailedPress:
-    """A press that the app did not take, for which Slack shows a warning; `status` is None where no answer came."""
+    """A press that the app did not take, for which Slack shows a warning; `status` is None where no answer came.
+
+    `at` is when it failed, in seconds since 1970.
+    """
 
     message_ts: str
     action_id: str
     status: int | None
     reason: str
+    at: float
 
 
 def duplicate_posts(log: list[Call]) -> int:
@@ -160,12 +164,14 @@ class Slack:
         try:
             answer = _post(self.interactions_url, headers, body, self._press_timeout)
         except requests.RequestException as error:
-            self.failed_presses.append(FailedPress(pressed.ts, action_id, None, type(error).__name__))
+            self._remember_failure(pressed, action_id, None, type(error).__name__)
             raise
         if answer.status_code != requests.codes.ok:
-            failed = FailedPress(pressed.ts, action_id, answer.status_code, answer.text[:200])
-            self.failed_presses.append(failed)
+            self._remember_failure(pressed, action_id, answer.status_code, answer.text[:200])
         return answer
+
+    def _remember_failure(self, pressed: Message, action_id: str, status: int | None, reason: str) -> None:
+        self.failed_presses.append(FailedPress(pressed.ts, action_id, status, reason, self.clock()))
 
     def _payload(self, message: Message, button: Json, user_id: str, at: float) -> Json:
         response_url = self.address + self.response_urls.issue(message, user_id, self.clock())

@@ -72,7 +72,8 @@ def _angle(inside: str, styles: frozenset[Style]) -> Span:
         return Span(label or f"@{target[1:]}", styles, notifies=True)
     if target.startswith(("#", "!date")):
         return Span(label or target, styles)
-    return Span(label or target, styles, url=target)
+    leads = target.startswith(("https://", "http://", "mailto:"))
+    return Span(label or target, styles, url=target if leads else None)
 
 
 def _unescaped(text: str) -> str:

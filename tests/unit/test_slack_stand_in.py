@@ -9,6 +9,8 @@ from urllib.parse import parse_qs
 
 import pytest
 import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
@@ -17,6 +19,7 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from local.slack import Fault, Slack, as_text, duplicate_posts, serve_slack, signed_interaction
+from local.slack.blocks import block_errors
 
 CHANNEL = "C0LOCAL0001"
 SECRET = "signing-secret-of-the-tests"
@@ -195,6 +198,7 @@ def test_auth_test_names_the_bot(client: WebClient) -> None:
         ("chat.update", {"ts": "1.0", "text": "x"}, "message_not_found"),
         ("chat.update", {"text": "x"}, "invalid_arguments"),
         ("conversations.history", {"cursor": "nonsense"}, "invalid_cursor"),
+        ("conversations.history", {"latest": ["now"]}, "invalid_ts_latest"),
         ("conversations.history", {"limit": "many"}, "invalid_limit"),
         ("conversations.history", {"oldest": "yesterday"}, "invalid_ts_oldest"),
         ("chat.whisper", {}, "unknown_method"),
@@ -282,6 +286,21 @@ def test_blocks_over_a_limit_are_refused_with_their_place(client: WebClient, blo
 
     assert body["error"] == "invalid_blocks"
     assert f"[ERROR] {fault}" in body["response_metadata"]["messages"]
+
+
+_words = st.sampled_from(["section", "context", "actions", "header", "image", "button", "mrkdwn", "plain_text", "x"])
+_names = st.sampled_from(["type", "text", "fields", "elements", "accessory", "style", "image_url", "block_id", "url"])
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | _words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_values, min_size=1, max_size=3))
+def test_any_json_as_blocks_is_judged_without_failing(blocks: object) -> None:
+    assert all("[json-pointer:/blocks" in error for error in block_errors(blocks))
 
 
 def test_blocks_at_their_limits_are_taken(slack: Slack, client: WebClient) -> None:
@@ -616,6 +635,7 @@ def test_a_message_reads_as_plain_lines(slack: Slack, client: WebClient) -> None
         ("*<https://shop.example/1|5 * 5>*", "5 * 5 (https://shop.example/1)"),
         ("<https://shop.example/?a=1&amp;b=2>", "https://shop.example/?a=1&b=2"),
         ("一行目\n二行目", "一行目\n二行目"),
+        ("<javascript:alert(1)|押す>", "押す"),
     ],
 )
 def test_mrkdwn_reads_as_slack_shows_it(slack: Slack, client: WebClient, text: str, read: str) -> None:
