@@ -169,8 +169,14 @@ class Ledger:
         return Claim(record_id, token, expires_at, taken_over=before["status"] == "posting")
 
     def release(self, claim: Claim) -> None:
-        """Give a claim back: the message was surely not posted."""
-        self._finish(claim, "SET #status = :status REMOVE claim, claim_expires_at", {":status": "scored"})
+        """Give a claim back, since this claim's holder surely did not post the message.
+
+        Whether an earlier holder did stays open: then the next one is told again that it takes the record over.
+        """
+        if claim.taken_over:
+            self._finish(claim, "SET #status = :status, claim_expires_at = :past", {":status": "posting", ":past": 0})
+        else:
+            self._finish(claim, "SET #status = :status REMOVE claim, claim_expires_at", {":status": "scored"})
 
     def posted(self, claim: Claim, channel: str, ts: str) -> None:
         """Note that the message is in the channel."""

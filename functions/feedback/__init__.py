@@ -1,0 +1,1 @@
+"""The feedback function: a press of a button in Slack -> a label."""

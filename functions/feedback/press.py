@@ -1,0 +1,58 @@
+"""What a press of a button means: a label, and a message that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from osusume.labels import Label, Labels, local_time
+from osusume.ledger import Ledger, Record
+from osusume.messages import Block, item_message
+
+REWRITES = 3
+"""How often a message is rewritten when other presses change the label meanwhile."""
+
+
+class PressRefused(Exception):
+    """Raised when a press makes no label; the message is for the owner, in Japanese."""
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """One press of one of the two buttons under an item; `action_ts` is when, by Slack's clock."""
+
+    item_id: str
+    is_interested: bool
+    user_id: str
+    action_ts: str
+
+
+def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set[str], time_zone: tzinfo) -> Record:
+    """Store a press as a label, unless a later press is stored already; return the item's record.
+
+    An empty `allowed_users` allows everyone. Raises `PressRefused` for a user who is not allowed and for an item that
+    the ledger does not know.
+    """
+    if allowed_users and press.user_id not in allowed_users:
+        raise PressRefused("このボタンは、許可された人だけが使えます。")
+    record = ledger.get([press.item_id]).get(press.item_id)
+    if not isinstance(record, Record):
+        raise PressRefused(f"作品 {press.item_id} の記録が見つからないため、保存できませんでした。")
+    created_at = local_time(press.action_ts, time_zone)
+    labels.store(Label(press.item_id, press.is_interested, press.user_id, press.action_ts, created_at))
+    return record
+
+
+def show_label(record: Record, labels: Labels, rewrite: Callable[[str, list[Block]], None]) -> None:
+    """Rewrite an item's message until it shows the label that stands.
+
+    Presses can arrive together: each rewrites the message with the label it finds, and looks again afterwards, so that
+    the last one to finish leaves it right.
+    """
+    label = labels.get(record.item.item_id)
+    for _ in range(REWRITES):
+        rewrite(*item_message(record, label))
+        shown, label = label, labels.get(record.item.item_id)
+        if shown == label:
+            return

@@ -1,0 +1,118 @@
+"""The Slack app: which action of Slack's calls which function here, and what Slack is answered."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import Any
+from urllib.parse import parse_qs
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from slack_bolt import Ack, App
+from slack_bolt.adapter.aws_lambda import SlackRequestHandler
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.errors import SlackClientError
+from slack_sdk.signature import SignatureVerifier
+from slack_sdk.webhook import WebhookClient
+
+from feedback.press import Press, PressRefused, show_label, store_press
+from osusume.labels import Labels
+from osusume.ledger import Ledger
+from osusume.messages import INTERESTED, NOT_INTERESTED, item_metadata
+from osusume.observability import logger
+from osusume.settings import FeedbackSettings
+
+Event = dict[str, Any]
+Response = dict[str, Any]
+
+UPDATE_SECONDS = 1
+"""Slack waits three seconds for the answer to a press; the label is stored by then, so the message may rather stay."""
+
+
+def refusal(event: Event, signing_secret: str) -> Response | None:
+    """Return the answer to a request that is not Slack's or makes no sense, None for one that may be handled.
+
+    Bolt can verify the signature too, but reads the payload before it does and fails on one that is cut off.
+    """
+    try:
+        body = _body(event)
+        signed = SignatureVerifier(signing_secret).is_valid_request(body, event.get("headers") or {})
+    except (TypeError, ValueError):  # a body that is not UTF-8, a timestamp that is no number, a signature not ASCII
+        signed = False
+    if not signed:
+        return _answer(401, "not signed by Slack with this app's signing secret within the last five minutes")
+    try:
+        payload = json.loads(parse_qs(body, strict_parsing=True)["payload"][0])
+    except (KeyError, ValueError):
+        return _answer(400, "no readable payload: this address is for Slack's interactivity alone")
+    return None if isinstance(payload, dict) else _answer(400, "the payload is not a JSON object")
+
+
+def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Callable[[Event, LambdaContext], Response]:
+    """Return the function that answers the requests that `refusal` let pass."""
+    app = App(
+        process_before_response=True,  # Lambda stops when it has answered, so the label is stored before that
+        request_verification_enabled=False,
+        authorize=_authorize,
+    )
+
+    def press(body: dict[str, Any], ack: Ack) -> None:
+        action = body["actions"][0]
+        pressed = Press(action["value"], action["action_id"] == INTERESTED, body["user"]["id"], action["action_ts"])
+        try:
+            record = store_press(pressed, labels, ledger, settings.allowed_users, settings.time_zone)
+        except PressRefused as error:
+            logger.warning("press refused", item_id=pressed.item_id, user_id=pressed.user_id)
+            _send(body, text=str(error), response_type="ephemeral", replace_original=False)
+        else:
+            metadata = item_metadata(record)
+            show_label(
+                record,
+                labels,
+                lambda text, blocks: _send(body, text=text, blocks=blocks, metadata=metadata, replace_original=True),
+            )
+        ack()
+
+    def unknown_action(body: dict[str, Any], ack: Ack) -> None:
+        logger.warning("unknown action", action_id=body["actions"][0].get("action_id"))
+        _send(body, text="このボタンはもう使えません。", response_type="ephemeral", replace_original=False)
+        ack()
+
+    app.action(INTERESTED)(press)
+    app.action(NOT_INTERESTED)(press)
+    app.action(re.compile(""))(unknown_action)
+    answer: Callable[[Event, LambdaContext], Response] = SlackRequestHandler(app).handle
+    return answer
+
+
+def _authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+    # presses are answered at their response_url, which needs no token
+    return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id)
+
+
+def _send(body: dict[str, Any], **message: Any) -> None:
+    """Answer a press in Slack. A failure is logged alone: the label is stored, which is what counts."""
+    try:
+        answer = WebhookClient(body["response_url"], timeout=UPDATE_SECONDS, retry_handlers=[]).send(**message)
+    except (SlackClientError, OSError, HTTPException) as error:
+        logger.warning("the message was not rewritten", error=f"{type(error).__name__} {error}")
+    else:
+        if answer.status_code != 200:
+            logger.warning("the message was not rewritten", status=answer.status_code, error=answer.body)
+
+
+def _body(event: Event) -> str:
+    body = event.get("body") or ""
+    return base64.b64decode(body, validate=True).decode() if event.get("isBase64Encoded") else str(body)
+
+
+def _answer(status: int, error: str) -> Response:
+    logger.warning("request refused", status=status, error=error)
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json"},
+        "body": json.dumps({"error": error}),
+    }

@@ -1,0 +1,1 @@
+"""The notifier: a snapshot -> new items in the ledger, the recommended and a few explored ones in Slack."""

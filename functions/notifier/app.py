@@ -1,0 +1,64 @@
+"""Lambda handler of the notifier: S3 says that a snapshot was written."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+from typing import Any
+from urllib.parse import unquote_plus
+
+import boto3
+from aws_lambda_powertools.utilities.data_classes import S3Event, event_source
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from notifier.channel import Channel
+from notifier.delivery import Clock
+from notifier.notify import Surroundings, notify
+from notifier.scoring import score_items
+from osusume.ledger import Ledger
+from osusume.observability import logger, metrics
+from osusume.secrets import read_secret
+from osusume.settings import NotifierSettings
+from osusume.snapshots import SnapshotMissing, read_snapshot
+
+settings = NotifierSettings.from_environment(os.environ)
+session = boto3.Session()
+s3, ssm = session.client("s3"), session.client("ssm")
+ledger = Ledger(session.resource("dynamodb"), settings.items_table)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+@event_source(data_class=S3Event)
+def handler(event: S3Event, context: LambdaContext) -> None:
+    """Post what is new in each snapshot that the event names."""
+    for record in event.records:
+        key = unquote_plus(record.s3.get_object.key)
+        try:
+            snapshot = read_snapshot(s3, record.s3.bucket.name, key)
+        except SnapshotMissing as error:
+            logger.warning("nothing to do", reason=str(error))
+            continue
+        run = notify(snapshot, key, _surroundings(context))
+        logger.info(
+            "notified", snapshot=key, listed=run.listed, new=run.new, recommended=run.recommended, explored=run.explored
+        )
+        metrics.add_metric("ItemsNew", "Count", run.new)
+
+
+def _surroundings(context: LambdaContext) -> Surroundings:
+    # a token rotated while the function is warm is met by reading it each time
+    token = read_secret(ssm, settings.slack_bot_token_parameter)
+    credentials: Any = session.get_credentials()
+    return Surroundings(
+        ledger=ledger,
+        # a claim must outlast the look into the channel and the post by far
+        channel=Channel(token, settings.slack_channel_id, settings.slack_api_url, settings.claim_seconds / 6),
+        score=partial(score_items, url=settings.predict_url, credentials=credentials, region=session.region_name),
+        threshold=settings.threshold,
+        max_posts=settings.max_posts,
+        explored_items_a_day=settings.explored_items_a_day,
+        claim_seconds=settings.claim_seconds,
+        clock=Clock(time.time, time.sleep, lambda: context.get_remaining_time_in_millis() / 1000),
+    )

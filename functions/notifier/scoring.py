@@ -1,0 +1,135 @@
+"""The classifier's answers, asked for through the API with signed requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from osusume.items import Item
+from osusume.ledger import Reason
+
+# The API answers within 30 s and takes 10 MB, Lambda 6 MB. Twenty items are scored within a few seconds, a cold start
+# included, and the text of an item is bounded where its page is parsed.
+ITEMS_A_REQUEST = 20
+BYTES_A_REQUEST = 1_000_000
+
+# API Gateway and Lambda answer with these while a function starts, is throttled, or took too long; scoring changes
+# nothing, so asking again is safe
+RETRY = Retry(total=4, backoff_factor=1, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=("POST",))
+CONNECT_SECONDS, READ_SECONDS = 5, 35
+
+
+class ScoringFailed(RuntimeError):
+    """Raised when the classifier cannot be asked or its answer makes no sense; nothing was scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """An item's score, None where no taste was learnt yet, and what moved it."""
+
+    score: float | None
+    reasons: list[Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Predictions by item id; `threshold` is None where no taste was learnt yet."""
+
+    model_version: str
+    threshold: float | None
+    predictions: dict[str, Prediction]
+
+
+def score_items(items: Sequence[Item], url: str, credentials: Credentials, region: str) -> Scores:
+    """Return the scores of `items` from the classifier at `url`, all by one version of the model.
+
+    Raises `ScoringFailed` where it cannot be asked, refuses, leaves an item out, or changes its model over and over.
+    """
+    session = requests.Session()
+    session.mount(url, HTTPAdapter(max_retries=RETRY))
+    for _ in range(2):  # a new model may be deployed halfway: then all items are scored anew
+        answers = [_ask(batch, url, session, credentials, region) for batch in _batches(items)]
+        if len({(answer.model_version, answer.threshold) for answer in answers}) <= 1:
+            break
+    else:
+        raise ScoringFailed("the classifier changed its model while it was asked, twice: it is tried again later")
+    predictions = {item_id: found for answer in answers for item_id, found in answer.predictions.items()}
+    first = answers[0] if answers else Scores("", None, {})
+    return Scores(first.model_version, first.threshold, predictions)
+
+
+def _batches(items: Sequence[Item]) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for item in items:
+        value = item.to_json()
+        item_size = len(json.dumps(value))
+        if batch and (len(batch) == ITEMS_A_REQUEST or size + item_size > BYTES_A_REQUEST):
+            yield batch
+            batch, size = [], 0
+        batch.append(value)
+        size += item_size
+    if batch:
+        yield batch
+
+
+def _ask(
+    batch: list[dict[str, Any]], url: str, session: requests.Session, credentials: Credentials, region: str
+) -> Scores:
+    body = json.dumps({"items": batch}).encode()
+    signed = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json"})
+    SigV4Auth(credentials, "execute-api", region).add_auth(signed)
+    try:
+        response = session.post(url, data=body, headers=dict(signed.headers), timeout=(CONNECT_SECONDS, READ_SECONDS))
+        response.raise_for_status()
+        answer = response.json()
+    except requests.HTTPError as error:
+        raise ScoringFailed(
+            f"the classifier answered {error.response.status_code}: {error.response.text:.300}"
+        ) from error
+    except requests.RequestException as error:
+        raise ScoringFailed(f"the classifier could not be asked: {error}") from error
+    return _scores(answer, [item["item_id"] for item in batch])
+
+
+def _scores(answer: Any, item_ids: list[str]) -> Scores:
+    try:
+        threshold = answer["threshold"]
+        scores = Scores(
+            model_version=str(answer["model_version"]),
+            threshold=None if threshold is None else float(threshold),
+            predictions={
+                prediction["item_id"]: Prediction(
+                    score=_score(prediction["score"]),
+                    reasons=[
+                        Reason(str(r["field"]), str(r["value"]), float(r["effect"])) for r in prediction["reasons"]
+                    ],
+                )
+                for prediction in answer["predictions"]
+            },
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ScoringFailed(f"the classifier's answer is malformed: {type(error).__name__} {error}") from error
+    for item_id in item_ids:
+        prediction = scores.predictions.get(item_id)
+        if prediction is None or (prediction.score is None) != (scores.threshold is None):
+            raise ScoringFailed(f"the classifier's answer has no score for {item_id}")
+    return scores
+
+
+def _score(value: Any) -> float | None:
+    if value is None:
+        return None
+    score = float(value)
+    if not 0.0 <= score <= 1.0:
+        raise ValueError(f"a score of {score}")
+    return score
