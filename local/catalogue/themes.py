@@ -48,7 +48,10 @@ class Circle:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What works of all themes draw from: people, circles, prices (JPY), section headings, tags of titles by style."""
+    """What works of all themes draw from.
+
+    `prices` are in JPY, `music` are titles; `headings` go by kind of section, the `tags` of titles by style.
+    """
 
     characters: list[str]
     voice_actors: list[str]
@@ -57,6 +60,7 @@ class Names:
     musicians: list[str]
     prices: list[int]
     notices: list[str]
+    music: list[str]
     headings: dict[str, list[str]]
     tags: dict[str, list[str]]
     circles: list[Circle]

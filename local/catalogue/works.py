@@ -19,8 +19,6 @@ FIRST_DAY = date(2026, 11, 20)
 
 _DEMO_SEED = 20261120
 _WORKS_A_DAY = 12
-_SHOP = "https://www.dlsite.com/home/work/=/product_id"
-_IMAGES = "https://img.dlsite.jp/modpub/images2/work/doujin"
 
 # Ids that the shop has not reached, so that no link of the demo leads to somebody's work.
 _FIRST_ID, _LAST_ID = 9_000_000, 9_999_999
@@ -51,14 +49,19 @@ def generate_works(count: int, seed: int) -> list[Item]:
     return works
 
 
-def image_folder(item_id: str) -> str:
-    """Return the folder of a work's images, which the shop names after the next full thousand.
+def work_address(item_id: str) -> str:
+    """Return the address a work's page would have in the shop."""
+    return f"https://www.dlsite.com/home/work/=/product_id/{item_id}.html"
 
-    >>> image_folder("RJ09012345")
-    'RJ09013000'
+
+def image_address(item_id: str) -> str:
+    """Return the address of a work's cover; the shop names the folder after the next full thousand.
+
+    >>> image_address("RJ09012345")
+    'https://img.dlsite.jp/modpub/images2/work/doujin/RJ09013000/RJ09012345_img_main.jpg'
     """
-    number = -(-int(item_id[2:]) // 1000) * 1000
-    return f"{item_id[:2]}{number:0{len(item_id) - 2}d}"
+    folder = f"RJ{-(-int(item_id[2:]) // 1000) * 1000:08d}"
+    return f"https://img.dlsite.jp/modpub/images2/work/doujin/{folder}/{item_id}_img_main.jpg"
 
 
 def _item_ids(count: int, rng: random.Random) -> list[str]:
@@ -93,9 +96,9 @@ def _work(item_id: str, rng: random.Random) -> Item:
     return Item(
         item_id=item_id,
         source="dlsite",
-        url=f"{_SHOP}/{item_id}.html",
+        url=work_address(item_id),
         title=_title(draft),
-        image_url=f"{_IMAGES}/{image_folder(item_id)}/{item_id}_img_main.jpg",
+        image_url=image_address(item_id),
         price=rng.choice(draft.names.prices),
         age_rating="all",
         attributes=attributes,
@@ -143,7 +146,7 @@ def _sections(draft: _Draft, attributes: dict[str, list[str]]) -> list[Section]:
     tracks = [track.format_map(draft.words) for track in _in_order(rng, theme.tracks, rng.randint(4, 7))]
     texts = {
         "characters": _character_text(draft),
-        "tracks": "\n".join(f"{number:02d}. {track}" for number, track in enumerate(tracks, start=1)),
+        "tracks": "\n".join(tracks),
         "audience": _bulleted(rng.sample(theme.for_whom, rng.randint(2, 4))),
         "credits": _credit_text(attributes),
         "notices": _bulleted(rng.sample(names.notices, rng.randint(2, 3))),
