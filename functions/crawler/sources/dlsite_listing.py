@@ -16,8 +16,10 @@ from crawler.sources.markup import UnreadableMarkup, clean_line, read_markup
 MAX_TITLE = 500
 
 # The page can hold a container twice, first as a skeleton shown while loading; a ranking carousel is in neither.
-_CONTAINERS = ("#search_result_img_box", "#search_result_list", "._search_result_list", "table.work_1col_table")
+_CONTAINERS = ("#search_result_img_box", "#search_result_list", "._search_result_list")
+_BARE_TABLE = "table.work_1col_table"  # the listing as a table; beside an empty result it is something else
 _ROWS = "[data-list_item_product_id], .search_result_img_box_inner, .work_name"
+_EMPTY = ".work_not_found"
 _MUSIC = "type_MUS"
 _PAGER_COUNT = re.compile(r'"pager"\s*:\s*\{[^{}]{0,500}?"count"\s*:\s*"?([0-9]{1,9})')
 
@@ -69,7 +71,7 @@ def listing_total(html: str) -> int | None:
 
 
 def _rows(page: BeautifulSoup) -> list[Tag]:
-    for selector in _CONTAINERS:
+    for selector in (*_CONTAINERS, *([] if page.select_one(_EMPTY) else [_BARE_TABLE])):
         rows = [row for container in page.select(selector) for row in _rows_in(container)]
         if rows:
             return rows
@@ -129,7 +131,7 @@ def _title(row: Tag) -> str:
 
 
 def _is_empty_result(page: BeautifulSoup, html: str) -> bool:
-    return page.select_one(".work_not_found") is not None or listing_total(html) == 0
+    return page.select_one(_EMPTY) is not None or listing_total(html) == 0
 
 
 def _page_title(page: BeautifulSoup) -> str:

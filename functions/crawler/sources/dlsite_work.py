@@ -50,6 +50,8 @@ _AGE_TEXTS: tuple[tuple[str, AgeRating], ...] = (
     (r"全年齢|G-rated|all ages|general", "all"),
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_YEN = re.compile(r"(?<![0-9,.])([0-9][0-9,]{0,10})\s*(?:円|JPY|yen)")
+_BARE_NUMBER = re.compile(r"¥?\s*([0-9][0-9,]{0,10})")
 _TEMPLATE = "{{"
 
 
@@ -238,9 +240,7 @@ def _price(page: BeautifulSoup, item_id: str) -> int | None:
         ):
             continue
         text = unicodedata.normalize("NFKC", readable_text(tag))
-        found = re.search(r"([0-9][0-9,]{0,11})\s*(?:円|JPY|yen)", text) or re.fullmatch(
-            r"[¥\\]?\s*([0-9][0-9,]{0,11})", text
-        )
+        found = _YEN.search(text) or _BARE_NUMBER.fullmatch(text)
         if found and _TEMPLATE not in text:
             return int(found[1].replace(",", ""))
     return None

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 
 from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, XMLParsedAsHTMLWarning
+from bs4.dammit import EncodingDetector
 from bs4.element import NavigableString, PageElement, Tag
 from bs4.exceptions import ParserRejectedMarkup
 
@@ -31,12 +32,31 @@ _INVISIBLE = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
     r"|(?<![\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d"
 )
+_WEB_ENCODINGS = dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis"), "cp932")  # as browsers read them
 _SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
 _BREAKS = re.compile(r" *[\n\f][ \n\f]*")
 
 
 class UnreadableMarkup(ValueError):
     """Raised when a text cannot be an HTML page: no tags, far too many, or cut off; the message says which."""
+
+
+def decode_markup(body: bytes, charset: str | None = None) -> str:
+    """Return the text of a page in the encoding of its byte-order mark, of `charset`, of its `<meta>`, or in UTF-8.
+
+    The first of these that fits wins; where none does, the first that is known, with U+FFFD for what it cannot read.
+    A guess from the bytes is never made: it turns a page with one broken character into one with none right.
+    """
+    body, mark = EncodingDetector.strip_byte_order_mark(body)
+    declared = EncodingDetector.find_declared_encoding(body, is_html=True)
+    names = [_WEB_ENCODINGS.get(name.lower(), name) for name in (mark, charset, declared) if name]
+    for errors in ("strict", "replace"):
+        for name in [*names, "utf-8"]:
+            try:
+                return body.decode(name, errors)
+            except (LookupError, ValueError):  # an unknown encoding, or one that does not fit
+                continue
+    return body.decode("utf-8", "replace")
 
 
 def read_markup(html: str) -> BeautifulSoup:

@@ -1,0 +1,430 @@
+import json
+import random
+import time
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from crawler.sources import SourceError
+from crawler.sources.dlsite import NotAWorkPage, RegionBlocked, parse_listing_page, parse_work_page
+from crawler.sources.markup import MAX_TAGS, decode_markup
+from osusume.items import Item, Section
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "dlsite"
+REDUCED_PAGES = Path(__file__).parents[3] / "shared" / "data" / "dlsite_pages"
+URL = "https://www.dlsite.com/home/work/=/product_id/RJ01234567.html"
+
+
+def fixture(name: str) -> str:
+    return (FIXTURES / f"{name}.html").read_text(encoding="utf-8")
+
+
+def url_of(item_id: str, kind: str = "work") -> str:
+    return f"https://www.dlsite.com/home/{kind}/=/product_id/{item_id}.html"
+
+
+def work(rows: str = "", parts: str = "", rest: str = "", title: str = "題") -> Item:
+    """Return the item of a small work page."""
+    return parse_work_page(
+        f'<html><body><h1 id="work_name">{title}</h1><table id="work_outline"><tr><th>その他</th><td>x</td></tr>{rows}'
+        f'</table><div class="work_parts_container">{parts}</div>{rest}</body></html>',
+        URL,
+    )
+
+
+def outline(label: str, cell: str) -> Item:
+    return work(f"<tr><th>{label}</th><td>{cell}</td></tr>")
+
+
+def part(text: str) -> str:
+    return f'<div class="work_parts type_text"><div class="work_parts_area"><p>{text}</p></div></div>'
+
+
+def test_a_page_of_2026_gives_every_field() -> None:
+    item = parse_work_page(fixture("work_2026"), url_of("RJ01500101") + "?locale=ja_JP")
+    assert item == Item(
+        item_id="RJ01500101",
+        source="dlsite",
+        url=url_of("RJ01500101"),
+        title="【30分×3夜】雨の図書館で、 司書さんと静かに本を閉じる夜",
+        published_on="2026-09-21",
+        image_url="https://img.dlsite.jp/modpub/images2/work/doujin/X/RJ01500101_img_main.jpg",
+        price=1320,
+        age_rating="all",
+        attributes={
+            "circle": ["紙魚とランプ"],
+            "series": ["雨宿り三部作"],
+            "voice_actors": ["朝霧こより", "水無瀬あお"],
+            "authors": ["灯野まどか"],
+            "scenario_writers": ["灯野まどか", "青柳ふみ"],
+            "illustrators": ["白樺さく"],
+            "musicians": ["波打ち際レコード"],
+            "genres": ["癒し", "環境音", "バイノーラル/ダミヘ", "ささやき"],
+        },
+        sections=[
+            Section(
+                None,
+                "閉館まぎわの図書館。\n窓の外は、雨。\n\n司書さんが 小さな声で、今日さいごの一冊を読んでくれます。\n"
+                "　※ 眠ってしまっても&構いません。",
+            ),
+            Section("登場人物", "司書さん（CV：朝霧こより）\n静けさが好き。"),
+            Section("場所", "閲覧室\n書庫\n鍵がかかっている"),
+            Section("トラックリスト", "開館のあいさつ\n雨音と背表紙"),
+            Section("ご注意", "イヤホンの音量にお気をつけください。"),
+        ],
+    )
+
+
+def test_a_page_of_2016_gives_every_field() -> None:
+    item = parse_work_page(fixture("work_2016"), "http://www.dlsite.com/home/work/=/product_id/RJ174001.html")
+    assert item == Item(
+        item_id="RJ174001",
+        source="dlsite",
+        url=url_of("RJ174001"),
+        title="縁側で、祖母と麦茶を飲む昼さがり",
+        published_on="2016-03-18",
+        image_url="https://img.dlsite.jp/modpub/images2/work/doujin/X/RJ174001_img_sam.jpg",
+        price=1188,
+        age_rating="all",
+        attributes={
+            "circle": ["縁側舎"],
+            "series": ["夏休み帳"],
+            "voice_actors": ["南野しずく", "北原つむぎ"],
+            "genres": ["癒し", "田舎", "日常/生活"],
+        },
+        sections=[Section(None, "風鈴の音がする。\n\n祖母は麦茶を注ぎながら、\nむかしの夏の話をはじめた。")],
+    )
+
+
+def test_a_page_in_english_gives_every_field() -> None:
+    item = parse_work_page(fixture("work_english"), url_of("RJ126001"))
+    assert (item.published_on, item.price, item.age_rating) == ("2014-01-11", 1430, "r15")
+    assert item.attributes == {
+        "circle": ["Tide Pool Radio"],
+        "series": ["Harbour Tales"],
+        "voice_actors": ["Ada Finch", "Noel Reed"],
+        "authors": ["R. Marsh"],
+        "scenario_writers": ["R. Marsh"],
+        "illustrators": ["Fern Hill"],
+        "musicians": ["Low Tide"],
+        "genres": ["Healing", "Ambient"],
+    }
+
+
+def test_an_announced_work_keeps_its_address_and_has_no_date() -> None:
+    item = parse_work_page(fixture("work_announced"), url_of("RJ01600001", "announce"))
+    assert item.url == url_of("RJ01600001", "announce")
+    assert (item.published_on, item.price, item.age_rating) == (None, None, "r15")
+
+
+def test_a_work_of_music_is_read_without_the_rows_it_lacks() -> None:
+    item = parse_work_page(fixture("work_music"), url_of("RJ01500102"))
+    assert (item.price, item.age_rating, item.values("genres")) == (770, None, [])
+    assert item.sections == [Section("収録曲", "引き潮\n満ち潮")]
+
+
+@pytest.mark.skipif(not REDUCED_PAGES.is_dir(), reason="the reduced pages of ../shared are not on this machine")
+@pytest.mark.parametrize(
+    ("page", "published_on", "price", "fields", "sections"),
+    [
+        ("announce_RJ275695_SOU_2020-03", None, None, 7, 1),
+        ("girls_RJ217995_SOU_2021-11", "2018-01-26", 1980, 7, 1),
+        ("maniax_RJ126928_SOU_image_2020-10", "2014-01-11", 990, 5, 4),
+        ("maniax_RJ173248_SOU_2016-12", "2016-03-18", 1188, 2, 1),
+    ],
+)
+def test_reduced_pages_of_the_site_are_read(
+    page: str, published_on: str | None, price: int | None, fields: int, sections: int
+) -> None:
+    floor, item_id = page.split("_")[:2]
+    html = (REDUCED_PAGES / f"{page}.html").read_text(encoding="utf-8")
+    item = parse_work_page(html, f"https://www.dlsite.com/{floor}/work/=/product_id/{item_id}.html")
+    assert (item.item_id, item.title) == (item_id, f"作品タイトル{item_id}")
+    assert item.published_on == published_on
+    assert price is None or item.price == price
+    assert (len(item.attributes), len(item.sections)) == (fields, sections)
+    assert (item.age_rating, item.values("circle")) == ("adult", ["サークル名1"])
+
+
+@pytest.mark.parametrize("html", [fixture("work_region_blocked"), '<html><h1 id="work_name">題</h1></html>'])
+def test_a_page_that_shows_its_title_alone_is_region_blocked(html: str) -> None:
+    with pytest.raises(RegionBlocked, match="RJ01234567"):
+        parse_work_page(html, URL)
+
+
+@pytest.mark.parametrize("name", ["challenge", "listing_2026", "listing_empty"])
+def test_another_page_is_no_work_page(name: str) -> None:
+    with pytest.raises(NotAWorkPage, match="RJ01234567"):
+        parse_work_page(fixture(name), URL)
+
+
+@pytest.mark.parametrize("html", ["", "   ", "https://www.dlsite.com/", "メンテナンス中", "<?xml version='1.0'?><a/>"])
+def test_a_text_that_is_no_page_is_no_work_page(html: str) -> None:
+    with pytest.raises(NotAWorkPage):
+        parse_work_page(html, URL)
+
+
+def test_a_page_without_title_is_no_work_page() -> None:
+    with pytest.raises(NotAWorkPage, match="no title"):
+        work(title=" &nbsp;\u200b ")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 0.95])
+def test_a_page_that_is_cut_off_is_no_work_page(share: float) -> None:
+    html = fixture("work_2026")
+    with pytest.raises(NotAWorkPage, match="cut off"):
+        parse_work_page(html[: int(len(html) * share)], URL)
+
+
+def test_a_work_page_that_names_no_id_is_no_work_page() -> None:
+    html = fixture("work_2026").replace("/product_id/", "/maker_id/")
+    with pytest.raises(NotAWorkPage, match="RJ01234567"):
+        parse_work_page(html, "https://www.dlsite.com/home/")
+
+
+def test_the_errors_are_source_errors() -> None:
+    assert issubclass(RegionBlocked, SourceError)
+    assert issubclass(NotAWorkPage, SourceError)
+
+
+@pytest.mark.parametrize(
+    ("url", "canonical"),
+    [
+        ("https://www.dlsite.com/maniax/work/=/product_id/rj01500101.html/?a=1", "maniax/work/=/product_id/RJ01500101"),
+        ("http://www.dlsite.com/girls/announce/=/product_id/RJ01500101.html", "girls/announce/=/product_id/RJ01500101"),
+        ("saved.html", "home/work/=/product_id/RJ01500101"),
+    ],
+)
+def test_the_address_is_canonical_and_comes_from_the_url_or_else_the_page(url: str, canonical: str) -> None:
+    item = parse_work_page(fixture("work_2026"), url)
+    assert (item.item_id, item.url) == ("RJ01500101", f"https://www.dlsite.com/{canonical}.html")
+
+
+@pytest.mark.parametrize(
+    ("cell", "published_on"),
+    [
+        ("2026年09月21日 16時", "2026-09-21"),
+        ("<a>２０２６年９月１日</a>", "2026-09-01"),
+        ("2026/9/1", "2026-09-01"),
+        ("Sep/01/2026", "2026-09-01"),
+        ("2026年02月30日", None),
+        ("Foo/01/2026", None),
+        ("近日", None),
+    ],
+)
+def test_dates_are_read_in_every_form_and_never_made_up(cell: str, published_on: str | None) -> None:
+    assert outline("販売日", cell).published_on == published_on
+
+
+@pytest.mark.parametrize("label", ["販売日&nbsp;:&nbsp;", " 販売日 ： ", "\n販売日\n", "Release", "RELEASE DATE:"])
+def test_labels_are_known_with_colons_and_spaces(label: str) -> None:
+    assert outline(label, "2026年09月21日").published_on == "2026-09-21"
+
+
+@pytest.mark.parametrize(
+    ("cell", "rating"),
+    [
+        ('<span class="icon_GEN">x</span>', "all"),
+        ('<span class="icon_R15">x</span>', "r15"),
+        ('<span class="icon_ADL">x</span>', "adult"),
+        ("全年齢", "all"),
+        ("R-15", "r15"),
+        ("Ｒ１５", "r15"),
+        ("18禁", "adult"),
+        ("R18", "adult"),
+        ("18+", "adult"),
+        ("G-rated", "all"),
+        ("未定", None),
+    ],
+)
+def test_ages_are_read_from_icon_or_text(cell: str, rating: str | None) -> None:
+    assert outline("年齢指定", cell).age_rating == rating
+
+
+@pytest.mark.parametrize(
+    ("label", "cell", "names"),
+    [
+        ("声優", "<a>甲</a> / <a>乙</a><br><a>甲</a>", ["甲", "乙"]),
+        ("声優", "甲 / 乙、丙", ["甲", "乙", "丙"]),
+        ("声優", '<a class="btn_follow">フォロー</a><a>甲</a>', ["甲"]),
+        ("シリーズ名", "海と山／空", ["海と山／空"]),
+        ("ジャンル", "<a>が</a><a>か\u3099</a><a> </a><a>{{ genre }}</a>", ["が"]),
+        ("声優", "", []),
+    ],
+)
+def test_names_are_those_of_the_links_or_else_of_the_text(label: str, cell: str, names: list[str]) -> None:
+    field = {"声優": "voice_actors", "シリーズ名": "series", "ジャンル": "genres"}[label]
+    assert outline(label, cell).values(field) == names
+
+
+@pytest.mark.parametrize(
+    "label", ["サークル名", "ブランド名", "メーカー名", "出版社名", "レーベル", "著者", "Circle", "Brand"]
+)
+def test_the_maker_is_chosen_by_its_label(label: str) -> None:
+    maker = (
+        '<table id="work_maker"><tr><th>ホームページ</th><td><span class="maker_name">誤り</span></td></tr>'
+        f'<tr><th>{label}</th><td><span class="maker_name"><a>正しい名</a></span><a>フォロー</a></td></tr></table>'
+    )
+    assert work(rest=maker).values("circle") == ["正しい名"]
+
+
+def statistics(price: str, item_id: str = "RJ01234567") -> str:
+    return f'<div hidden class="ga4_event_item_{item_id}" data-price="{price}"></div>'
+
+
+def shown(price: str) -> str:
+    return f'<div id="work_price"><span class="price">{price}</span></div>'
+
+
+@pytest.mark.parametrize(
+    ("block", "price"),
+    [
+        (statistics("1100") + shown("9円"), 1100),
+        (statistics("1100", item_id="RJ01999999"), None),
+        (statistics("安い") + shown("9円"), 9),
+        (shown("{{ price }}円") + shown("1,320<i>円</i>"), 1320),
+        (f"<s>{shown('2,000円')}</s>" + shown("1,000円"), 1000),
+        (shown("0円"), 0),
+        (shown("￥１，１００"), 1100),
+        (shown("$12.34"), None),
+        (shown("12.34 USD / 1,980 JPY"), 1980),
+        (shown("9" * 5_000 + "円"), None),
+        ('<script>var contents = {"detail": [{"price": 1000}]};</script>', None),
+    ],
+)
+def test_the_price_is_the_works_own_in_yen(block: str, price: int | None) -> None:
+    assert work(rest=block).price == price
+
+
+@pytest.mark.parametrize(
+    ("address", "image_url"),
+    [
+        ("//img.dlsite.jp/a_img_main.jpg", "https://img.dlsite.jp/a_img_main.jpg"),
+        ("http://img.dlsite.jp/a.jpg", "https://img.dlsite.jp/a.jpg"),
+        ("https://www.dlsite.com/a.jpg", "https://www.dlsite.com/a.jpg"),
+        ("https://img.dlsite.jp.example/a.jpg", None),
+        ("https://img.dlsite.jp@evil.example/a.jpg", None),
+        ("https://evil.example\\img.dlsite.jp/a.jpg", None),
+        ("javascript:alert(1)", None),
+        ("data:image/png;base64,AAAA", None),
+        ("https://img.dlsite.jp/a|b>.jpg", None),
+        ("http://[", None),
+    ],
+)
+def test_an_image_is_https_on_the_sites_hosts_or_none(address: str, image_url: str | None) -> None:
+    assert work(rest=f'<div class="product-slider-data"><div data-src="{address}"></div></div>').image_url == image_url
+
+
+def test_the_shared_image_stands_in_where_the_slider_has_none() -> None:
+    head = '<meta property="og:image" content="https://img.dlsite.jp/og.jpg">'
+    assert work(rest=head).image_url == "https://img.dlsite.jp/og.jpg"
+
+
+def test_texts_are_in_one_normal_form_without_invisible_characters() -> None:
+    text = work(parts=part("か\u3099く\u200bせい\u202e&nbsp;\u2460<br><br><br><br>終わり　 ")).sections[0].text
+    assert text == "がくせい ①\n\n終わり"
+    assert unicodedata.is_normalized("NFC", text)
+
+
+def test_emoji_joined_into_one_picture_stay_joined() -> None:
+    assert work(title="👩\u200d👧 か\u200dき").title == "👩\u200d👧 かき"
+
+
+def test_a_part_whose_end_tag_is_missing_does_not_swallow_the_next() -> None:
+    parts = part("一").replace("</p></div></div>", "") + part("二")
+    assert [section.text for section in work(parts=parts).sections] == ["一", "二"]
+
+
+def test_scripts_and_templates_in_a_description_are_no_text() -> None:
+    parts = part("前<script>x()</script><template>y</template><!-- z --><style>w</style>後")
+    assert work(parts=parts).sections == [Section(None, "前後")]
+
+
+def test_a_huge_page_becomes_an_item_that_fits_a_record() -> None:
+    names = "".join(f"<a>{n}{'名' * 300}</a>" for n in range(300))
+    labels = ("声優", "作者", "シナリオ", "イラスト", "音楽", "ジャンル", "シリーズ名")
+    rows = "".join(f"<tr><th>{label}</th><td>{names}</td></tr>" for label in labels)
+    parts = "".join(part(f"{n}" + "文" * 9_000) for n in range(30)) + "".join(part(str(n)) for n in range(500))
+    item = work(rows, parts, title="題" * 1_000)
+    assert len(item.title) == 500
+    assert all(len(values) <= 100 and max(map(len, values)) <= 200 for values in item.attributes.values())
+    assert max(len(section.text) for section in item.sections) == 8_000
+    assert sum(len(section.text) for section in item.sections) <= 60_000
+    assert len(json.dumps(item.to_json(), ensure_ascii=False).encode()) < 300_000
+
+
+@pytest.mark.parametrize("depth", [300, 10_000])
+def test_a_page_nested_deeper_than_pythons_stack_is_read(depth: int) -> None:
+    assert work(parts=part("<b>" * depth + "底" + "</b>" * depth)).sections == [Section(None, "底")]
+
+
+def test_a_page_of_more_tags_than_memory_is_refused() -> None:
+    with pytest.raises(NotAWorkPage, match="tags"):
+        work(parts="<b>" * MAX_TAGS)
+
+
+def test_half_of_a_character_from_outside_utf_16_can_be_stored() -> None:
+    work(title="題\ud83d", parts=part("文&#xD83D;\ude00")).title.encode("utf-8")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "shift_jis", "euc-jp", "iso-2022-jp"])
+def test_a_page_in_another_encoding_reads_the_same(charset: str) -> None:
+    outline_table = '<table id="work_outline"><tr><th>声優<td>甲</table>'
+    html = '<html><meta charset="{}"><h1 id="work_name">雨の図書館①</h1>' + outline_table + "</html>"
+    codec = {"shift_jis": "cp932", "euc-jp": "euc_jis_2004", "iso-2022-jp": "iso2022_jp_2004"}.get(charset, charset)
+    title = parse_work_page(decode_markup(html.format(codec if codec != "cp932" else charset).encode(codec)), URL).title
+    assert title == "雨の図書館①"
+
+
+def test_random_damage_never_raises_anything_but_a_source_error() -> None:
+    rng = random.Random(20261122)  # noqa: S311  # repeatable damage, no secret
+    pages = [path.read_text(encoding="utf-8") for path in sorted(FIXTURES.glob("*.html"))]
+    started = time.monotonic()
+    for _ in range(150):
+        html = damaged(rng.choice(pages), rng)
+        for parse in (parse_work_page, parse_listing_page):
+            try:
+                found = parse(html, URL)
+            except SourceError:
+                continue
+            if isinstance(found, Item):
+                assert Item.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert time.monotonic() - started < 60
+
+
+def damaged(html: str, rng: random.Random) -> str:
+    """Return `html` with a few pieces removed, doubled, moved, cut or replaced by what breaks parsers."""
+    poison = [
+        "<",
+        ">",
+        '"',
+        "'",
+        "</div>",
+        "<table>",
+        "<li>",
+        "<!--",
+        "]]>",
+        "\x00",
+        "\ud800",
+        "&#0;",
+        "&#x110000;",
+        "<svg>",
+    ]
+    for _ in range(rng.randint(1, 8)):
+        start = rng.randrange(len(html) + 1)
+        end = min(len(html), start + rng.choice([0, 1, 5, 50, 500]))
+        kind = rng.randrange(5)
+        if kind == 0:
+            html = html[:start] + html[end:]
+        elif kind == 1:
+            html = html[:end] + html[start:]
+        elif kind == 2:
+            html = html[:start] + rng.choice(poison) + html[end:]
+        elif kind == 3:
+            html = html[:start] + rng.choice(poison) * rng.choice([1, 3, 300]) + html[start:]
+        else:
+            html = (
+                html[end:] + html[:start] if rng.random() < 0.1 else html[:start] + html[start:end].upper() + html[end:]
+            )
+    return html
