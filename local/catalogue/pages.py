@@ -1,4 +1,7 @@
-"""The made-up shop's pages in DLsite's markup: listings, works as of 2016, 2021 and 2026, robots.txt, the missing."""
+"""The made-up shop's pages in DLsite's markup: listings, works as of 2016, 2021 and 2026, robots.txt, the missing.
+
+A work that is shown needs a circle of names.toml, a date, a price and a cover, as all made-up works have.
+"""
 
 from __future__ import annotations
 

@@ -199,18 +199,17 @@ def _in_order(rng: random.Random, values: list[str], count: int) -> list[str]:
     return [values[index] for index in sorted(rng.sample(range(len(values)), count))]
 
 
-_LIKED = {
-    "rain": (2.0, ("雨",)),
-    "reading aloud": (2.0, ("朗読", "読み聞かせ")),
-    "sleep": (1.5, ("睡眠", "眠")),
-    "quiet": (1.0, ("静か", "環境音", "焚き火", "走行音")),
-}
-_DISLIKED = {
-    "comedy": (-2.5, ("コメディ", "ギャグ")),
-    "noise": (-2.0, ("大声", "叫び", "爆発", "ブザー")),
-    "fights": (-1.5, ("バトル", "対決")),
-    "ear cleaning": (-1.5, ("耳かき",)),
-}
+# How much a work is liked for having any of these words in its title, genres or description.
+_LIKING = (
+    (2.0, ("雨",)),
+    (2.0, ("朗読", "読み聞かせ")),
+    (1.5, ("眠",)),
+    (1.0, ("静か", "環境音", "焚き火", "走行音")),
+    (-2.5, ("コメディ", "ギャグ")),
+    (-2.0, ("大声", "叫び", "爆発", "ブザー")),
+    (-1.5, ("バトル", "対決")),
+    (-1.5, ("耳かき",)),
+)
 _FAVOURITE_VOICES = ("薄荷野すず", "糸杉谷なぎ", "樫ノ木蒼介", "栗鼠山ほたる", "青磁かなた", "朽葉野修")
 _FAVOURITE_CIRCLES = ("月曜日の灯台", "雨傘と栞の部屋", "三等客車の窓", "狐雨舎")
 _LEAST_LIKED = 3.5
@@ -220,13 +219,11 @@ _WHIM = 0.04
 def made_up_taste(item: Item) -> bool:
     """Return whether the demo's made-up owner likes a work, which holds for a quarter to a third of the made-up works.
 
-    The owner likes rain, sleep, reading aloud, quiet, and some voice actors and circles; not comedy, noise or fights.
-    Four works in a hundred are judged against all that, always the same four.
+    The owner likes rain, sleep, reading aloud, quiet, and some voice actors and circles; not comedy, noise, fights or
+    ear cleaning. Four works in a hundred are judged against all that, always the same four.
     """
     text = "\n".join([item.title, *item.values("genres"), *(section.text for section in item.sections)])
-    liking = sum(
-        weight for weight, words in [*_LIKED.values(), *_DISLIKED.values()] if any(word in text for word in words)
-    )
+    liking = sum(weight for weight, words in _LIKING if any(word in text for word in words))
     liking += 2.0 * any(voice in _FAVOURITE_VOICES for voice in item.values("voice_actors"))
     liking += 1.5 * any(circle in _FAVOURITE_CIRCLES for circle in item.values("circle"))
     return (liking >= _LEAST_LIKED) != _is_whim(item.item_id)
