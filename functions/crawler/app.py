@@ -1,0 +1,65 @@
+"""Lambda handler of the crawler: the schedule says that it is time, or an earlier turn that there is more to read."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from crawler.crawl import Turn, call_again, crawl
+from crawler.fetcher import Fetcher, user_agent
+from crawler.progress import CrawlUnderWay, Progress
+from crawler.sources import dlsite
+from osusume.observability import logger, metrics
+from osusume.settings import CrawlerSettings
+
+settings = CrawlerSettings.from_environment(os.environ)
+s3, lambda_client = boto3.client("s3"), boto3.client("lambda")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Take one turn at the crawl that is due, and call for the next turn where there is more to read."""
+    due_at = datetime.fromisoformat(event["scheduled_at"]) if "scheduled_at" in event else datetime.now(UTC)
+    limit = context.get_remaining_time_in_millis() / 1000
+
+    def remaining() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - limit / 20  # kept for writing what was read
+
+    def fetcher_from(progress: Progress) -> Fetcher:
+        return Fetcher(
+            dlsite.HOST,
+            user_agent=user_agent(settings.contact),
+            cookies=dlsite.cookies(settings.floor),
+            site_address=settings.site_address,
+            robots_txt=progress.robots_txt,
+            last_request_at=progress.last_request_at,
+            not_before=progress.not_before,
+            remaining=remaining,
+            request_seconds=min(30.0, limit / 10),
+        )
+
+    try:
+        outcome = crawl(
+            due_at,
+            s3,
+            settings.bucket,
+            floor=settings.floor,
+            item_limit=settings.item_limit,
+            turn=Turn(context.aws_request_id, time.time, remaining),
+            fetcher_from=fetcher_from,
+        )
+    except CrawlUnderWay as error:
+        logger.warning("left alone", reason=str(error))
+        return {"status": "under_way"}
+    logger.info("turn taken", outcome=outcome)
+    if outcome.status == "continues":
+        call_again(lambda_client, context.function_name, due_at)
+    else:
+        metrics.add_metric("SnapshotsWritten", "Count", 1)
+    return {"status": outcome.status, "snapshot": outcome.snapshot_key}

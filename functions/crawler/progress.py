@@ -1,0 +1,113 @@
+"""A crawl under way: what it has listed and who is at it, and every page ever read. Lies in S3, under `crawls/`.
+
+This module alone knows these keys. `crawls/{source}/crawl.json` is the crawl under way (or the last one); it also says
+which invocation works on it, so that a second one, started by an event delivered twice, leaves it alone.
+`crawls/{source}/pages/{item_id}.json` is what a page said, written as soon as it is read: it is never fetched again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from crawler.sources import ListedItem
+from osusume.items import Item
+from osusume.snapshots import Failure
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+
+class CrawlUnderWay(RuntimeError):
+    """Raised when another invocation works on the crawl; it goes on by itself, and so do its retries."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a crawl has come.
+
+    `due_at` names the crawl: the time it was due, in ISO format. `listed` is empty until the listing is read.
+    `failures` are the pages that failed in this crawl, `troubles` how many of them speak against the site or the parser.
+    `last_request_at` and `not_before` (seconds since the epoch) keep its pace from one invocation to the next. `holder`
+    is the request id of the invocation at work until `held_until`.
+    """
+
+    due_at: str
+    robots_txt: str | None = None
+    listed: list[ListedItem] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    troubles: int = 0
+    last_request_at: float | None = None
+    not_before: float = 0.0
+    holder: str = ""
+    held_until: float = 0.0
+
+
+class Crawls:
+    """The objects under `crawls/{source}/` of a bucket."""
+
+    def __init__(self, s3: S3Client, bucket: str, source: str) -> None:
+        self._s3, self._bucket = s3, bucket
+        self._crawl_key = f"crawls/{source}/crawl.json"
+        self._pages_prefix = f"crawls/{source}/pages/"
+        self._etag: str | None = None
+
+    def begin(self, due_at: str, holder: str, now: float, held_until: float) -> Progress:
+        """Take up the crawl that was due at `due_at`, or begin it, as `holder` until `held_until`; return its progress.
+
+        An invocation that died is followed by its own retry, which has its request id and goes on at once. Raises
+        `CrawlUnderWay` where another invocation holds this crawl or another one.
+        """
+        progress = Progress(due_at)
+        found = self._read(self._crawl_key)
+        if found is not None:
+            self._etag = found["ETag"]
+            last = _from_json(json.loads(found["Body"].read()))
+            if last.held_until > now and last.holder not in {"", holder}:
+                raise CrawlUnderWay(f"the crawl due at {last.due_at} is under way in invocation {last.holder}")
+            if last.due_at == due_at:
+                progress = last
+            else:
+                # a new crawl keeps the pace of the last one, not its findings
+                progress.last_request_at, progress.not_before = last.last_request_at, last.not_before
+        progress.holder, progress.held_until = holder, held_until
+        self.save(progress)
+        return progress
+
+    def save(self, progress: Progress) -> None:
+        """Store the progress. Raises `CrawlUnderWay` where another invocation stored its own meanwhile."""
+        condition: Any = {"IfNoneMatch": "*"} if self._etag is None else {"IfMatch": self._etag}
+        body = json.dumps(asdict(progress), ensure_ascii=False).encode()
+        try:
+            answer = self._s3.put_object(Bucket=self._bucket, Key=self._crawl_key, Body=body, **condition)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"PreconditionFailed", "ConditionalRequestConflict"}:
+                raise CrawlUnderWay("another invocation took up the crawl at the same moment") from error
+            raise
+        self._etag = answer["ETag"]
+
+    def page(self, item_id: str) -> Item | None:
+        """Return the item as its page gave it when it was read; None where it never was."""
+        found = self._read(self._pages_prefix + item_id + ".json")
+        return None if found is None else Item.from_json(json.loads(found["Body"].read()))
+
+    def keep_page(self, item_id: str, item: Item) -> None:
+        """Store what the page listed as `item_id` gave, for good."""
+        body = json.dumps(item.to_json(), ensure_ascii=False).encode()
+        self._s3.put_object(Bucket=self._bucket, Key=self._pages_prefix + item_id + ".json", Body=body)
+
+    def _read(self, key: str) -> GetObjectOutputTypeDef | None:
+        try:
+            return self._s3.get_object(Bucket=self._bucket, Key=key)
+        except self._s3.exceptions.NoSuchKey:
+            return None
+
+
+def _from_json(value: dict[str, Any]) -> Progress:
+    listed = [ListedItem.from_json(listed) for listed in value["listed"]]
+    failures = [Failure.from_json(failure) for failure in value["failures"]]
+    return Progress(**{**value, "listed": listed, "failures": failures})
