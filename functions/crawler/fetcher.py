@@ -35,6 +35,7 @@ MAX_RETRIES = 3
 MAX_REDIRECTS = 3
 _BACKOFF_SECONDS = 5.0
 _CHUNK_BYTES = 65_536
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -144,7 +145,7 @@ class Fetcher:
         self._robots_txt = robots_txt
         self._remaining, self._clock, self._sleep = remaining, clock, sleep
         self._request_seconds = request_seconds
-        self._session = requests.Session()
+        self._session = _OneRequest()
         self._session.trust_env = False  # no proxy, and no password from ~/.netrc sent to the host
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the host's cookies are not kept
         self._session.headers.update({"User-Agent": user_agent, "Accept": "text/html", "Accept-Language": "ja"})
@@ -194,23 +195,23 @@ class Fetcher:
 
     def _follow(self, url: str, *, obey_robots: bool) -> tuple[str, _Answer]:
         """Return the answer at the end of the redirects from `url`, and its address."""
-        target = self._host_address(url, url)
+        target = self._host_address(url, url, base="")
         for _ in range(MAX_REDIRECTS + 1):
             if obey_robots and self._robots is not None and not self._robots.can_fetch(target, ROBOT):
                 raise Disallowed(f"robots.txt of {self._host} does not allow {target}: leave it out")
             answer = self._ask(target)
-            if answer.status not in {301, 302, 303, 307, 308}:
+            if answer.status not in _REDIRECTS:
                 return target, answer
             location = answer.headers.get("Location")
             if not location:
                 raise UnexpectedAnswer(f"{target} redirects ({answer.status}) to nowhere: try again later")
-            target = self._host_address(urljoin(target, location), url)
+            target = self._host_address(location, url, base=target)
         raise UnexpectedAnswer(f"{url} redirects more than {MAX_REDIRECTS} times: open the address in a browser")
 
-    def _host_address(self, url: str, asked: str) -> str:
-        """Return `url` as an address of the host, free of user, port and fragment; `asked` is for the message."""
+    def _host_address(self, url: str, asked: str, base: str) -> str:
+        """Return `url`, relative to `base`, as an address of the host without fragment; `asked` is for the message."""
         try:
-            parts = urlsplit(url)
+            parts = urlsplit(urljoin(base, url))
         except ValueError as error:
             raise ForeignHost(f"{asked} leads to {url!r:.200}, which is no address: leave it out") from error
         own = {("https", self._host), (self._origin.scheme, self._origin.netloc)}
@@ -257,7 +258,7 @@ class Fetcher:
         ends = self._clock() + self._request_seconds
         try:
             with self._session.get(address, stream=True, allow_redirects=False, timeout=self._silence) as response:
-                body = b"" if response.is_redirect else self._read_body(url, response, ends)
+                body = b"" if response.status_code in _REDIRECTS else self._read_body(url, response, ends)
                 return _Answer(response.status_code, response.headers, body)
         except (requests.Timeout, ReadTimeoutError) as error:
             raise TimedOut(f"{url} sent nothing for {self._silence:g} s: try again later") from error
@@ -302,12 +303,19 @@ class Fetcher:
             self._sleep(wait)
 
 
+class _OneRequest(requests.Session):
+    """A session that leaves redirects alone: even one told not to follow them reads the whole body of each."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # as requests calls it
+        return None
+
+
 def _accepted(url: str, answer: _Answer) -> _Answer:
     if answer.status in {401, 403, 451}:
         raise Forbidden(f"{url} is refused ({answer.status}): the site may block this network or region")
     if answer.status in {404, 410}:
         raise NotFound(f"{url} is not there ({answer.status}): leave it out")
-    if answer.status != 200 and not 300 <= answer.status < 400:
+    if answer.status != 200 and answer.status not in _REDIRECTS:
         raise UnexpectedAnswer(f"{url} answered {answer.status}: check the address")
     return answer
 

@@ -94,7 +94,7 @@ def _rows_in(container: Tag) -> Iterator[Tag]:
 def _address(row: Tag, url: str) -> WorkAddress | None:
     """Return the work of a row: its id from the row, else a link; its floor from the link, else the listing."""
     linked = row.select(".work_name a[href]") + row.select("a[href], [link]")
-    addresses = (work_address(str(tag.get("href") or tag["link"]), base=url) for tag in linked)
+    addresses = (work_address(str(tag.get("href") or tag.get("link") or ""), base=url) for tag in linked)
     link = next(filter(None, addresses), None)
     item_id = _own_id(row) or (link.item_id if link else None) or _id_of_thumbnail(row)
     if item_id is None:

@@ -114,7 +114,7 @@ def _title(name: Tag) -> str:
 def _address(page: BeautifulSoup, url: str) -> WorkAddress | None:
     """Return whose page it is. `url` counts first: the crawl asked for that work, and must find it read."""
     tags = page.select('link[rel="canonical"][href], meta[property="og:url"][content]')
-    said = [address for tag in tags if (address := work_address(str(tag.get("href") or tag["content"])))]
+    said = [address for tag in tags if (address := work_address(str(tag.get("href") or tag.get("content") or "")))]
     asked = work_address(url)
     if asked or said:
         return asked or said[0]
