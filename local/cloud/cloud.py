@@ -1,0 +1,288 @@
+"""The local cloud: a SAM template deployed on this machine, its functions running."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+
+from local.cloud import moto_events
+from local.cloud.access import REGION, Credentials, create_administrator
+from local.cloud.dispatch import AsyncSettings, Dispatcher, Invocation
+from local.cloud.errors import CloudError, TemplateError
+from local.cloud.functions import Function, FunctionPool
+from local.cloud.gateway import Gateway, routes_of
+from local.cloud.moto_access import enforce
+from local.cloud.sources import ObjectNotifications, fire_schedule
+from local.cloud.stack import AwsServer, Stack, clear
+from local.cloud.template import Template, load_template
+
+_one_cloud = threading.Lock()
+
+
+class Cloud:
+    """The resources of a SAM template in moto, its functions as processes under the Lambda Runtime API.
+
+    A context manager; one at a time in a process, because moto's stores belong to the process. IAM is enforced for
+    everything once the stack is up. Everything listens on 127.0.0.1 alone. The modules beside this one say what is
+    simulated and what is not.
+
+    Attributes, set while the cloud runs: `endpoint` (AWS), `api_url` (the HTTP API, None without one), `resources`
+    (logical to physical ids), `outputs`, `delivery_errors` (what AWS would have dropped in silence: logs, notifications and
+    destinations that a role may not write).
+    """
+
+    endpoint: str
+    api_url: str | None
+    resources: dict[str, str]
+    outputs: dict[str, str]
+    delivery_errors: list[str]
+
+    def __init__(
+        self,
+        template: Path,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        secrets: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Mapping[str, str]] | None = None,
+        time_limits: Mapping[str, float] | None = None,
+        retry_delays: tuple[float, ...] = (1.0, 2.0),
+        edit: Callable[[dict[str, Any]], None] | None = None,
+        state_dir: Path | None = None,
+        stack_name: str = "osusume",
+    ) -> None:
+        """Set up a cloud that starts when it is entered.
+
+        `secrets` become SSM SecureString parameters. `environment` is added to every function's variables, `overrides`
+        to those of single ones (by logical id): what stands for the outside world. `time_limits` takes the place of
+        `Timeout`, in seconds, by logical id. `retry_delays` are the seconds before a failed event is tried again; AWS waits
+        60 and 120. `edit` changes the transformed template before it is deployed. `state_dir` gets a log file a function.
+
+        Entering raises TemplateError where the template or its parameters cannot be deployed.
+        """
+        self._path = template
+        self._parameters = dict(parameters or {})
+        self._secrets = dict(secrets or {})
+        self._environment = dict(environment or {})
+        self._overrides = {name: dict(variables) for name, variables in (overrides or {}).items()}
+        self._time_limits = dict(time_limits or {})
+        self._retry_delays = retry_delays
+        self._edit = edit
+        self._state_dir = state_dir
+        self._stack_name = stack_name
+        self._session = boto3.Session(region_name=REGION)
+        self._session_lock = threading.Lock()  # sessions are not made for several threads
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Self:
+        if not _one_cloud.acquire(blocking=False):
+            raise CloudError("a local cloud runs already in this process: leave it first")
+        with ExitStack() as closing:
+            closing.callback(_one_cloud.release)
+            self._start(closing)
+            self._closing = closing.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._closing.close()
+
+    def _start(self, closing: ExitStack) -> None:
+        self.delivery_errors = []
+        template = load_template(self._path, self._parameters, REGION)
+        if self._edit:
+            self._edit(template.document)
+        closing.callback(clear)
+        self._stack = Stack(self._stack_name, template, self._secrets)
+        self.resources = self._stack.resources
+        server = AwsServer()
+        closing.callback(server.close)
+        self.endpoint = server.url
+        self._administrator = create_administrator("local-administrator")
+        gateway = self._open_gateway(closing)
+        functions = self._functions(template, gateway)
+        self._names = {function.name: function.logical_id for function in functions}
+        pools = {function.logical_id: self._open_pool(function, closing) for function in functions}
+        self._dispatcher = Dispatcher(
+            pools, self._async_settings(), self._retry_delays, self._client, self.delivery_errors.append
+        )
+        closing.callback(self._dispatcher.stop)
+        self._notifications = ObjectNotifications(self._queue, self.delivery_errors.append)
+        moto_events.handlers = moto_events.Handlers(self._invoke_for_sdk, self._notifications.deliver)
+        closing.callback(_unset_handlers)
+        enforce(enabled=True)
+
+    def _open_gateway(self, closing: ExitStack) -> Gateway | None:
+        self.api_url = None
+        self.outputs = self._stack.outputs
+        apis = list(self._stack.of_type("AWS::ApiGatewayV2::Api"))
+        if len(apis) > 1:
+            raise TemplateError(f"the local cloud serves one HTTP API, not {len(apis)}")
+        if not apis:
+            return None
+        logical_id, properties = apis[0]
+        gateway = Gateway(
+            self.resources[logical_id],
+            routes_of(properties["Body"]),
+            lambda name, payload: self._dispatcher.invoke(self._names[name], payload, "http"),
+            self.delivery_errors.append,
+        )
+        closing.callback(gateway.close)
+        self.api_url = gateway.url
+        self.outputs = _at_gateway(self.outputs, gateway)
+        return gateway
+
+    def _functions(self, template: Template, gateway: Gateway | None) -> list[Function]:
+        functions = []
+        for logical_id, properties in self._stack.of_type("AWS::Lambda::Function"):
+            image = properties.get("ImageConfig", {})
+            name = self.resources[logical_id]
+            variables = properties.get("Environment", {}).get("Variables", {})
+            text = {
+                key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in variables.items()
+            }
+            functions.append(
+                Function(
+                    logical_id=logical_id,
+                    name=name,
+                    role_arn=properties["Role"],
+                    handler=properties["Handler"] if "Handler" in properties else image["Command"][0],
+                    runtime=properties.get("Runtime", "python3.13"),
+                    timeout=float(properties.get("Timeout", 3)),
+                    memory=int(properties.get("MemorySize", 128)),
+                    log_group=properties.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}"),
+                    environment=_at_gateway(text, gateway) if gateway else text,
+                    search_path=template.search_paths[logical_id],
+                )
+            )
+        known = {function.logical_id for function in functions}
+        if unknown := sorted((self._overrides.keys() | self._time_limits.keys()) - known):
+            raise TemplateError(f"the template has no function {', '.join(unknown)}")
+        return [self._as_asked(function) for function in functions]
+
+    def _as_asked(self, function: Function) -> Function:
+        added = {**self._environment, **self._overrides.get(function.logical_id, {})}
+        return replace(
+            function,
+            environment={**function.environment, **added},
+            timeout=self._time_limits.get(function.logical_id, function.timeout),
+        )
+
+    def _open_pool(self, function: Function, closing: ExitStack) -> FunctionPool:
+        log_file = None
+        if self._state_dir is not None:
+            self._state_dir.mkdir(parents=True, exist_ok=True)
+            log_file = self._state_dir / f"{function.logical_id}.log"
+        pool = FunctionPool(function, self.endpoint, self._client, log_file, self.delivery_errors.append)
+        closing.callback(pool.close)
+        return pool
+
+    def _async_settings(self) -> dict[str, AsyncSettings]:
+        settings = {}
+        for _, properties in self._stack.of_type("AWS::Lambda::EventInvokeConfig"):
+            destinations = properties.get("DestinationConfig", {})
+            settings[self._names[properties["FunctionName"]]] = AsyncSettings(
+                retries=int(properties.get("MaximumRetryAttempts", 2)),
+                on_failure=destinations.get("OnFailure", {}).get("Destination"),
+                on_success=destinations.get("OnSuccess", {}).get("Destination"),
+            )
+        return settings
+
+    # ---- what tests and the demo use ----
+
+    def client(self, service: str) -> Any:  # noqa: ANN401  # boto3's clients are made at run time
+        """Return a boto3 client that may do everything."""
+        return self._client(service, self._administrator)
+
+    @property
+    def invocations(self) -> list[Invocation]:
+        """The attempts that finished so far, in the order they finished."""
+        return self._dispatcher.invocations
+
+    def invoke(self, function: str, event: object) -> Any:  # noqa: ANN401  # whatever the function answers
+        """Return the answer of the function with that logical id. Raises FunctionError, PayloadTooLarge."""
+        return json.loads(self._dispatcher.invoke(function, _json(event), "invoke"))
+
+    def invoke_async(self, function: str, event: object) -> str:
+        """Queue an event for the function with that logical id and return the request id. Raises PayloadTooLarge."""
+        return self._dispatcher.invoke_async(function, _json(event), "invoke")
+
+    def fire_schedule(self, schedule: str, scheduled_at: datetime | None = None) -> None:
+        """Do what EventBridge Scheduler does when the schedule with that logical id is due; now is the default.
+
+        Raises AccessDenied where the schedule's role may not invoke its target.
+        """
+        schedules = dict(self._stack.of_type("AWS::Scheduler::Schedule"))
+        if schedule not in schedules:
+            raise CloudError(f"the template has no schedule {schedule}; it has {', '.join(schedules) or 'none'}")
+        fire_schedule(
+            self.resources[schedule],
+            schedules[schedule],
+            scheduled_at or datetime.now(UTC),
+            lambda name, text: _ignore(self._dispatcher.invoke_async(self._names[name], text.encode(), "schedule")),
+            self._client,
+        )
+
+    def deliver_s3_event(self, key: str, *, times: int = 1, bucket: str = "Bucket") -> None:
+        """Deliver the notifications of an object again, `times` at once: the very events that S3 sent before.
+
+        `bucket` is a logical id. For an object that caused no notification yet S3 makes them now.
+        """
+        self._notifications.deliver_again(self.resources[bucket], key, times)
+
+    def wait_until_idle(self, timeout: float = 60.0) -> None:
+        """Return when no event is queued, running or waiting for a retry; raises StillBusy after `timeout` seconds."""
+        self._dispatcher.wait_until_idle(timeout)
+
+    # ---- what moto and the parts call back ----
+
+    def _client(self, service: str, credentials: Credentials) -> Any:  # noqa: ANN401  # boto3's clients are made at run time
+        with self._session_lock:
+            return self._session.client(  # type: ignore[call-overload]  # the stubs want a literal service name
+                service,
+                endpoint_url=self.endpoint,
+                aws_access_key_id=credentials.access_key,
+                aws_secret_access_key=credentials.secret_key,
+                aws_session_token=credentials.token,
+                config=Config(proxies={}),  # loopback, whatever proxy the caller's environment names
+            )
+
+    def _invoke_for_sdk(self, name: str, payload: bytes, is_event: bool) -> bytes | None:
+        if name not in self._names:
+            return None
+        if is_event:
+            self._dispatcher.invoke_async(self._names[name], payload, "sdk")
+            return b""
+        return self._dispatcher.invoke(self._names[name], payload, "sdk")
+
+    def _queue(self, name: str, event: dict[str, Any]) -> None:
+        self._dispatcher.invoke_async(self._names[name], _json(event), "s3")
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def _at_gateway(values: Mapping[str, str], gateway: Gateway) -> dict[str, str]:
+    """Return the values with the API's public address replaced by the gateway's."""
+    public = f"https://{gateway.api_id}.execute-api.{REGION}.amazonaws.com"
+    return {name: value.replace(public, gateway.url) for name, value in values.items()}
+
+
+def _unset_handlers() -> None:
+    moto_events.handlers = None
+
+
+def _ignore(_: object) -> None:
+    """Drop a value that a callback gives and its caller has no use for."""

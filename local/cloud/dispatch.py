@@ -1,0 +1,228 @@
+"""Invocations: synchronous ones, and the queue of asynchronous ones with retries and destinations.
+
+Simulated: retries by EventInvokeConfig with one request id, on-failure and on-success destinations in AWS's record,
+sent with the function role's permissions, the size limits of events. Not simulated: throttling, the age limit of events,
+queues of functions (DeadLetterConfig), destinations other than SQS.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
+
+from local.cloud.access import assume_role
+from local.cloud.errors import AccessDenied, CloudError, FunctionError, PayloadTooLarge, StillBusy
+from local.cloud.functions import ClientFactory, FunctionPool
+
+MAX_EVENT_BYTES = 6 * 1024 * 1024
+"""The largest event of a synchronous invocation."""
+
+MAX_ASYNC_EVENT_BYTES = 1024 * 1024
+"""The largest event of an asynchronous invocation."""
+
+Trigger = Literal["invoke", "s3", "schedule", "http", "sdk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One finished attempt of a function at one event; retries of an event share its `request_id`.
+
+    `function` is the logical id, `attempt` counts from 1, `response` is the parsed answer, `error` Lambda's error document
+    or None, `log` the lines that the function printed.
+    """
+
+    function: str
+    request_id: str
+    attempt: int
+    event: Any
+    response: Any
+    error: dict[str, Any] | None
+    seconds: float
+    log: list[str]
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncSettings:
+    """What EventInvokeConfig says: how often to try again, and the ARNs of the queues that are told of the end."""
+
+    retries: int = 2
+    on_failure: str | None = None
+    on_success: str | None = None
+
+
+@dataclass(slots=True)
+class _Counter:
+    """What is under way, by what it is."""
+
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    under_way: dict[str, str] = field(default_factory=dict)
+
+
+class Dispatcher:
+    """Runs events on the functions' pools, by logical id."""
+
+    def __init__(
+        self,
+        pools: Mapping[str, FunctionPool],
+        settings: Mapping[str, AsyncSettings],
+        retry_delays: tuple[float, ...],
+        client: ClientFactory,
+        report: Callable[[str], None],
+    ) -> None:
+        self._pools = pools
+        self._settings = settings
+        self._retry_delays = retry_delays
+        self._client = client
+        self._report = report
+        self._stopping = threading.Event()
+        self._counter = _Counter()
+        self._invocations: list[Invocation] = []
+
+    @property
+    def invocations(self) -> list[Invocation]:
+        """The attempts that finished so far, in the order they finished."""
+        return list(self._invocations)
+
+    def invoke(self, function: str, payload: bytes, trigger: Trigger) -> bytes:
+        """Return the function's answer. Raises FunctionError, PayloadTooLarge."""
+        check_size(payload, MAX_EVENT_BYTES)
+        request_id = str(uuid.uuid4())
+        self._begin(request_id, f"{function} running (request {request_id})")
+        try:
+            invocation, response = self._attempt(function, payload, request_id, 1, trigger)
+        finally:
+            self._end(request_id)
+        if invocation.error is not None:
+            raise FunctionError(function, invocation.error)
+        return response
+
+    def invoke_async(self, function: str, payload: bytes, trigger: Trigger) -> str:
+        """Queue the event and return its request id at once. Raises PayloadTooLarge."""
+        check_size(payload, MAX_ASYNC_EVENT_BYTES)
+        request_id = str(uuid.uuid4())
+        self._begin(request_id, f"{function} queued (request {request_id})")
+        thread = threading.Thread(
+            target=self._run,
+            args=(function, payload, request_id, trigger),
+            name=f"{function} {request_id}",
+            daemon=True,
+        )
+        thread.start()
+        return request_id
+
+    def wait_until_idle(self, timeout: float) -> None:
+        """Return when nothing is queued, running or waiting for a retry; raises StillBusy after `timeout` seconds."""
+        with self._counter.changed:
+            if not self._counter.changed.wait_for(lambda: not self._counter.under_way, timeout):
+                busy = "; ".join(self._counter.under_way.values())
+                raise StillBusy(f"after {timeout:g} seconds there is still: {busy}")
+
+    def stop(self) -> None:
+        """Try nothing again; what runs ends with its pool."""
+        self._stopping.set()
+
+    def _run(self, function: str, payload: bytes, request_id: str, trigger: Trigger) -> None:
+        try:
+            self._run_attempts(function, payload, request_id, trigger)
+        finally:
+            self._end(request_id)
+
+    def _run_attempts(self, function: str, payload: bytes, request_id: str, trigger: Trigger) -> None:
+        settings = self._settings.get(function, AsyncSettings())
+        attempts = settings.retries + 1
+        for attempt in range(1, attempts + 1):
+            self._begin(request_id, f"{function} running, attempt {attempt} (request {request_id})")
+            invocation, _ = self._attempt(function, payload, request_id, attempt, trigger)
+            if self._stopping.is_set():
+                return
+            if invocation.error is None:
+                self._tell(settings.on_success, invocation, "Success")
+                return
+            if attempt < attempts:
+                delay = self._retry_delays[min(attempt, len(self._retry_delays)) - 1]
+                self._begin(request_id, f"{function} waiting for attempt {attempt + 1} (request {request_id})")
+                if self._stopping.wait(delay):
+                    return
+        self._tell(settings.on_failure, invocation, "RetriesExhausted")
+
+    def _attempt(
+        self, function: str, payload: bytes, request_id: str, attempt: int, trigger: Trigger
+    ) -> tuple[Invocation, bytes]:
+        outcome = self._pools[function].invoke(payload, request_id)
+        invocation = Invocation(
+            function=function,
+            request_id=request_id,
+            attempt=attempt,
+            event=json.loads(payload),
+            response=json.loads(outcome.response) if outcome.response else None,
+            error=outcome.error,
+            seconds=outcome.seconds,
+            log=outcome.log,
+            trigger=trigger,
+        )
+        self._invocations.append(invocation)
+        return invocation, outcome.response or b"null"
+
+    def _tell(self, destination: str | None, invocation: Invocation, condition: str) -> None:
+        if destination is None:
+            return
+        function = self._pools[invocation.function].function
+        record = destination_record(invocation, function.arn, condition)
+        try:
+            credentials = assume_role(function.role_arn, "lambda.amazonaws.com", function.name)
+            send_to_queue(self._client("sqs", credentials), destination, json.dumps(record, ensure_ascii=False))
+        except (AccessDenied, ClientError) as error:
+            self._report(f"destination of {invocation.function}: {error}")
+
+    def _begin(self, request_id: str, description: str) -> None:
+        with self._counter.changed:
+            self._counter.under_way[request_id] = description
+
+    def _end(self, request_id: str) -> None:
+        with self._counter.changed:
+            del self._counter.under_way[request_id]
+            self._counter.changed.notify_all()
+
+
+def check_size(payload: bytes, limit: int) -> None:
+    """Raise PayloadTooLarge for an event over `limit` bytes."""
+    if len(payload) > limit:
+        raise PayloadTooLarge(f"{len(payload)} byte payload is too large: the limit is {limit} bytes")
+
+
+def destination_record(invocation: Invocation, function_arn: str, condition: str) -> dict[str, Any]:
+    """Return what Lambda tells a destination of the last attempt at an event."""
+    context: dict[str, Any] = {"statusCode": 200, "executedVersion": "$LATEST"}
+    if invocation.error is not None:
+        context["functionError"] = "Unhandled"
+    return {
+        "version": "1.0",
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "requestContext": {
+            "requestId": invocation.request_id,
+            "functionArn": f"{function_arn}:$LATEST",
+            "condition": condition,
+            "approximateInvokeCount": invocation.attempt,
+        },
+        "requestPayload": invocation.event,
+        "responseContext": context,
+        "responsePayload": invocation.response if invocation.error is None else invocation.error,
+    }
+
+
+def send_to_queue(sqs: Any, queue_arn: str, body: str, attributes: Mapping[str, str] | None = None) -> None:  # noqa: ANN401  # a boto3 client
+    """Send one message to the queue with that ARN. Raises botocore's ClientError."""
+    service, _, account, name = queue_arn.split(":")[2:]
+    if service != "sqs":
+        raise CloudError(f"{queue_arn} is no queue: the local cloud sends to SQS alone")
+    url = f"{sqs.meta.endpoint_url}/{account}/{name}"
+    values = {key: {"DataType": "String", "StringValue": value} for key, value in (attributes or {}).items()}
+    sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=values)

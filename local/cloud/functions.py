@@ -1,0 +1,206 @@
+"""Functions of the stack: their settings, their processes, their logs.
+
+Simulated: the environment that Lambda gives and nothing else, credentials of the function's role, warm processes that
+are used again, a further process for each event at the same time, logs delivered with the role's own permissions.
+Not simulated: concurrency limits, the freeze between events, a private /tmp, metrics embedded in log lines.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local.cloud.access import ACCOUNT, REGION, Credentials, assume_role
+from local.cloud.errors import AccessDenied
+from local.cloud.runtime import FunctionProcess, Outcome, runtime_command
+
+ClientFactory = Callable[[str, Credentials], Any]
+"""Makes a boto3 client of a service that signs with the given credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function as the template sets it up; `timeout` is in seconds, `memory` in MB."""
+
+    logical_id: str
+    name: str
+    role_arn: str
+    handler: str
+    runtime: str
+    timeout: float
+    memory: int
+    log_group: str
+    environment: dict[str, str]
+    search_path: list[Path]
+
+    @property
+    def arn(self) -> str:
+        """The function's ARN, without a version."""
+        return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.name}"
+
+
+class FunctionPool:
+    """The processes of one function.
+
+    `report` takes what could not be delivered on the function's behalf: logs that its role may not write.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        endpoint: str,
+        client: ClientFactory,
+        log_file: Path | None,
+        report: Callable[[str], None],
+    ) -> None:
+        self.function = function
+        self._endpoint = endpoint
+        self._client = client
+        self._log_file = log_file
+        self._report = report
+        self._changed = threading.Condition()
+        self._idle: list[_Environment] = []
+        self._busy: list[_Environment] = []
+        self._is_closed = False
+
+    def invoke(self, payload: bytes, request_id: str) -> Outcome:
+        """Return the function's outcome for the event, from a warm process or a new one."""
+        try:
+            environment = self._take()
+        except AccessDenied as error:
+            return Outcome(error={"errorType": "AccessDeniedException", "errorMessage": str(error)})
+        if environment is None:
+            message = f"RequestId: {request_id} Error: Runtime exited: the cloud is stopping"
+            return Outcome(error={"errorType": "Runtime.ExitError", "errorMessage": message})
+        try:
+            outcome = environment.process.invoke(payload, request_id, self.function.arn, self.function.timeout)
+            if not self._is_closed:
+                self._deliver_log(environment, request_id, outcome)
+        finally:
+            self._give_back(environment)
+        return outcome
+
+    def close(self) -> None:
+        """End all processes and wait for the events that they were at."""
+        with self._changed:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+            for environment in self._busy:
+                environment.process.kill()
+        for environment in idle:
+            environment.process.close()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._busy, 10)
+
+    def _take(self) -> _Environment | None:
+        with self._changed:
+            if self._is_closed:
+                return None
+            environment = None
+            while self._idle and environment is None:
+                environment = self._idle.pop()
+                if not environment.process.is_alive:
+                    environment.process.close()
+                    environment = None
+            environment = environment or self._start()
+            self._busy.append(environment)
+            return environment
+
+    def _give_back(self, environment: _Environment) -> None:
+        with self._changed:
+            is_wanted = not self._is_closed and environment.process.is_alive
+            if is_wanted:
+                self._idle.append(environment)
+        if not is_wanted:
+            environment.process.close()
+        with self._changed:
+            self._busy.remove(environment)
+            self._changed.notify_all()
+
+    def _start(self) -> _Environment:
+        function = self.function
+        credentials = assume_role(function.role_arn, "lambda.amazonaws.com", function.name)
+        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{secrets.token_hex(16)}"
+        folder = tempfile.TemporaryDirectory(prefix=f"{function.name}-", ignore_cleanup_errors=True)
+        variables = process_environment(function, stream, self._endpoint, credentials)
+        process = FunctionProcess(runtime_command(function.handler), variables, Path(folder.name))
+        return _Environment(process, stream, credentials, folder)
+
+    def _deliver_log(self, environment: _Environment, request_id: str, outcome: Outcome) -> None:
+        function = self.function
+        milliseconds = outcome.seconds * 1000
+        lines = [
+            f"START RequestId: {request_id} Version: $LATEST",
+            *outcome.log,
+            f"END RequestId: {request_id}",
+            f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\tMemory Size: {function.memory} MB",
+        ]
+        if self._log_file is not None:
+            with self._log_file.open("a", encoding="utf-8") as file:
+                file.write("".join(f"{line}\n" for line in lines))
+        try:
+            if environment.logs is None:
+                environment.logs = self._client("logs", environment.credentials)
+                self._create_stream(environment.logs, environment.stream)
+            now = int(time.time() * 1000)
+            environment.logs.put_log_events(
+                logGroupName=function.log_group,
+                logStreamName=environment.stream,
+                logEvents=[{"timestamp": now, "message": line} for line in lines if line],
+            )
+        except ClientError as error:
+            self._report(f"logs of {function.logical_id}: {error}")
+
+    def _create_stream(self, logs: Any, stream: str) -> None:  # noqa: ANN401  # a boto3 client
+        group = self.function.log_group
+        try:
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        except logs.exceptions.ResourceNotFoundException:
+            logs.create_log_group(logGroupName=group)
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+
+
+@dataclass(slots=True)
+class _Environment:
+    process: FunctionProcess
+    stream: str
+    credentials: Credentials
+    folder: tempfile.TemporaryDirectory[str]
+    logs: Any = None
+
+
+def process_environment(function: Function, stream: str, endpoint: str, credentials: Credentials) -> dict[str, str]:
+    """Return all environment variables of a function's process: Lambda's, the template's, and where AWS is."""
+    return {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "TZ": ":UTC",
+        "PYTHONPATH": os.pathsep.join(str(folder) for folder in function.search_path),
+        "_HANDLER": function.handler,
+        "LAMBDA_TASK_ROOT": str(function.search_path[0]),
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        "AWS_SESSION_TOKEN": str(credentials.token),
+        "AWS_ENDPOINT_URL": endpoint,  # a call without it would go to the real AWS
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **function.environment,
+    }

@@ -1,0 +1,193 @@
+"""moto's IAM enforcement, mended: what each request needs, on which resource, and how a denial reads.
+
+Importing this module changes moto for the whole process; moto enforces once `enforce` was called. Its own check knows the
+resources of S3, SQS, STS and IAM alone, turns a policy's text into a regular expression without escaping it (so that
+`$default` in an ARN matches nothing), and answers JSON clients in XML.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from moto import settings
+from moto.core.authorization import ActionAuthenticatorMixin
+from moto.core.exceptions import JsonRESTError
+from moto.core.responses import BaseResponse
+from moto.iam.access_control import IAMRequest, IAMRequestBase
+from moto.s3.exceptions import MissingKey, MissingVersion
+from moto.s3.responses import S3Response
+from moto.sqs.responses import SQSResponse
+
+from local.cloud.access import is_allowed, policies_of
+
+Needs = list[tuple[str, str]]
+"""Actions and the ARNs that they must be allowed on."""
+
+
+def enforce(*, enabled: bool) -> None:
+    """Let moto check every request from now on, or none."""
+    settings.INITIAL_NO_AUTH_ACTION_COUNT = 0 if enabled else float("inf")
+    ActionAuthenticatorMixin.request_count = 0
+
+
+class JsonAccessDenied(JsonRESTError):
+    """A denial as AWS's JSON services word it."""
+
+    code = 400
+
+
+def needs_of_request(service: str, action: str, body: Mapping[str, Any], region: str, account: str) -> Needs:
+    """Return what a request to one of the JSON services needs; what is not known here needs the resource `*`."""
+    here = f"{region}:{account}"
+    if service == "dynamodb":
+        return _needs_of_dynamodb(action, body, f"arn:aws:dynamodb:{here}:table/")
+    if service == "ssm":
+        names = body.get("Names") or [body.get("Name") or body.get("Path")]
+        known = [name for name in names if name]
+        return [(f"ssm:{action}", _arn(name, f"arn:aws:ssm:{here}:parameter/")) for name in known] or [
+            (f"ssm:{action}", "*")
+        ]
+    if service == "logs" and (group := body.get("logGroupName")):
+        stream = body.get("logStreamName", "")
+        return [(f"logs:{action}", f"arn:aws:logs:{here}:log-group:{group}:log-stream:{stream}")]
+    if service == "sns" and (topic := body.get("TopicArn") or body.get("TargetArn")):
+        return [(f"sns:{action}", str(topic))]
+    return [(f"{service}:{action}", "*")]
+
+
+def _needs_of_dynamodb(action: str, body: Mapping[str, Any], tables: str) -> Needs:
+    if action in ("BatchGetItem", "BatchWriteItem"):
+        return [(f"dynamodb:{action}", _arn(table, tables)) for table in body["RequestItems"]]
+    if action in ("TransactGetItems", "TransactWriteItems"):
+        # a transaction needs the permissions of its parts: Get, Put, Update, Delete, ConditionCheck
+        parts = [part for item in body["TransactItems"] for part in item.items()]
+        return [(f"dynamodb:{kind}Item", _arn(part["TableName"], tables)) for kind, part in parts]
+    if "TableName" not in body:
+        return [(f"dynamodb:{action}", "*")]
+    table = _arn(body["TableName"], tables)
+    return [(f"dynamodb:{action}", f"{table}/index/{body['IndexName']}" if "IndexName" in body else table)]
+
+
+def _arn(name: str, prefix: str) -> str:
+    return name if name.startswith("arn:") else prefix + name.lstrip("/")
+
+
+def _needs(response: BaseResponse, resource: str) -> Needs:
+    service, action = str(response.service_name), response._get_action()
+    if service == "lambda" and action in ("Invoke", "InvokeAsync"):
+        name = unquote(response.path.split("/functions/")[1].split("/")[0])
+        function = name if name.startswith("arn:") else _function_arn(response, name)
+        return [("lambda:InvokeFunction", function)]
+    if resource == "*":
+        body = _json_body(response)
+        return needs_of_request(service, action, body, response.region, response.current_account)
+    if service == "sqs":
+        action = action.removesuffix("Batch")  # there are no actions for batches in policies
+    return [(f"{service}:{action}", resource)]
+
+
+def _function_arn(response: BaseResponse, name: str) -> str:
+    return f"arn:aws:lambda:{response.region}:{response.current_account}:function:{name}"
+
+
+def _json_body(response: BaseResponse) -> Mapping[str, Any]:
+    try:
+        body = json.loads(response.raw_body or "{}")
+    except ValueError:  # a request in the query protocol
+        return {name: values[0] for name, values in response.querystring.items() if values}
+    return body if isinstance(body, Mapping) else {}
+
+
+def _authorize(response: BaseResponse, resource: str = "*") -> None:
+    request = _authenticated(response, IAMRequest)
+    if request is None:
+        return
+    for action, arn in _needs(response, resource):
+        if action == "sts:GetCallerIdentity":  # nobody can be denied it
+            continue
+        request._action = action
+        _check(request, arn, is_json="json" in response.headers.get("Content-Type", ""))
+
+
+def _authorize_s3(response: S3Response, bucket_name: str | None = None, key_name: str | None = None) -> None:
+    from moto.iam.access_control import S3IAMRequest
+
+    request = _authenticated(response, S3IAMRequest)
+    if request is None:
+        return
+    target = "/".join(part for part in (bucket_name, key_name) if part) or "*"
+    _check(request, f"arn:aws:s3:::{target}", is_json=False)
+    copied = response.headers.get("x-amz-copy-source")
+    if copied and request._action == "s3:PutObject":
+        request._action = "s3:GetObject"
+        _check(request, f"arn:aws:s3:::{unquote(copied).lstrip('/').split('?')[0]}", is_json=False)
+
+
+def _authenticated(response: BaseResponse, kind: type[IAMRequestBase]) -> IAMRequestBase | None:
+    """Return the request with its signature verified, None while nothing is enforced."""
+    if settings.INITIAL_NO_AUTH_ACTION_COUNT > 0:
+        return None
+    query = response.parsed_url.query
+    request = kind(
+        account_id=response.current_account,
+        method=response.method,
+        path=f"{response.raw_path}?{query}" if query else response.raw_path,
+        data=response.data,
+        body=response.raw_body,
+        headers=response.headers,
+        action=response._get_action(),
+    )
+    request.check_signature()
+    return request
+
+
+def _check(request: IAMRequestBase, arn: str, *, is_json: bool) -> None:
+    if is_allowed(policies_of(request._access_key), request._action, arn):
+        return
+    if is_json:
+        user, action = request._access_key.arn, request._action
+        message = f"User: {user} is not authorized to perform: {action} on resource: {arn}"
+        raise JsonAccessDenied("AccessDeniedException", message)
+    request._raise_access_denied()
+
+
+def _get_key(response: S3Response, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # moto's own types
+    try:
+        return _moto_get_key(response, *arguments, **options)
+    except (MissingKey, MissingVersion):
+        _check_may_know_of_missing_key(response)
+        raise
+
+
+def _head_object(response: S3Response, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # moto's own types
+    answer = _moto_head_object(response, *arguments, **options)
+    if answer[0] == 404:
+        _check_may_know_of_missing_key(response)
+    return answer
+
+
+def _check_may_know_of_missing_key(response: S3Response) -> None:
+    """S3 says that a key is missing to those alone who may list the bucket; moto tells everybody."""
+    response.data["Action"] = "ListBucket"
+    _authorize_s3(response, bucket_name=response.bucket_name)
+
+
+def _queue_arn(response: SQSResponse) -> str:
+    return "*" if response._get_action() in ("ListQueues", "CreateQueue") else _moto_queue_arn(response)
+
+
+_moto_get_key = S3Response._get_key
+_moto_head_object = S3Response.head_object
+_moto_queue_arn = SQSResponse._determine_resource
+
+for _owner, _name, _replacement in (
+    (ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", _authorize),
+    (ActionAuthenticatorMixin, "_authenticate_and_authorize_s3_action", _authorize_s3),
+    (S3Response, "_get_key", _get_key),
+    (S3Response, "head_object", _head_object),
+    (SQSResponse, "_determine_resource", _queue_arn),
+):
+    setattr(_owner, _name, _replacement)

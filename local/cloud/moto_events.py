@@ -1,0 +1,93 @@
+"""Where moto would run a function by itself, or not at all, it hands the event to the local cloud.
+
+Importing this module changes moto for the whole process. `handlers` is filled by the cloud that runs: there is one at a
+time, because moto's stores belong to the process.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote_plus
+
+import moto.s3.notifications
+from moto.awslambda.models import LambdaBackend
+from moto.core.exceptions import JsonRESTError
+
+from local.cloud.errors import FunctionError, PayloadTooLarge
+
+
+@dataclass(slots=True)
+class Handlers:
+    """What the running cloud does with an event.
+
+    `invoke(function, payload, is_event)` returns the answer, None for a function that does not exist; it raises
+    FunctionError. `deliver(function_arn, event)` takes an S3 notification and returns at once.
+    """
+
+    invoke: Callable[[str, bytes, bool], bytes | None]
+    deliver: Callable[[str, dict[str, Any]], None]
+
+
+handlers: Handlers | None = None
+
+
+class RequestTooLarge(JsonRESTError):
+    """Lambda's answer to an event over its limit."""
+
+    code = 413
+
+
+def _invoke(
+    _backend: LambdaBackend,
+    function_name: str,
+    _qualifier: str | None,
+    body: str | bytes | None,
+    headers: Any,  # noqa: ANN401  # werkzeug's, whose names ignore case
+    response_headers: dict[str, str],
+) -> bytes | None:
+    """Take the place of moto's own invocation, which wants Docker and knows no asynchronous events."""
+    if handlers is None:
+        return None
+    if headers.get("X-Amz-Invocation-Type") == "DryRun":
+        return b""
+    payload = body.encode() if isinstance(body, str) else body
+    try:
+        is_event = headers.get("X-Amz-Invocation-Type") == "Event"
+        return handlers.invoke(function_name.split(":function:")[-1].split(":")[0], payload or b"{}", is_event)
+    except FunctionError as error:
+        response_headers["x-amz-function-error"] = "Unhandled"
+        return json.dumps(error.document).encode()
+    except PayloadTooLarge as error:
+        raise RequestTooLarge("RequestTooLargeException", str(error)) from error
+
+
+def _s3_event(event_name: str, bucket: Any, key: Any, notification_id: str) -> dict[str, Any]:  # noqa: ANN401  # moto's
+    """Return S3's event with what moto leaves out: who, from where, the version, the sequencer."""
+    event: dict[str, Any] = _moto_s3_event(event_name, bucket, key, notification_id)
+    record = event["Records"][0]
+    record["s3"]["object"]["key"] = quote_plus(key.name, safe="/")  # moto would escape the slashes too
+    record["userIdentity"] = {"principalId": "AWS:AROALOCAL"}
+    record["requestParameters"] = {"sourceIPAddress": "127.0.0.1"}
+    record["responseElements"] = {"x-amz-request-id": f"{time.time_ns():016X}", "x-amz-id-2": "local"}
+    record["s3"]["bucket"]["ownerIdentity"] = {"principalId": "LOCAL"}
+    record["s3"]["object"]["sequencer"] = f"{time.time_ns():018X}"
+    if bucket.is_versioned:
+        record["s3"]["object"]["versionId"] = key.version_id
+    return event
+
+
+def _deliver(_account: str, event: dict[str, Any], function_arn: str, _region: str) -> None:
+    """Take the place of moto's own delivery, which swallows every error and needs Docker."""
+    if handlers is not None:
+        handlers.deliver(function_arn, event)
+
+
+_moto_s3_event = moto.s3.notifications._get_s3_event
+
+LambdaBackend.invoke = _invoke  # type: ignore[method-assign]  # the point of this module
+moto.s3.notifications._get_s3_event = _s3_event
+moto.s3.notifications._invoke_awslambda = _deliver

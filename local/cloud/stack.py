@@ -1,0 +1,145 @@
+"""The template's resources in moto's stores, and a server that speaks AWS's protocols for them on loopback.
+
+moto keeps its stores in the process, so there is one stack at a time.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from moto.cloudformation.models import cloudformation_backends
+from moto.cloudformation.parsing import clean_json, get_model_map
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.s3.models import s3_backends
+from moto.ssm.models import ssm_backends
+from werkzeug.serving import make_server
+
+from local.cloud import moto_access, moto_resources  # noqa: F401  # moto_resources teaches moto the template's types
+from local.cloud.access import ACCOUNT, REGION
+from local.cloud.errors import TemplateError
+from local.cloud.template import ARTIFACT_BUCKET, Template
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class Stack:
+    """The resources of a template, created; `resources` maps logical to physical ids."""
+
+    def __init__(self, name: str, template: Template, secrets: Mapping[str, str]) -> None:
+        """Create everything anew, with nothing enforced yet. Raises TemplateError for types that are not simulated."""
+        types = {resource["Type"] for resource in template.document["Resources"].values()}
+        if unknown := sorted(types - set(get_model_map())):
+            raise TemplateError(f"the local cloud does not simulate {', '.join(unknown)}")
+        clear()
+        _upload_artifacts(template.document["Resources"])
+        for secret_name, value in secrets.items():
+            ssm_backends[ACCOUNT][REGION].put_parameter(
+                name=secret_name,
+                description="",
+                value=value,
+                parameter_type="SecureString",
+                allowed_pattern="",
+                keyid="alias/aws/ssm",
+                overwrite=False,
+                tags=[],
+                data_type="text",
+                tier=None,
+                policies=None,
+            )
+        self._template = template.document
+        self._stack = cloudformation_backends[ACCOUNT][REGION].create_stack(
+            name, json.dumps(template.document, default=str), dict(template.parameters)
+        )
+        created = {name: self._stack.resource_map[name] for name in template.document["Resources"]}
+        self.resources = {
+            name: str(getattr(model, "physical_resource_id", name))  # moto gives permissions none
+            for name, model in created.items()
+            if model is not None
+        }
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs by name."""
+        return {output.key: str(output.value) for output in self._stack.output_map.values()}
+
+    def of_type(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield logical id and properties of the created resources of a type, references and functions resolved."""
+        for name, resource in self._template["Resources"].items():
+            if resource["Type"] == kind and name in self.resources:
+                yield name, clean_json(resource.get("Properties", {}), self._stack.resource_map)
+
+
+def clear() -> None:
+    """Forget all that moto holds, and enforce nothing."""
+    moto_access.enforce(enabled=False)
+    BackendDict.reset()
+    reset_model_data()
+
+
+def _upload_artifacts(resources: Mapping[str, Any]) -> None:
+    """Put something where moto looks for the code: the functions' processes run the project's own files."""
+    bucket = s3_backends[ACCOUNT]["aws"].create_bucket(ARTIFACT_BUCKET, REGION)
+    for resource in resources.values():
+        properties = resource.get("Properties", {})
+        for code in (properties.get("Code", {}), properties.get("Content", {})):
+            if "S3Key" in code:
+                s3_backends[ACCOUNT]["aws"].put_object(bucket.name, code["S3Key"], b"local")
+
+
+class AwsServer:
+    """moto behind HTTP on a free port of 127.0.0.1 until it is closed."""
+
+    def __init__(self) -> None:
+        self._application = DomainDispatcherApplication(create_backend_app)
+        self._one_at_a_time = threading.Lock()
+        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_QuietHandler)
+        self._server.daemon_threads = True  # type: ignore[attr-defined]  # the threaded kind has it
+        self._server.block_on_close = False  # type: ignore[attr-defined]  # connections are kept open by clients
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """The endpoint of every AWS service."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        """Take no further requests."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if length:
+            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
+        if environ["PATH_INFO"].startswith("/2015-03-31/functions/"):  # a function may call AWS before it answers
+            return self._answer(environ, start_response)
+        # moto's checks and writes are not atomic: two conditional puts at the same time could both succeed
+        with self._one_at_a_time:
+            return self._answer(environ, start_response)
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        answer: Iterable[bytes] = self._application(environ, start_response)
+        return answer
+
+
+class _QuietHandler(MotoRequestHandler):
+    protocol_version = "HTTP/1.1"  # clients keep their connections
+    wbufsize = 1 << 16  # headers and body in one segment: else Nagle's algorithm costs 40 ms a call
+
+    def handle_expect_100(self) -> bool:
+        """Let a client with a body go on at once: boto3 waits a second for it before it sends an object."""
+        self.send_response_only(100)
+        self.end_headers()
+        self.wfile.flush()
+        del self.headers["Expect"]  # werkzeug would answer it once more
+        return True
+
+    def log(self, *_: object) -> None:
+        """Print nothing."""
