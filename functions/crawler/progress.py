@@ -31,7 +31,7 @@ class Progress:
     """How far a crawl has come.
 
     `due_at` names the crawl: the time it was due, in ISO format. `listed` is empty until the listing is read.
-    `failures` are the pages that failed in this crawl, `troubles` how many of them speak against the site or the parser.
+    `failures` are the pages that failed in this crawl, `troubles` how many speak against the site or the parser.
     `last_request_at` and `not_before` (seconds since the epoch) keep its pace from one invocation to the next. `holder`
     is the request id of the invocation at work until `held_until`.
     """

@@ -22,8 +22,11 @@ _KNOWN_PROPERTIES = {
     "header": {"text"},
     "image": {"image_url", "alt_text", "title"},
     "divider": set[str](),
+    "rich_text": {"elements"},
 }
 _BUTTON_PROPERTIES = {"text", "action_id", "url", "value", "style", "confirm", "accessibility_label"}
+_RICH_PROPERTIES = {"text": {"text", "style"}, "link": {"text", "style", "url", "unsafe"}}
+_RICH_STYLES = {"bold", "italic", "strike", "code"}
 _TEXT_TYPES = {"plain_text", "mrkdwn"}
 
 
@@ -123,6 +126,32 @@ def _image(block: Mapping[str, object], pointer: str) -> Iterator[str]:
         yield from _text(block, "title", pointer, 2000, {"plain_text"})
 
 
+def _rich_text(block: Mapping[str, object], pointer: str) -> Iterator[str]:
+    yield from _count(block.get("elements"), f"{pointer}/elements", 50)
+    for index, section in _items(block.get("elements")):
+        inside = f"{pointer}/elements/{index}"
+        if not isinstance(section, Mapping) or _type_of(section) != "rich_text_section":
+            yield f"unsupported type: {_type_of(section)} [json-pointer:{inside}/type]"
+            continue
+        yield from _properties(section, {"elements"}, inside)
+        for place, element in _items(section.get("elements")):
+            yield from _rich_element(element, f"{inside}/elements/{place}")
+
+
+def _rich_element(element: object, pointer: str) -> Iterator[str]:
+    kind = _type_of(element)
+    if not isinstance(element, Mapping) or kind not in _RICH_PROPERTIES:
+        yield f"unsupported type: {kind} [json-pointer:{pointer}/type]"
+        return
+    yield from _properties(element, _RICH_PROPERTIES[kind], pointer)
+    yield from _string(element, "text", pointer, 3000, required=kind == "text")
+    yield from _string(element, "url", pointer, URL_CHARACTERS, required=kind == "link")
+    yield from _web_address(element, "url", pointer)
+    style = element.get("style")
+    if style is not None and (not isinstance(style, Mapping) or not set(style) <= _RICH_STYLES):
+        yield f"must be a valid style [json-pointer:{pointer}/style]"
+
+
 def _divider(_block: Mapping[str, object], _pointer: str) -> Iterator[str]:
     yield from ()
 
@@ -134,6 +163,7 @@ _CHECKS: dict[str, Callable[[Mapping[str, object], str], Iterator[str]]] = {
     "header": _header,
     "image": _image,
     "divider": _divider,
+    "rich_text": _rich_text,
 }
 
 

@@ -33,15 +33,25 @@ class Span:
 
 
 def spans(text_object: Json) -> list[Span]:
-    """Return the spans of a Block Kit text object.
+    """Return the spans of a Block Kit text object, or of a section of rich text.
 
     >>> [span.text for span in spans({"type": "mrkdwn", "text": "*A &amp; B* <https://example.com|here>"})]
     ['A & B', ' ', 'here']
     """
+    if text_object["type"] == "rich_text_section":
+        return [_rich(element) for element in text_object["elements"]]
     text = str(text_object["text"])
     if text_object["type"] == "plain_text":
         return [Span(_unescaped(text))]
     return list(_spans(text, frozenset()))
+
+
+def _rich(element: Json) -> Span:
+    """Return the span of a rich text element, whose text is shown to the letter."""
+    named: dict[str, Style] = {"bold": "bold", "italic": "italic", "strike": "strike", "code": "code"}
+    styles = frozenset(named[name] for name, on in (element.get("style") or {}).items() if on)
+    url = element.get("url")
+    return Span(str(element.get("text") or url), styles, url=url)
 
 
 def _spans(text: str, styles: frozenset[Style]) -> Iterator[Span]:

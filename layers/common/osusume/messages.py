@@ -130,7 +130,8 @@ def _button(text: str, action_id: str, item: Item) -> Block:
 
 
 def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text, "emoji": False}
+    # Slack decodes the three entities here too, so that an "&amp;" of a title would lose its end
+    return {"type": "plain_text", "text": _escape(text), "emoji": False}
 
 
 def _cut(text: str, length: int) -> str:
