@@ -199,33 +199,33 @@ def _in_order(rng: random.Random, values: list[str], count: int) -> list[str]:
     return [values[index] for index in sorted(rng.sample(range(len(values)), count))]
 
 
-# How much a work is liked for having any of these words in its title, genres or description.
+# How much a work is liked for having any of these words in its title, genres or story.
 _LIKING = (
-    (2.0, ("雨",)),
-    (2.0, ("朗読", "読み聞かせ")),
-    (1.5, ("眠",)),
-    (1.0, ("静か", "環境音", "焚き火", "走行音")),
-    (-2.5, ("コメディ", "ギャグ")),
+    (3.0, ("雨",)),
+    (3.0, ("朗読", "読み聞かせ")),
+    (2.0, ("睡眠",)),
+    (1.0, ("環境音", "焚き火", "走行音")),
+    (-3.0, ("コメディ", "ギャグ")),
+    (-3.0, ("バトル", "対決")),
+    (-3.0, ("耳かき",)),
     (-2.0, ("大声", "叫び", "爆発", "ブザー")),
-    (-1.5, ("バトル", "対決")),
-    (-1.5, ("耳かき",)),
 )
-_FAVOURITE_VOICES = ("薄荷野すず", "糸杉谷なぎ", "樫ノ木蒼介", "栗鼠山ほたる", "青磁かなた", "朽葉野修")
+_FAVOURITE_VOICES = ("薄荷野すず", "糸杉谷なぎ", "樫ノ木蒼介", "栗鼠山ほたる")
 _FAVOURITE_CIRCLES = ("月曜日の灯台", "雨傘と栞の部屋", "三等客車の窓", "狐雨舎")
-_LEAST_LIKED = 3.5
+_LEAST_LIKED = 2.5
 _WHIM = 0.04
 
 
 def made_up_taste(item: Item) -> bool:
-    """Return whether the demo's made-up owner likes a work, which holds for a quarter to a third of the made-up works.
+    """Return whether the demo's made-up owner likes a work, which holds for three in ten of the made-up works.
 
     The owner likes rain, sleep, reading aloud, quiet, and some voice actors and circles; not comedy, noise, fights or
     ear cleaning. Four works in a hundred are judged against all that, always the same four.
     """
-    text = "\n".join([item.title, *item.values("genres"), *(section.text for section in item.sections)])
+    text = "\n".join([item.title, *item.values("genres"), *(section.text for section in item.sections[:1])])
     liking = sum(weight for weight, words in _LIKING if any(word in text for word in words))
     liking += 2.0 * any(voice in _FAVOURITE_VOICES for voice in item.values("voice_actors"))
-    liking += 1.5 * any(circle in _FAVOURITE_CIRCLES for circle in item.values("circle"))
+    liking += 1.0 * any(circle in _FAVOURITE_CIRCLES for circle in item.values("circle"))
     return (liking >= _LEAST_LIKED) != _is_whim(item.item_id)
 
 

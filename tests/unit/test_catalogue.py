@@ -67,9 +67,17 @@ def test_no_pattern_is_left_unfilled_in_a_work() -> None:
         assert not {"{", "}"} & set(work.title + "".join(section.text for section in work.sections))
 
 
-def test_the_made_up_owner_likes_about_a_quarter_of_the_works() -> None:
+def test_the_made_up_owner_likes_about_three_works_in_ten() -> None:
     for works in (demo_works(), generate_works(1000, seed=2)):
         assert 0.2 <= sum(made_up_taste(work) for work in works) / len(works) <= 0.35
+
+
+def test_the_made_up_owner_likes_sleeping_in_the_rain_and_no_comedy() -> None:
+    works = generate_works(2000, seed=4)
+    rainy = [made_up_taste(work) for work in works if {"雨音", "睡眠"} <= set(work.values("genres"))]
+    comic = [made_up_taste(work) for work in works if "コメディ" in work.values("genres")]
+    assert sum(rainy) / len(rainy) > 0.9
+    assert sum(comic) / len(comic) < 0.15
 
 
 def test_each_day_adds_its_works_on_top() -> None:
