@@ -1,0 +1,64 @@
+"""Real stores on loopback: a moto server with a bucket and the tables as template.yaml defines them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from mypy_boto3_dynamodb import DynamoDBServiceResource
+from mypy_boto3_s3 import S3Client
+from mypy_boto3_ssm import SSMClient
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).parent.parent
+REGION: Final = "ap-northeast-1"
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Clients of the moto server, and the names of a bucket and two tables that this test has for itself."""
+
+    s3: S3Client
+    ssm: SSMClient
+    dynamodb: DynamoDBServiceResource
+    bucket: str
+    items_table: str
+    labels_table: str
+
+
+@pytest.fixture(scope="session")
+def moto_address() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def stores(moto_address: str) -> Stores:
+    account: Any = {
+        "endpoint_url": moto_address,
+        "region_name": REGION,
+        "aws_access_key_id": "testing",
+        "aws_secret_access_key": "testing",
+    }
+    name = uuid4().hex[:12]
+    resources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
+    dynamodb = boto3.resource("dynamodb", **account)
+    for table in ("items", "labels"):
+        properties = resources[f"{table.capitalize()}Table"]["Properties"]
+        shape = {key: properties[key] for key in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+        indexes = properties.get("GlobalSecondaryIndexes")
+        dynamodb.create_table(
+            TableName=f"{name}-{table}", **shape, **({"GlobalSecondaryIndexes": indexes} if indexes else {})
+        )
+    s3 = boto3.client("s3", **account)
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return Stores(s3, boto3.client("ssm", **account), dynamodb, name, f"{name}-items", f"{name}-labels")
