@@ -30,6 +30,8 @@ ROBOT = "Osusume"
 DEFAULT_CRAWL_DELAY = 1.0
 CHALLENGE_WAIT = 60.0
 REQUEST_SECONDS = 30.0
+"""The time for one whole answer. The headers alone, dripping in, are held to its third for each byte and no more."""
+
 MAX_BYTES = 5_000_000
 MAX_RETRIES = 3
 MAX_REDIRECTS = 3
@@ -225,18 +227,17 @@ class Fetcher:
         challenged = False
         while True:
             failure: FetchError
-            wait = 0.0
             try:
                 answer = self._send(url)
             except (TimedOut, Unavailable) as error:
                 failure = error
             else:
-                wait = _retry_after(answer.headers.get("Retry-After"), self._clock())
+                self._hold(_retry_after(answer.headers.get("Retry-After"), self._clock()))
                 if answer.status == 202:
+                    self._hold(CHALLENGE_WAIT)
                     if challenged:
                         raise Challenged(f"{url} answers with a challenge (202) again: crawl less often, or later")
                     challenged = True
-                    self._hold(max(CHALLENGE_WAIT, wait))
                     continue
                 if answer.status != 429 and answer.status < 500:
                     return _accepted(url, answer)
@@ -245,7 +246,7 @@ class Fetcher:
                 retries = retries.increment("GET", url, error=HTTPError())
             except MaxRetryError:
                 raise failure from None
-            self._hold(max(wait, retries.get_backoff_time()))
+            self._hold(retries.get_backoff_time())
 
     def _send(self, url: str) -> _Answer:
         """Send one request when its turn has come, and return what came back, whatever its status.

@@ -332,8 +332,9 @@ def test_emoji_joined_into_one_picture_stay_joined() -> None:
 
 
 def test_a_part_whose_end_tag_is_missing_does_not_swallow_the_next() -> None:
-    parts = part("一").replace("</p></div></div>", "") + part("二")
-    assert [section.text for section in work(parts=parts).sections] == ["一", "二"]
+    second = part("二").replace('text">', 'text"><h3 class="work_parts_heading">題</h3>', 1)
+    parts = part("一").replace("</p></div></div>", "") + second
+    assert work(parts=parts).sections == [Section(None, "一"), Section("題", "二")]
 
 
 def test_scripts_and_templates_in_a_description_are_no_text() -> None:
@@ -354,9 +355,21 @@ def test_a_huge_page_becomes_an_item_that_fits_a_record() -> None:
     assert len(json.dumps(item.to_json(), ensure_ascii=False).encode()) < 300_000
 
 
-@pytest.mark.parametrize("depth", [300, 10_000])
-def test_a_page_nested_deeper_than_pythons_stack_is_read(depth: int) -> None:
-    assert work(parts=part("<b>" * depth + "底" + "</b>" * depth)).sections == [Section(None, "底")]
+def test_a_page_of_many_unclosed_tags_is_read() -> None:
+    assert work(parts=part("<b>" * 300 + "底")).sections == [Section(None, "底")]
+
+
+@pytest.mark.parametrize("tag", ["b", "div", "tr", 'div class="work_parts"', 'li class="search_result_img_box_inner"'])
+def test_a_page_nested_deeper_than_any_is_refused(tag: str) -> None:
+    with pytest.raises(NotAWorkPage, match=r"deep|tags"):
+        work(parts=f"<table><tr><td><{tag}>" * 10_000)
+
+
+def test_spaces_without_end_are_no_burden() -> None:
+    spaces = "<b> </b>" * 20_000 + "\u3000" * 500_000
+    started = time.monotonic()
+    assert work(f"<tr><th>声優</th><td>{spaces}甲</td></tr>", part(spaces)).values("voice_actors") == ["甲"]
+    assert time.monotonic() - started < 10
 
 
 def test_a_page_of_more_tags_than_memory_is_refused() -> None:

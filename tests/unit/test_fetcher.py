@@ -247,6 +247,15 @@ def test_a_wait_that_does_not_fit_the_time_left_ends_the_turn_and_is_kept_for_th
     assert site.clock.slept == [3600.0]
 
 
+def test_a_wait_asked_for_by_the_last_answer_holds_for_the_next_page_too(site: Site) -> None:
+    site[PATH] = [Reply(b"", 404, {"Retry-After": "300"}), Reply()]
+    fetcher = site.fetcher(robots_txt=RULES)
+    with pytest.raises(NotFound):
+        fetcher.fetch(PAGE)
+    fetcher.fetch(PAGE)
+    assert site.clock.slept == [300.0]
+
+
 def test_no_request_begins_that_may_not_end_in_time(site: Site) -> None:
     with pytest.raises(OutOfTime):
         site.fetcher(remaining=lambda: 39.0).fetch(PAGE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bs4 import BeautifulSoup
 from bs4.element import Tag
 
-from crawler.sources.markup import clean_line, readable_text
+from crawler.sources.markup import clean_line, own_tags, readable_text
 from osusume.items import Section
 
 MAX_SECTIONS = 100
@@ -19,7 +19,7 @@ DynamoDB's 400 KB a record even if every character took four bytes.
 """
 
 _PARTS = '.work_parts_container .work_parts, [itemprop="description"] .work_parts'
-_NOT_TEXT = frozenset({"work_parts", "work_parts_heading", "type_contents", "image", "time"})
+_NOT_TEXT = ("work_parts", "work_parts_heading", "type_contents", "image", "time")
 
 
 def read_sections(page: BeautifulSoup) -> list[Section]:
@@ -42,12 +42,23 @@ def read_sections(page: BeautifulSoup) -> list[Section]:
 
 
 def _section(part: Tag) -> Section:
-    heading = part.select_one(".work_parts_heading")
-    tracks = [clean_line(readable_text(title)) for title in part.select(".work_tracklist_item .title")]
-    # a part whose end tag is missing holds the parts after it, hence "work_parts" among what is left out
+    own = list(own_tags(part, skip=_is_part))
+    heading = next((clean_line(readable_text(tag)) for tag in own if _has(tag, "work_parts_heading")), "")
+    tracks = []
+    if any(_has(tag, "work_tracklist_item") for tag in own):
+        tracks = [clean_line(readable_text(tag)) for tag in own if _has(tag, "title")]
     text = "\n".join(filter(None, tracks)) or readable_text(part, skip=_is_not_text)
-    return Section((clean_line(readable_text(heading))[:MAX_HEADING].rstrip() or None) if heading else None, text)
+    return Section(heading[:MAX_HEADING].rstrip() or None, text)
+
+
+def _is_part(tag: Tag) -> bool:
+    """Tell whether `tag` is a part; within another part it is the next one, where that one's end tag is missing."""
+    return _has(tag, "work_parts")
 
 
 def _is_not_text(tag: Tag) -> bool:
-    return not _NOT_TEXT.isdisjoint(tag.get_attribute_list("class"))
+    return any(_has(tag, name) for name in _NOT_TEXT)
+
+
+def _has(tag: Tag, name: str) -> bool:
+    return name in tag.get_attribute_list("class")

@@ -176,7 +176,7 @@ def _values(cell: Tag, *, whole: bool) -> list[str]:
     texts = [clean_line(readable_text(link)) for link in cell.select('a:not([class*="btn_"])')]
     if not any(texts):
         text = readable_text(cell, skip=lambda tag: tag.name == "a")
-        texts = [clean_line(part) for part in ([text] if whole else re.split(r"\s*[/／、,，\n]\s*", text))]
+        texts = [clean_line(part) for part in ([text] if whole else re.split(r"[/／、,，\n]", text))]
     return [text for text in texts if text and _TEMPLATE not in text]
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, XMLParsedAsHTMLWarning
 from bs4.dammit import EncodingDetector
 from bs4.element import NavigableString, PageElement, Tag
 from bs4.exceptions import ParserRejectedMarkup
 
-MAX_TAGS = 200_000
-"""More tags than any page of a shop has; a parsed tag takes about a kilobyte, and a Lambda function has few."""
+MAX_TAGS = 100_000
+MAX_DEPTH = 500
+"""More tags, and deeper nested, than any page has: a parsed tag takes a kilobyte, a look-up may climb its depth."""
 
 # fmt: off
 _BLOCKS = frozenset({
@@ -34,11 +35,11 @@ _INVISIBLE = re.compile(
 )
 _WEB_ENCODINGS = dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis"), "cp932")  # as browsers read them
 _SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
-_BREAKS = re.compile(r" *[\n\f][ \n\f]*")
+_BREAKS = re.compile(r" ?[\n\f][ \n\f]*")
 
 
 class UnreadableMarkup(ValueError):
-    """Raised when a text cannot be an HTML page: no tags, far too many, or cut off; the message says which."""
+    """Raised when a text cannot be an HTML page: no tags, too many or too deep ones, or its end missing."""
 
 
 def decode_markup(body: bytes, charset: str | None = None) -> str:
@@ -62,8 +63,8 @@ def decode_markup(body: bytes, charset: str | None = None) -> str:
 def read_markup(html: str) -> BeautifulSoup:
     """Return the tree of an HTML page or of a part of one.
 
-    Raises `UnreadableMarkup` for a text without tags, for one with more than `MAX_TAGS`, and for a document whose end
-    is missing: what a cut-off page lacks would be lost for good, since a work's page is read once.
+    Raises `UnreadableMarkup` for a text without tags, for one beyond `MAX_TAGS` or `MAX_DEPTH`, and for a document
+    whose end is missing: what a cut-off page lacks would be lost for good, since a work's page is read once.
     """
     tags = html.count("<")
     if tags == 0:
@@ -78,9 +79,15 @@ def read_markup(html: str) -> BeautifulSoup:
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
         warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)
         try:
-            return BeautifulSoup(storable, "lxml")
+            page = BeautifulSoup(storable, "lxml")
         except ParserRejectedMarkup as error:
             raise UnreadableMarkup(f"the parser refuses it: {error}") from error
+    level: list[Tag] = [page]
+    for _ in range(MAX_DEPTH):
+        level = [child for tag in level for child in tag.children if isinstance(child, Tag)]
+    if level:
+        raise UnreadableMarkup(f"its tags are nested more than {MAX_DEPTH} deep")
+    return page
 
 
 def clean_text(text: str) -> str:
@@ -124,7 +131,19 @@ def readable_text(element: Tag, skip: Callable[[Tag], bool] = lambda _: False) -
             pieces.append(_SPACES.sub(" ", node))
         elif type(node) is str:
             pieces.append(node)
-    return clean_text(_BREAKS.sub(_line_breaks, "".join(pieces)))
+    return clean_text(_BREAKS.sub(_line_breaks, re.sub(" +", " ", "".join(pieces))))
+
+
+def own_tags(element: Tag, skip: Callable[[Tag], bool]) -> Iterator[Tag]:
+    """Yield the tags within `element` in page order, without those for which `skip` is true and what is in them."""
+    waiting = [element]
+    while waiting:
+        tag = waiting.pop()
+        if tag is not element:
+            if skip(tag):
+                continue
+            yield tag
+        waiting += [child for child in reversed(tag.contents) if isinstance(child, Tag)]
 
 
 def _line_breaks(match: re.Match[str]) -> str:
