@@ -24,7 +24,13 @@ BYTES_A_REQUEST = 1_000_000
 
 # API Gateway and Lambda answer with these while a function starts, is throttled, or took too long; scoring changes
 # nothing, so asking again is safe
-RETRY = Retry(total=4, backoff_factor=1, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=("POST",))
+RETRY = Retry(
+    total=4,
+    backoff_factor=1,
+    status_forcelist=(429, 500, 502, 503, 504),
+    allowed_methods=("POST",),
+    raise_on_status=False,  # the last answer says more than that there were too many
+)
 CONNECT_SECONDS, READ_SECONDS = 5, 35
 
 
