@@ -1,8 +1,8 @@
 """Who may do what: IAM policies evaluated, roles assumed by AWS services, functions' resource policies.
 
 Simulated: identity policies (actions, resources, wildcards, explicit denials), trust policies of roles for services,
-resource policies of functions. Not simulated: conditions of identity and trust policies (an Allow counts as if they were
-met, a Deny as if they were not), permission boundaries, bucket, queue and key policies.
+resource policies of functions. Not simulated: conditions of identity and trust policies (an Allow counts as if they
+were met, a Deny as if they were not), permission boundaries, bucket, queue and key policies.
 """
 
 from __future__ import annotations
@@ -65,14 +65,7 @@ def create_administrator(name: str) -> Credentials:
 
 def policies_of(key: IAMUserAccessKey | AssumedRoleAccessKey) -> list[Mapping[str, Any]]:
     """Return the policy documents, inline and attached, of a user or an assumed role."""
-    documents = []
-    for policy in key.collect_policies():
-        if isinstance(policy, Policy):
-            default = next(version for version in policy.versions if version.is_default)
-            documents.append(default.document)
-        else:
-            documents.append(policy if isinstance(policy, str) else policy["policy_document"])
-    return [json.loads(document) for document in documents]
+    return [_document(policy) for policy in key.collect_policies()]
 
 
 def policies_of_role(role_arn: str) -> list[Mapping[str, Any]]:
@@ -81,7 +74,17 @@ def policies_of_role(role_arn: str) -> list[Mapping[str, Any]]:
     role = backend.get_role_by_arn(role_arn)
     inline = [json.loads(backend.get_role_policy(role.name, name)[1]) for name in backend.list_role_policies(role.name)]
     attached, _ = backend.list_attached_role_policies(role.name)
-    return inline + [json.loads(policy.default_version.document) for policy in attached]
+    return inline + [_document(policy) for policy in attached]
+
+
+def _document(policy: Policy | str | Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the document of a policy in any of the forms that moto keeps."""
+    if isinstance(policy, Policy):
+        text = next(version.document for version in policy.versions if version.is_default)
+    else:
+        text = policy if isinstance(policy, str) else policy["policy_document"]
+    document: Mapping[str, Any] = json.loads(text)
+    return document
 
 
 def is_allowed(policies: Iterable[Mapping[str, Any]], action: str, resource: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from botocore.config import Config
@@ -26,6 +26,9 @@ from local.cloud.sources import ObjectNotifications, fire_schedule
 from local.cloud.stack import AwsServer, Stack, clear
 from local.cloud.template import Template, load_template
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBServiceResource
+
 _one_cloud = threading.Lock()
 
 
@@ -37,8 +40,8 @@ class Cloud:
     simulated and what is not.
 
     Attributes, set while the cloud runs: `endpoint` (AWS), `api_url` (the HTTP API, None without one), `resources`
-    (logical to physical ids), `outputs`, `delivery_errors` (what AWS would have dropped in silence: logs, notifications and
-    destinations that a role may not write).
+    (logical to physical ids), `outputs`, `delivery_errors` (what AWS drops in silence: notifications, logs and records
+    for destinations that were not permitted).
     """
 
     endpoint: str
@@ -65,8 +68,9 @@ class Cloud:
 
         `secrets` become SSM SecureString parameters. `environment` is added to every function's variables, `overrides`
         to those of single ones (by logical id): what stands for the outside world. `time_limits` takes the place of
-        `Timeout`, in seconds, by logical id. `retry_delays` are the seconds before a failed event is tried again; AWS waits
-        60 and 120. `edit` changes the transformed template before it is deployed. `state_dir` gets a log file a function.
+        `Timeout`, in seconds, by logical id. `retry_delays` are the seconds before a failed event is tried again; AWS
+        waits 60 and 120. `edit` changes the transformed template before it is deployed. `state_dir` gets a log file a
+        function.
 
         Entering raises TemplateError where the template or its parameters cannot be deployed.
         """
@@ -201,22 +205,34 @@ class Cloud:
 
     # ---- what tests and the demo use ----
 
-    def client(self, service: str) -> Any:  # noqa: ANN401  # boto3's clients are made at run time
+    def client(self, service: str) -> Any:  # boto3's clients are made at run time
         """Return a boto3 client that may do everything."""
         return self._client(service, self._administrator)
+
+    def dynamodb(self) -> DynamoDBServiceResource:
+        """Return boto3's resource for DynamoDB, which the ledger and the labels want, and which may do everything."""
+        credentials = self._administrator
+        return boto3.resource(
+            "dynamodb",
+            region_name=REGION,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=credentials.access_key,
+            aws_secret_access_key=credentials.secret_key,
+            config=Config(proxies={}),
+        )
 
     @property
     def invocations(self) -> list[Invocation]:
         """The attempts that finished so far, in the order they finished."""
         return self._dispatcher.invocations
 
-    def invoke(self, function: str, event: object) -> Any:  # noqa: ANN401  # whatever the function answers
+    def invoke(self, function: str, event: object) -> Any:  # whatever the function answers
         """Return the answer of the function with that logical id. Raises FunctionError, PayloadTooLarge."""
-        return json.loads(self._dispatcher.invoke(function, _json(event), "invoke"))
+        return json.loads(self._dispatcher.invoke(self._known(function), _json(event), "invoke"))
 
     def invoke_async(self, function: str, event: object) -> str:
         """Queue an event for the function with that logical id and return the request id. Raises PayloadTooLarge."""
-        return self._dispatcher.invoke_async(function, _json(event), "invoke")
+        return self._dispatcher.invoke_async(self._known(function), _json(event), "invoke")
 
     def fire_schedule(self, schedule: str, scheduled_at: datetime | None = None) -> None:
         """Do what EventBridge Scheduler does when the schedule with that logical id is due; now is the default.
@@ -247,7 +263,13 @@ class Cloud:
 
     # ---- what moto and the parts call back ----
 
-    def _client(self, service: str, credentials: Credentials) -> Any:  # noqa: ANN401  # boto3's clients are made at run time
+    def _known(self, function: str) -> str:
+        known = sorted(self._names.values())
+        if function not in known:
+            raise CloudError(f"the template has no function {function}; it has {', '.join(known)}")
+        return function
+
+    def _client(self, service: str, credentials: Credentials) -> Any:  # boto3's clients are made at run time
         with self._session_lock:
             return self._session.client(  # type: ignore[call-overload]  # the stubs want a literal service name
                 service,

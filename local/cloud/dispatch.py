@@ -1,8 +1,8 @@
 """Invocations: synchronous ones, and the queue of asynchronous ones with retries and destinations.
 
-Simulated: retries by EventInvokeConfig with one request id, on-failure and on-success destinations in AWS's record,
-sent with the function role's permissions, the size limits of events. Not simulated: throttling, the age limit of events,
-queues of functions (DeadLetterConfig), destinations other than SQS.
+Simulated: retries by EventInvokeConfig with one request id, on-failure and on-success destinations told in AWS's own
+record with the function role's permissions, the size limits of events. Not simulated: throttling, the age limit of
+events, dead-letter queues of functions, destinations other than SQS.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ Trigger = Literal["invoke", "s3", "schedule", "http", "sdk"]
 class Invocation:
     """One finished attempt of a function at one event; retries of an event share its `request_id`.
 
-    `function` is the logical id, `attempt` counts from 1, `response` is the parsed answer, `error` Lambda's error document
-    or None, `log` the lines that the function printed.
+    `function` is the logical id, `attempt` counts from 1, `response` is the parsed answer, `error` Lambda's error
+    document or None, `log` the lines that the function printed.
     """
 
     function: str
@@ -218,7 +218,7 @@ def destination_record(invocation: Invocation, function_arn: str, condition: str
     }
 
 
-def send_to_queue(sqs: Any, queue_arn: str, body: str, attributes: Mapping[str, str] | None = None) -> None:  # noqa: ANN401  # a boto3 client
+def send_to_queue(sqs: Any, queue_arn: str, body: str, attributes: Mapping[str, str] | None = None) -> None:  # a boto3 client
     """Send one message to the queue with that ARN. Raises botocore's ClientError."""
     service, _, account, name = queue_arn.split(":")[2:]
     if service != "sqs":

@@ -98,7 +98,7 @@ class FunctionPool:
             for environment in self._busy:
                 environment.process.kill()
         for environment in idle:
-            environment.process.close()
+            environment.close()
         with self._changed:
             self._changed.wait_for(lambda: not self._busy, 10)
 
@@ -110,7 +110,7 @@ class FunctionPool:
             while self._idle and environment is None:
                 environment = self._idle.pop()
                 if not environment.process.is_alive:
-                    environment.process.close()
+                    environment.close()
                     environment = None
             environment = environment or self._start()
             self._busy.append(environment)
@@ -122,7 +122,7 @@ class FunctionPool:
             if is_wanted:
                 self._idle.append(environment)
         if not is_wanted:
-            environment.process.close()
+            environment.close()
         with self._changed:
             self._busy.remove(environment)
             self._changed.notify_all()
@@ -161,7 +161,7 @@ class FunctionPool:
         except ClientError as error:
             self._report(f"logs of {function.logical_id}: {error}")
 
-    def _create_stream(self, logs: Any, stream: str) -> None:  # noqa: ANN401  # a boto3 client
+    def _create_stream(self, logs: Any, stream: str) -> None:  # a boto3 client
         group = self.function.log_group
         try:
             logs.create_log_stream(logGroupName=group, logStreamName=stream)
@@ -177,6 +177,10 @@ class _Environment:
     credentials: Credentials
     folder: tempfile.TemporaryDirectory[str]
     logs: Any = None
+
+    def close(self) -> None:
+        self.process.close()
+        self.folder.cleanup()
 
 
 def process_environment(function: Function, stream: str, endpoint: str, credentials: Credentials) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """An HTTP API on loopback: routes, IAM authorization, events and answers in payload format 2.0.
 
-Simulated: routes of the API's OpenAPI body (fixed, `{name}`, `{name+}` and `$default`), signatures and execute-api:Invoke,
+Simulated: routes of the API's OpenAPI body (fixed, `{name}`, `{name+}` and `$default`), signatures, execute-api:Invoke,
 the resource policy of the function behind a route, the 30 s and 10 MB limits. Not simulated: CORS, throttling, other
 authorizers, custom domains, stages other than $default, signatures in the query string, payload format 1.0.
 """
@@ -24,7 +24,7 @@ from moto.iam.access_control import AssumedRoleAccessKey, IAMUserAccessKey
 
 from local.cloud.access import ACCOUNT, REGION, check_service_may_invoke, is_allowed, policies_of
 from local.cloud.errors import AccessDenied, CloudError, FunctionError, PayloadTooLarge
-from local.cloud.moto_resources import is_iam_operation
+from local.cloud.moto_types import needs_iam
 from local.cloud.signature import signer
 
 INTEGRATION_SECONDS = 30.0
@@ -76,7 +76,7 @@ def routes_of(body: Mapping[str, Any]) -> list[Route]:
                     method=verb,
                     pattern=_path_pattern("/{path+}" if is_default else path),
                     function_name=integration["uri"].split(":function:")[1].split("/")[0],
-                    needs_signature=is_iam_operation(operation),
+                    needs_signature=needs_iam(operation),
                     seconds=integration.get("timeoutInMillis", INTEGRATION_SECONDS * 1000) / 1000,
                 )
             )
@@ -302,4 +302,4 @@ class _GatewayRequest(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer.body)
 
-    do_GET = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_POST
+    do_GET = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_POST  # noqa: N815  # the base class's names

@@ -1,7 +1,7 @@
 """moto's IAM enforcement, mended: what each request needs, on which resource, and how a denial reads.
 
-Importing this module changes moto for the whole process; moto enforces once `enforce` was called. Its own check knows the
-resources of S3, SQS, STS and IAM alone, turns a policy's text into a regular expression without escaping it (so that
+Importing this module changes moto for the whole process; moto enforces once `enforce` was called. Its own check knows
+the resources of S3, SQS, STS and IAM alone, turns a policy's text into a regular expression without escaping it (so that
 `$default` in an ARN matches nothing), and answers JSON clients in XML.
 """
 
@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from moto import settings
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import JsonRESTError
+from moto.core.request import determine_request_protocol
 from moto.core.responses import BaseResponse
-from moto.iam.access_control import IAMRequest, IAMRequestBase
+from moto.core.utils import get_service_model
+from moto.iam.access_control import IAMRequest, IAMRequestBase, S3IAMRequest
 from moto.s3.exceptions import MissingKey, MissingVersion
 from moto.s3.responses import S3Response
 from moto.sqs.responses import SQSResponse
 
 from local.cloud.access import is_allowed, policies_of
+
+_POLICY_PREFIXES = {"monitoring": "cloudwatch"}
+"""Services whose actions begin with another name than requests are signed for."""
 
 Needs = list[tuple[str, str]]
 """Actions and the ARNs that they must be allowed on."""
@@ -35,8 +40,6 @@ def enforce(*, enabled: bool) -> None:
 
 class JsonAccessDenied(JsonRESTError):
     """A denial as AWS's JSON services word it."""
-
-    code = 400
 
 
 def needs_of_request(service: str, action: str, body: Mapping[str, Any], region: str, account: str) -> Needs:
@@ -75,22 +78,17 @@ def _arn(name: str, prefix: str) -> str:
     return name if name.startswith("arn:") else prefix + name.lstrip("/")
 
 
-def _needs(response: BaseResponse, resource: str) -> Needs:
-    service, action = str(response.service_name), response._get_action()
+def _needs(response: BaseResponse, service: str, resource: str) -> Needs:
+    action = response._get_action()
     if service == "lambda" and action in ("Invoke", "InvokeAsync"):
         name = unquote(response.path.split("/functions/")[1].split("/")[0])
-        function = name if name.startswith("arn:") else _function_arn(response, name)
-        return [("lambda:InvokeFunction", function)]
+        prefix = f"arn:aws:lambda:{response.region}:{response.current_account}:function:"
+        return [("lambda:InvokeFunction", _arn(name, prefix))]
     if resource == "*":
-        body = _json_body(response)
-        return needs_of_request(service, action, body, response.region, response.current_account)
+        return needs_of_request(service, action, _json_body(response), response.region, response.current_account)
     if service == "sqs":
-        action = action.removesuffix("Batch")  # there are no actions for batches in policies
+        action = action.removesuffix("Batch")  # policies know no actions for batches
     return [(f"{service}:{action}", resource)]
-
-
-def _function_arn(response: BaseResponse, name: str) -> str:
-    return f"arn:aws:lambda:{response.region}:{response.current_account}:function:{name}"
 
 
 def _json_body(response: BaseResponse) -> Mapping[str, Any]:
@@ -105,25 +103,40 @@ def _authorize(response: BaseResponse, resource: str = "*") -> None:
     request = _authenticated(response, IAMRequest)
     if request is None:
         return
-    for action, arn in _needs(response, resource):
+    service = _POLICY_PREFIXES.get(request._service, request._service)
+    for action, arn in _needs(response, service, resource):
         if action == "sts:GetCallerIdentity":  # nobody can be denied it
             continue
         request._action = action
-        _check(request, arn, is_json="json" in response.headers.get("Content-Type", ""))
+        if not _is_allowed(request, arn):
+            _deny(request, arn, response)
+
+
+def _deny(request: IAMRequestBase, arn: str, response: BaseResponse) -> NoReturn:
+    protocol = determine_request_protocol(
+        get_service_model(response.boto3_service_name), response.headers.get("Content-Type", "")
+    )
+    if "json" not in protocol:
+        request._raise_access_denied()
+    user, action = request._access_key.arn, request._action
+    message = f"User: {user} is not authorized to perform: {action} on resource: {arn}"
+    denial = JsonAccessDenied("AccessDenied" if action.startswith("sqs:") else "AccessDeniedException", message)
+    denial.code = 403 if protocol == "rest-json" else 400
+    raise denial
 
 
 def _authorize_s3(response: S3Response, bucket_name: str | None = None, key_name: str | None = None) -> None:
-    from moto.iam.access_control import S3IAMRequest
-
     request = _authenticated(response, S3IAMRequest)
     if request is None:
         return
     target = "/".join(part for part in (bucket_name, key_name) if part) or "*"
-    _check(request, f"arn:aws:s3:::{target}", is_json=False)
+    if not _is_allowed(request, f"arn:aws:s3:::{target}"):
+        request._raise_access_denied()
     copied = response.headers.get("x-amz-copy-source")
     if copied and request._action == "s3:PutObject":
         request._action = "s3:GetObject"
-        _check(request, f"arn:aws:s3:::{unquote(copied).lstrip('/').split('?')[0]}", is_json=False)
+        if not _is_allowed(request, f"arn:aws:s3:::{unquote(copied).lstrip('/').split('?')[0]}"):
+            request._raise_access_denied()
 
 
 def _authenticated(response: BaseResponse, kind: type[IAMRequestBase]) -> IAMRequestBase | None:
@@ -144,17 +157,11 @@ def _authenticated(response: BaseResponse, kind: type[IAMRequestBase]) -> IAMReq
     return request
 
 
-def _check(request: IAMRequestBase, arn: str, *, is_json: bool) -> None:
-    if is_allowed(policies_of(request._access_key), request._action, arn):
-        return
-    if is_json:
-        user, action = request._access_key.arn, request._action
-        message = f"User: {user} is not authorized to perform: {action} on resource: {arn}"
-        raise JsonAccessDenied("AccessDeniedException", message)
-    request._raise_access_denied()
+def _is_allowed(request: IAMRequestBase, arn: str) -> bool:
+    return is_allowed(policies_of(request._access_key), request._action, arn)
 
 
-def _get_key(response: S3Response, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # moto's own types
+def _get_key(response: S3Response, *arguments: Any, **options: Any) -> Any:  # moto's own types
     try:
         return _moto_get_key(response, *arguments, **options)
     except (MissingKey, MissingVersion):
@@ -162,7 +169,7 @@ def _get_key(response: S3Response, *arguments: Any, **options: Any) -> Any:  # n
         raise
 
 
-def _head_object(response: S3Response, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # moto's own types
+def _head_object(response: S3Response, *arguments: Any, **options: Any) -> Any:  # moto's own types
     answer = _moto_head_object(response, *arguments, **options)
     if answer[0] == 404:
         _check_may_know_of_missing_key(response)

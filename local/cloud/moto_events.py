@@ -46,7 +46,7 @@ def _invoke(
     function_name: str,
     _qualifier: str | None,
     body: str | bytes | None,
-    headers: Any,  # noqa: ANN401  # werkzeug's, whose names ignore case
+    headers: Any,  # werkzeug's, whose names ignore case
     response_headers: dict[str, str],
 ) -> bytes | None:
     """Take the place of moto's own invocation, which wants Docker and knows no asynchronous events."""
@@ -57,7 +57,7 @@ def _invoke(
     payload = body.encode() if isinstance(body, str) else body
     try:
         is_event = headers.get("X-Amz-Invocation-Type") == "Event"
-        return handlers.invoke(function_name.split(":function:")[-1].split(":")[0], payload or b"{}", is_event)
+        return handlers.invoke(function_name.rpartition(":function:")[2].partition(":")[0], payload or b"{}", is_event)
     except FunctionError as error:
         response_headers["x-amz-function-error"] = "Unhandled"
         return json.dumps(error.document).encode()
@@ -65,7 +65,7 @@ def _invoke(
         raise RequestTooLarge("RequestTooLargeException", str(error)) from error
 
 
-def _s3_event(event_name: str, bucket: Any, key: Any, notification_id: str) -> dict[str, Any]:  # noqa: ANN401  # moto's
+def _s3_event(event_name: str, bucket: Any, key: Any, notification_id: str) -> dict[str, Any]:  # moto's
     """Return S3's event with what moto leaves out: who, from where, the version, the sequencer."""
     event: dict[str, Any] = _moto_s3_event(event_name, bucket, key, notification_id)
     record = event["Records"][0]
@@ -88,6 +88,6 @@ def _deliver(_account: str, event: dict[str, Any], function_arn: str, _region: s
 
 _moto_s3_event = moto.s3.notifications._get_s3_event
 
-LambdaBackend.invoke = _invoke  # type: ignore[method-assign]  # the point of this module
-moto.s3.notifications._get_s3_event = _s3_event
-moto.s3.notifications._invoke_awslambda = _deliver
+setattr(LambdaBackend, "invoke", _invoke)  # noqa: B010  # mypy forbids to assign a method
+setattr(moto.s3.notifications, "_get_s3_event", _s3_event)  # noqa: B010  # as above
+setattr(moto.s3.notifications, "_invoke_awslambda", _deliver)  # noqa: B010  # as above

@@ -1,7 +1,7 @@
 """One execution environment of a function: its process and the Lambda Runtime API that the process asks for events.
 
-Simulated: the API's next, response and error calls, the deadline, the time limit (the process is killed when it passes),
-an exit in the middle of an event, output by invocation, the 6 MB limit of an answer. Not simulated: the memory limit,
+Simulated: the API's next, response and error calls, the deadline, the time limit (the process is killed when it
+passes), an exit in the middle of an event, output by invocation, the 6 MB limit of an answer. Not simulated: the memory limit,
 the share of a processor that memory buys, response streaming, extensions, SnapStart.
 """
 
@@ -23,8 +23,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-MAX_ANSWER_BYTES = 6 * 1024 * 1024 + 1024 * 6
-"""The largest answer of a synchronous invocation, as Lambda counts it."""
+MAX_ANSWER_BYTES = 6_291_556
+"""The largest answer that Lambda takes from a function."""
 
 INIT_SECONDS = 10.0
 """What Lambda gives a process to get ready, before its time limit begins to count."""

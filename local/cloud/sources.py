@@ -1,8 +1,9 @@
 """AWS services that bring events to functions: S3 notifications and EventBridge Scheduler.
 
-Simulated: the permissions that each needs, notification filters, S3's event records, schedules' roles, inputs with their
-context attributes, dead-letter queues. Not simulated: schedules firing by the clock (they are fired by hand), flexible
-time windows, the scheduler's retries (what it may not invoke is final here; all else Lambda takes and tries again itself).
+Simulated: the permissions that each needs, notification filters, S3's event records, schedules' roles, inputs with
+their context attributes, dead-letter queues. Not simulated: schedules firing by the clock (they are fired by hand),
+flexible time windows, the scheduler's retries (what its role may not invoke is final here; all else Lambda takes, and
+tries again itself).
 """
 
 from __future__ import annotations

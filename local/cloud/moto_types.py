@@ -1,0 +1,158 @@
+"""CloudFormation resource types that moto drops without a word, brought back.
+
+Importing this module changes moto for the whole process. moto finds types by asking for the direct subclasses of
+CloudFormationModel; a function below tells how a resource of its type is created.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import moto.cloudformation.parsing  # noqa: F401  # loads every type that moto knows, before ours are added
+from moto.apigatewayv2.models import apigatewayv2_backends
+from moto.awslambda.utils import get_backend as lambda_backend
+from moto.cloudwatch.models import cloudwatch_backends
+from moto.core.common_models import CloudFormationModel
+from moto.scheduler.models import scheduler_backends
+from moto.sns.models import sns_backends
+
+Json = dict[str, Any]
+Created = tuple[str, dict[str, str]]
+"""A resource's physical id and the attributes that a template may ask for."""
+
+Create = Callable[[str, Json, str, str], Created]
+"""Creates a resource from a generated name, its properties, account and region."""
+
+_types: list[type[CloudFormationModel]] = []  # subclasses are known weakly: somebody must hold them
+
+
+def _creates(kind: str) -> Callable[[Create], Create]:
+    def register(create: Create) -> Create:
+        class Resource(CloudFormationModel):
+            def __init__(self, physical_id: str, attributes: dict[str, str]) -> None:
+                self.physical_resource_id = physical_id
+                self._attributes = attributes
+
+            def get_cfn_attribute(self, attribute_name: str) -> str:
+                return self._attributes[attribute_name]
+
+            @classmethod
+            def has_cfn_attr(cls, attr: str) -> bool:  # noqa: ARG003  # the signature is moto's
+                return True
+
+            @staticmethod
+            def cloudformation_name_type() -> str:
+                return ""
+
+            @staticmethod
+            def cloudformation_type() -> str:
+                return kind
+
+            @classmethod
+            def create_from_cloudformation_json(
+                cls,
+                resource_name: str,
+                cloudformation_json: Json,
+                account_id: str,
+                region_name: str,
+                **kwargs: object,  # noqa: ARG003  # the signature is moto's
+            ) -> Resource:
+                return cls(*create(resource_name, cloudformation_json["Properties"], account_id, region_name))
+
+        _types.append(Resource)
+        return create
+
+    return register
+
+
+@_creates("AWS::ApiGatewayV2::Api")
+def _create_api(name: str, properties: Json, account: str, region: str) -> Created:
+    backend: Any = apigatewayv2_backends[account][region]  # its hints do not allow what it takes for "not given"
+    api = backend.create_api(None, None, properties.get("Description"), None, None, name, "HTTP", None, {}, None)
+    backend.reimport_api(api.api_id, json.dumps(properties["Body"]), False)
+    operations = {
+        f"{method.upper()} {path}": operation
+        for path, methods in properties["Body"]["paths"].items()
+        for method, operation in methods.items()
+    }
+    for route in api.routes.values():
+        # moto's import leaves every route open
+        route.authorization_type = "AWS_IAM" if needs_iam(operations[route.route_key]) else "NONE"
+    return api.api_id, {"ApiEndpoint": api.api_endpoint, "ApiId": api.api_id}
+
+
+def needs_iam(operation: Json) -> bool:
+    """Return whether an operation of an API's OpenAPI body asks for a signed request."""
+    return any("AWS_IAM" in requirement for requirement in operation.get("security", []))
+
+
+@_creates("AWS::ApiGatewayV2::Stage")
+def _create_stage(_name: str, properties: Json, account: str, region: str) -> Created:
+    stage = {
+        "stageName": properties["StageName"],
+        "autoDeploy": properties.get("AutoDeploy"),
+        "defaultRouteSettings": properties.get("DefaultRouteSettings"),
+    }
+    apigatewayv2_backends[account][region].create_stage(properties["ApiId"], stage)
+    return properties["StageName"], {}
+
+
+@_creates("AWS::Scheduler::Schedule")
+def _create_schedule(generated_name: str, properties: Json, account: str, region: str) -> Created:
+    backend: Any = scheduler_backends[account][region]  # its hints do not allow what it takes for "not given"
+    name = properties.get("Name", generated_name)
+    schedule = backend.create_schedule(
+        description=properties.get("Description"),
+        end_date=properties.get("EndDate"),
+        flexible_time_window=properties["FlexibleTimeWindow"],
+        group_name=properties.get("GroupName"),
+        kms_key_arn=properties.get("KmsKeyArn"),
+        name=name,
+        schedule_expression=properties["ScheduleExpression"],
+        schedule_expression_timezone=properties.get("ScheduleExpressionTimezone"),
+        start_date=properties.get("StartDate"),
+        state=properties.get("State", "ENABLED"),
+        target=properties["Target"],
+        action_after_completion=None,
+    )
+    return name, {"Arn": schedule.arn}
+
+
+@_creates("AWS::CloudWatch::Alarm")
+def _create_alarm(generated_name: str, properties: Json, account: str, region: str) -> Created:
+    name = properties.get("AlarmName", generated_name)
+    alarm = cloudwatch_backends[account][region].put_metric_alarm(
+        name=name,
+        namespace=properties["Namespace"],
+        metric_name=properties["MetricName"],
+        comparison_operator=properties["ComparisonOperator"],
+        evaluation_periods=int(properties["EvaluationPeriods"]),
+        period=int(properties["Period"]),
+        threshold=float(properties["Threshold"]),
+        statistic=properties["Statistic"],
+        description=properties.get("AlarmDescription", ""),
+        dimensions=properties.get("Dimensions", []),
+        alarm_actions=properties.get("AlarmActions", []),
+        ok_actions=properties.get("OKActions", []),
+        treat_missing_data=properties.get("TreatMissingData"),
+    )
+    return name, {"Arn": alarm.alarm_arn}
+
+
+@_creates("AWS::SNS::Subscription")
+def _create_subscription(_name: str, properties: Json, account: str, region: str) -> Created:
+    backend = sns_backends[account][region]
+    subscription = backend.subscribe(properties["TopicArn"], properties["Endpoint"], properties["Protocol"])
+    return subscription.arn, {}
+
+
+@_creates("AWS::Lambda::EventInvokeConfig")
+def _create_event_invoke_config(name: str, properties: Json, account: str, region: str) -> Created:
+    configuration: Json = {"DestinationConfig": properties.get("DestinationConfig", {})}
+    for limit in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds"):
+        if limit in properties:
+            configuration[limit] = int(properties[limit])
+    lambda_backend(account, region).put_function_event_invoke_config(properties["FunctionName"], configuration)
+    return name, {}
