@@ -366,7 +366,7 @@ def test_a_page_nested_deeper_than_any_is_refused(tag: str) -> None:
 
 
 def test_spaces_without_end_are_no_burden() -> None:
-    spaces = "<b> </b>" * 20_000 + "\u3000" * 500_000
+    spaces = "<b> </b>" * 4_000 + "\u3000" * 200_000
     started = time.monotonic()
     assert work(f"<tr><th>声優</th><td>{spaces}甲</td></tr>", part(spaces)).values("voice_actors") == ["甲"]
     assert time.monotonic() - started < 10
@@ -394,7 +394,7 @@ def test_random_damage_never_raises_anything_but_a_source_error() -> None:
     rng = random.Random(20261122)  # noqa: S311  # repeatable damage, no secret
     pages = [path.read_text(encoding="utf-8") for path in sorted(FIXTURES.glob("*.html"))]
     started = time.monotonic()
-    for _ in range(150):
+    for _ in range(100):
         html = damaged(rng.choice(pages), rng)
         for parse in (parse_work_page, parse_listing_page):
             try:
