@@ -5,6 +5,7 @@ This module alone knows the attributes of the table `labels`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
@@ -74,14 +75,26 @@ class Labels:
 
     def get(self, item_id: str) -> Label | None:
         """Return the label of an item, None where it has none."""
-        record: dict[str, Any] | None = self._table.get_item(Key={"item_id": item_id}, ConsistentRead=True).get("Item")
-        if record is None:
-            return None
-        return Label(
-            item_id=record["item_id"],
-            is_interested=bool(record["is_interested"]),
-            user_id=record["user_id"],
-            action_ts=str(record["action_ts"]),
-            created_at=record["created_at"],
-            origin=record["origin"],
-        )
+        record = self._table.get_item(Key={"item_id": item_id}, ConsistentRead=True).get("Item")
+        return None if record is None else _from_attributes(record)
+
+    def all(self) -> Iterator[Label]:
+        """Return every label, in no order."""
+        arguments: Any = {"ConsistentRead": True}
+        while True:
+            answer = self._table.scan(**arguments)
+            yield from map(_from_attributes, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _from_attributes(attributes: dict[str, Any]) -> Label:
+    return Label(
+        item_id=attributes["item_id"],
+        is_interested=bool(attributes["is_interested"]),
+        user_id=attributes["user_id"],
+        action_ts=str(attributes["action_ts"]),
+        created_at=attributes["created_at"],
+        origin=attributes["origin"],
+    )

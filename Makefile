@@ -1,0 +1,71 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench build deploy starter clean
+
+PYTHON ?= python3
+ARCHITECTURE ?= x86_64
+SERVE ?= 1
+
+VENV := .venv
+BIN := $(VENV)/bin
+SAM_VENV := .venv-sam
+SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
+PIP := install --quiet --disable-pip-version-check
+# the first folders of the search path, as in Lambda; a path file in the environment saves every command from naming them
+SEARCH_PATH := $(CURDIR) $(CURDIR)/functions $(CURDIR)/layers/common
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/local  ## two mornings of the main job on this machine, without AWS (SERVE=0: and then end)
+	@$(BIN)/python -m local demo $(if $(filter 0,$(SERVE)),--no-serve,--serve)
+
+test: lint  ## every check and every test
+	@$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/test $(SAM_VENV)/sam  ## ruff, mypy, the template three ways, the Dockerfile
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(SAM) validate
+	$(SAM) validate --lint
+	$(BIN)/python -m local transform | $(BIN)/cfn-lint --regions ap-northeast-1
+	$(BIN)/hadolint functions/classifier/Dockerfile
+
+bench: $(VENV)/test  ## measure the model package against what one would use instead
+	@$(BIN)/python -m model bench
+
+starter: $(VENV)/test  ## train the starter package anew, on made-up works and a made-up taste
+	@$(BIN)/python -m model starter --output model/starter
+
+build: $(SAM_VENV)/sam  ## build what is deployed, for ARCHITECTURE=x86_64 or arm64 (the image only where Docker runs)
+	@docker info >/dev/null 2>&1 || echo "no container engine runs here: the classifier's image is left out"
+	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE) \
+		$$(docker info >/dev/null 2>&1 || echo --exclude ClassifierFunction)
+
+deploy: build  ## deploy it to your AWS account, asking for what it needs to know
+	@docker info >/dev/null 2>&1 || { echo "deploying needs a container engine, to build the classifier's image: start Docker"; exit 1; }
+	$(SAM) deploy --guided
+
+clean:  ## remove what make made, the environments included
+	rm -rf $(VENV) $(SAM_VENV) .aws-sam .demo .bench .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/local: requirements/local.txt
+	@$(MAKE) --no-print-directory environment SET=local
+
+$(VENV)/test: requirements/test.txt
+	@$(MAKE) --no-print-directory environment SET=test
+
+.PHONY: environment
+environment:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, $(PYTHON) is " + sys.version.split()[0] + ": name another with PYTHON=python3.11")'
+	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing requirements/$(SET).txt (a minute or two, once)"
+	@$(BIN)/python -m pip $(PIP) -r requirements/$(SET).txt
+	@printf '%s\n' $(SEARCH_PATH) > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/osusume.pth"
+	@touch $(VENV)/$(SET)
+
+$(SAM_VENV)/sam: requirements/sam.txt
+	@echo "installing requirements/sam.txt into $(SAM_VENV) (sam needs older versions of some packages)"
+	@test -x $(SAM_VENV)/bin/python || $(PYTHON) -m venv $(SAM_VENV)
+	@$(SAM_VENV)/bin/python -m pip $(PIP) -r requirements/sam.txt
+	@touch $(SAM_VENV)/sam
