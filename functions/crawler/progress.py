@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from crawler.sources import ListedItem
 from osusume.items import Item
+from osusume.observability import logger
 from osusume.snapshots import Failure
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Crawls:
         found = self._read(self._crawl_key)
         if found is not None:
             self._etag = found["ETag"]
-            last = _from_json(json.loads(found["Body"].read()))
+            last = _stored_progress(found["Body"].read())
             if last.held_until > now and last.holder not in {"", holder}:
                 raise CrawlUnderWay(f"the crawl due at {last.due_at} is under way in invocation {last.holder}")
             if last.due_at == due_at:
@@ -74,6 +75,8 @@ class Crawls:
             else:
                 # a new crawl keeps the pace of the last one, not its findings
                 progress.last_request_at, progress.not_before = last.last_request_at, last.not_before
+            if last.holder:
+                progress.last_request_at = now  # it died and did not tell when it sent its last request
         progress.holder, progress.held_until = holder, held_until
         self.save(progress)
         return progress
@@ -91,9 +94,16 @@ class Crawls:
         self._etag = answer["ETag"]
 
     def page(self, item_id: str) -> Item | None:
-        """Return the item as its page gave it when it was read; None where it never was."""
-        found = self._read(self._pages_prefix + item_id + ".json")
-        return None if found is None else Item.from_json(json.loads(found["Body"].read()))
+        """Return the item as its page gave it when it was read; None where none is kept that this code can read."""
+        key = self._pages_prefix + item_id + ".json"
+        found = self._read(key)
+        if found is None:
+            return None
+        try:
+            return Item.from_json(json.loads(found["Body"].read()))
+        except ValueError as error:  # JSON's and UTF-8's errors and InvalidItem alike
+            logger.warning("a kept page cannot be read and is fetched again", key=key, reason=str(error))
+            return None
 
     def keep_page(self, item_id: str, item: Item) -> None:
         """Store what the page listed as `item_id` gave, for good."""
@@ -107,7 +117,13 @@ class Crawls:
             return None
 
 
-def _from_json(value: dict[str, Any]) -> Progress:
-    listed = [ListedItem.from_json(listed) for listed in value["listed"]]
-    failures = [Failure.from_json(failure) for failure in value["failures"]]
-    return Progress(**{**value, "listed": listed, "failures": failures})
+def _stored_progress(body: bytes) -> Progress:
+    """Return the progress that was stored as `body`; one of no crawl where another version's code stored it."""
+    try:
+        value = json.loads(body)
+        listed = [ListedItem.from_json(listed) for listed in value["listed"]]
+        failures = [Failure.from_json(failure) for failure in value["failures"]]
+        return Progress(**{**value, "listed": listed, "failures": failures})
+    except (ValueError, KeyError, TypeError) as error:
+        logger.warning("the stored progress cannot be read, the crawl begins anew", reason=repr(error))
+        return Progress(due_at="", holder="unknown")
