@@ -176,6 +176,7 @@ def _read_pages(progress: Progress, crawls: Crawls, last: Snapshot | None, fetch
     `BadCrawl` where too many pages fail.
     """
     known = {item.item_id: item for item in last.items} if last else {}
+    failed_before = {failure.item_id for failure in last.failures} if last else set()
     failed = {failure.item_id for failure in progress.failures}
     items: list[Item] = []
     read = troubles_in_a_row = 0
@@ -188,7 +189,7 @@ def _read_pages(progress: Progress, crawls: Crawls, last: Snapshot | None, fetch
             except (OutOfTime, Challenged):
                 raise
             except SourceError as error:
-                troubles_in_a_row = _note_failure(listed, error, progress, troubles_in_a_row)
+                troubles_in_a_row += _note_failure(listed, error, progress, failed_before)
             else:
                 crawls.keep_page(listed.item_id, item)
                 troubles_in_a_row = 0
@@ -198,18 +199,20 @@ def _read_pages(progress: Progress, crawls: Crawls, last: Snapshot | None, fetch
         if troubles_in_a_row == TROUBLES_IN_A_ROW:
             raise _bad_crawl(progress, read)
     allowed = max(TOLERATED_TROUBLES, TOLERATED_SHARE * (read + len(progress.failures)))
-    if progress.troubles > allowed or (read == 0 and len(progress.failures) >= TROUBLES_IN_A_ROW):
+    first_failures = sum(failure.item_id not in failed_before for failure in progress.failures)
+    if progress.troubles > allowed or (read == 0 and first_failures >= TROUBLES_IN_A_ROW):
         raise _bad_crawl(progress, read)
     return items
 
 
-def _note_failure(listed: ListedItem, error: SourceError, progress: Progress, troubles_in_a_row: int) -> int:
+def _note_failure(listed: ListedItem, error: SourceError, progress: Progress, failed_before: set[str]) -> bool:
+    """Note the failure of a page, and tell whether it speaks against the site or the parser: against the crawl."""
     logger.warning("a page cannot be read", item_id=listed.item_id, url=listed.url, error=str(error))
     progress.failures.append(Failure(listed.item_id, listed.url, f"{type(error).__name__}: {error}"))
-    if isinstance(error, NotFound | dlsite.RegionBlocked):
-        return troubles_in_a_row  # that work is not for this region, or gone again: no fault of the crawl's
-    progress.troubles += 1
-    return troubles_in_a_row + 1
+    # a work that is not for this region, is gone again, or failed the last time too, says nothing new
+    trouble = not isinstance(error, NotFound | dlsite.RegionBlocked) and listed.item_id not in failed_before
+    progress.troubles += trouble
+    return trouble
 
 
 def _bad_crawl(progress: Progress, read: int) -> BadCrawl:
