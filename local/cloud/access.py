@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from moto.awslambda.utils import get_backend as lambda_backend
 from moto.iam.access_control import AssumedRoleAccessKey, IAMUserAccessKey
@@ -39,18 +39,21 @@ def assume_role(role_arn: str, service: str, session: str) -> Credentials:
 
     Raises AccessDenied where the role's trust policy does not name the service.
     """
-    role = iam_backends[ACCOUNT]["aws"].get_role_by_arn(role_arn)
-    trust = role.assume_role_policy_document
-    for statement in _statements(json.loads(trust) if isinstance(trust, str) else trust):
-        principals = statement.get("Principal", {})
-        if (
-            statement["Effect"] == "Allow"
-            and service in _list(principals.get("Service"))
-            and _matches_any(statement["Action"], "sts:AssumeRole", ignore_case=True)
-        ):
-            assumed = sts_backends[ACCOUNT]["aws"].assume_role(REGION, session, role_arn, "", 3600, "")
-            return Credentials(assumed.access_key_id, assumed.secret_access_key, assumed.session_token)
-    raise AccessDenied(f"{role_arn} does not let {service} assume it: see its AssumeRolePolicyDocument")
+    if not is_trusted(role_arn, "Service", [service]):
+        raise AccessDenied(f"{role_arn} does not let {service} assume it: see its AssumeRolePolicyDocument")
+    assumed = sts_backends[ACCOUNT]["aws"].assume_role(REGION, session, role_arn, "", 3600, "")
+    return Credentials(assumed.access_key_id, assumed.secret_access_key, assumed.session_token)
+
+
+def is_trusted(role_arn: str, kind: Literal["Service", "AWS"], names: Sequence[str]) -> bool:
+    """Return whether the role's trust policy lets a principal, by any of its names, assume the role."""
+    trust = iam_backends[ACCOUNT]["aws"].get_role_by_arn(role_arn).assume_role_policy_document
+    return any(
+        statement["Effect"] == "Allow"
+        and _matches_any(statement["Action"], "sts:AssumeRole", ignore_case=True)
+        and {"*", *names} & set(_list(statement["Principal"].get(kind)))
+        for statement in _statements(json.loads(trust))
+    )
 
 
 def create_administrator(name: str) -> Credentials:

@@ -54,5 +54,6 @@ def main(handler_name: str) -> None:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # each line belongs to the event at hand
     sys.path.pop(0)  # this folder: its modules are none of the function's
     main(sys.argv[1])

@@ -17,9 +17,9 @@ from botocore.config import Config
 
 from local.cloud import moto_events
 from local.cloud.access import REGION, Credentials, create_administrator
-from local.cloud.dispatch import AsyncSettings, Dispatcher, Invocation
+from local.cloud.dispatch import Dispatcher, Invocation, async_settings_of
 from local.cloud.errors import CloudError, TemplateError
-from local.cloud.functions import Function, FunctionPool
+from local.cloud.functions import Function, FunctionPool, functions_of
 from local.cloud.gateway import Gateway, routes_of
 from local.cloud.moto_access import enforce
 from local.cloud.sources import ObjectNotifications, fire_schedule
@@ -89,11 +89,14 @@ class Cloud:
         self._closing = ExitStack()
 
     def __enter__(self) -> Self:
+        template = load_template(self._path, self._parameters, REGION)
+        if self._edit:
+            self._edit(template.document)
         if not _one_cloud.acquire(blocking=False):
             raise CloudError("a local cloud runs already in this process: leave it first")
         with ExitStack() as closing:
             closing.callback(_one_cloud.release)
-            self._start(closing)
+            self._start(template, closing)
             self._closing = closing.pop_all()
         return self
 
@@ -102,11 +105,8 @@ class Cloud:
     ) -> None:
         self._closing.close()
 
-    def _start(self, closing: ExitStack) -> None:
+    def _start(self, template: Template, closing: ExitStack) -> None:
         self.delivery_errors = []
-        template = load_template(self._path, self._parameters, REGION)
-        if self._edit:
-            self._edit(template.document)
         closing.callback(clear)
         self._stack = Stack(self._stack_name, template, self._secrets)
         self.resources = self._stack.resources
@@ -119,7 +119,7 @@ class Cloud:
         self._names = {function.name: function.logical_id for function in functions}
         pools = {function.logical_id: self._open_pool(function, closing) for function in functions}
         self._dispatcher = Dispatcher(
-            pools, self._async_settings(), self._retry_delays, self._client, self.delivery_errors.append
+            pools, async_settings_of(self._stack), self._retry_delays, self._client, self.delivery_errors.append
         )
         closing.callback(self._dispatcher.stop)
         self._notifications = ObjectNotifications(self._queue, self.delivery_errors.append)
@@ -148,40 +148,23 @@ class Cloud:
         return gateway
 
     def _functions(self, template: Template, gateway: Gateway | None) -> list[Function]:
-        functions = []
-        for logical_id, properties in self._stack.of_type("AWS::Lambda::Function"):
-            image = properties.get("ImageConfig", {})
-            name = self.resources[logical_id]
-            variables = properties.get("Environment", {}).get("Variables", {})
-            text = {
-                key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in variables.items()
-            }
-            functions.append(
-                Function(
-                    logical_id=logical_id,
-                    name=name,
-                    role_arn=properties["Role"],
-                    handler=properties["Handler"] if "Handler" in properties else image["Command"][0],
-                    runtime=properties.get("Runtime", "python3.13"),
-                    timeout=float(properties.get("Timeout", 3)),
-                    memory=int(properties.get("MemorySize", 128)),
-                    log_group=properties.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}"),
-                    environment=_at_gateway(text, gateway) if gateway else text,
-                    search_path=template.search_paths[logical_id],
-                )
-            )
+        """Return the template's functions as they run here: other addresses, variables and time limits."""
+        functions = functions_of(self._stack, template)
         known = {function.logical_id for function in functions}
         if unknown := sorted((self._overrides.keys() | self._time_limits.keys()) - known):
             raise TemplateError(f"the template has no function {', '.join(unknown)}")
-        return [self._as_asked(function) for function in functions]
-
-    def _as_asked(self, function: Function) -> Function:
-        added = {**self._environment, **self._overrides.get(function.logical_id, {})}
-        return replace(
-            function,
-            environment={**function.environment, **added},
-            timeout=self._time_limits.get(function.logical_id, function.timeout),
-        )
+        return [
+            replace(
+                function,
+                environment={
+                    **(_at_gateway(function.environment, gateway) if gateway else function.environment),
+                    **self._environment,
+                    **self._overrides.get(function.logical_id, {}),
+                },
+                timeout=self._time_limits.get(function.logical_id, function.timeout),
+            )
+            for function in functions
+        ]
 
     def _open_pool(self, function: Function, closing: ExitStack) -> FunctionPool:
         log_file = None
@@ -191,17 +174,6 @@ class Cloud:
         pool = FunctionPool(function, self.endpoint, self._client, log_file, self.delivery_errors.append)
         closing.callback(pool.close)
         return pool
-
-    def _async_settings(self) -> dict[str, AsyncSettings]:
-        settings = {}
-        for _, properties in self._stack.of_type("AWS::Lambda::EventInvokeConfig"):
-            destinations = properties.get("DestinationConfig", {})
-            settings[self._names[properties["FunctionName"]]] = AsyncSettings(
-                retries=int(properties.get("MaximumRetryAttempts", 2)),
-                on_failure=destinations.get("OnFailure", {}).get("Destination"),
-                on_success=destinations.get("OnSuccess", {}).get("Destination"),
-            )
-        return settings
 
     # ---- what tests and the demo use ----
 
@@ -246,7 +218,7 @@ class Cloud:
             self.resources[schedule],
             schedules[schedule],
             scheduled_at or datetime.now(UTC),
-            lambda name, text: _ignore(self._dispatcher.invoke_async(self._names[name], text.encode(), "schedule")),
+            lambda name, text: self._dispatcher.invoke_async(self._names[name], text.encode(), "schedule"),
             self._client,
         )
 
@@ -304,7 +276,3 @@ def _at_gateway(values: Mapping[str, str], gateway: Gateway) -> dict[str, str]:
 
 def _unset_handlers() -> None:
     moto_events.handlers = None
-
-
-def _ignore(_: object) -> None:
-    """Drop a value that a callback gives and its caller has no use for."""

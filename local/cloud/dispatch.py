@@ -13,13 +13,17 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
 from local.cloud.access import assume_role
 from local.cloud.errors import AccessDenied, CloudError, FunctionError, PayloadTooLarge, StillBusy
 from local.cloud.functions import ClientFactory, FunctionPool
+from local.cloud.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 MAX_EVENT_BYTES = 6 * 1024 * 1024
 """The largest event of a synchronous invocation."""
@@ -56,6 +60,20 @@ class AsyncSettings:
     retries: int = 2
     on_failure: str | None = None
     on_success: str | None = None
+
+
+def async_settings_of(stack: Stack) -> dict[str, AsyncSettings]:
+    """Return the settings of a deployed template, by the functions' logical ids."""
+    names = {stack.resources[logical_id]: logical_id for logical_id, _ in stack.of_type("AWS::Lambda::Function")}
+    settings = {}
+    for _, properties in stack.of_type("AWS::Lambda::EventInvokeConfig"):
+        destinations = properties.get("DestinationConfig", {})
+        settings[names[properties["FunctionName"]]] = AsyncSettings(
+            retries=int(properties.get("MaximumRetryAttempts", 2)),
+            on_failure=destinations.get("OnFailure", {}).get("Destination"),
+            on_success=destinations.get("OnSuccess", {}).get("Destination"),
+        )
+    return settings
 
 
 @dataclass(slots=True)
@@ -147,7 +165,7 @@ class Dispatcher:
                 self._tell(settings.on_success, invocation, "Success")
                 return
             if attempt < attempts:
-                delay = self._retry_delays[min(attempt, len(self._retry_delays)) - 1]
+                delay = [0.0, *self._retry_delays][min(attempt, len(self._retry_delays))]
                 self._begin(request_id, f"{function} waiting for attempt {attempt + 1} (request {request_id})")
                 if self._stopping.wait(delay):
                     return
@@ -218,11 +236,15 @@ def destination_record(invocation: Invocation, function_arn: str, condition: str
     }
 
 
-def send_to_queue(sqs: Any, queue_arn: str, body: str, attributes: Mapping[str, str] | None = None) -> None:  # a boto3 client
+def send_to_queue(
+    sqs: Any, queue_arn: str, body: str, attributes: Mapping[str, str] | None = None
+) -> None:  # a boto3 client
     """Send one message to the queue with that ARN. Raises botocore's ClientError."""
     service, _, account, name = queue_arn.split(":")[2:]
     if service != "sqs":
         raise CloudError(f"{queue_arn} is no queue: the local cloud sends to SQS alone")
     url = f"{sqs.meta.endpoint_url}/{account}/{name}"
-    values = {key: {"DataType": "String", "StringValue": value} for key, value in (attributes or {}).items()}
+    values: dict[str, MessageAttributeValueTypeDef] = {
+        key: {"DataType": "String", "StringValue": value} for key, value in (attributes or {}).items()
+    }
     sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=values)

@@ -22,7 +22,11 @@ from botocore.exceptions import ClientError
 
 from local.cloud.access import ACCOUNT, REGION, Credentials, assume_role
 from local.cloud.errors import AccessDenied
-from local.cloud.runtime import FunctionProcess, Outcome, runtime_command
+from local.cloud.moto_properties import variable_text
+from local.cloud.runtime import FunctionProcess, runtime_command
+from local.cloud.runtime_api import Outcome
+from local.cloud.stack import Stack
+from local.cloud.template import Template
 
 ClientFactory = Callable[[str, Credentials], Any]
 """Makes a boto3 client of a service that signs with the given credentials."""
@@ -47,6 +51,29 @@ class Function:
     def arn(self) -> str:
         """The function's ARN, without a version."""
         return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.name}"
+
+
+def functions_of(stack: Stack, template: Template) -> list[Function]:
+    """Return the functions of a deployed template."""
+    functions = []
+    for logical_id, properties in stack.of_type("AWS::Lambda::Function"):
+        name = stack.resources[logical_id]
+        variables = properties.get("Environment", {}).get("Variables", {})
+        functions.append(
+            Function(
+                logical_id=logical_id,
+                name=name,
+                role_arn=properties["Role"],
+                handler=properties["Handler"] if "Handler" in properties else properties["ImageConfig"]["Command"][0],
+                runtime=properties.get("Runtime", "python3.13"),
+                timeout=float(properties.get("Timeout", 3)),
+                memory=int(properties.get("MemorySize", 128)),
+                log_group=properties.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}"),
+                environment={key: variable_text(value) for key, value in variables.items()},
+                search_path=template.search_paths[logical_id],
+            )
+        )
+    return functions
 
 
 class FunctionPool:

@@ -1,8 +1,8 @@
 """moto's IAM enforcement, mended: what each request needs, on which resource, and how a denial reads.
 
 Importing this module changes moto for the whole process; moto enforces once `enforce` was called. Its own check knows
-the resources of S3, SQS, STS and IAM alone, turns a policy's text into a regular expression without escaping it (so that
-`$default` in an ARN matches nothing), and answers JSON clients in XML.
+the resources of S3, SQS, STS and IAM alone, turns a policy's text into a regular expression without escaping it (so
+that `$default` in an ARN matches nothing), and answers JSON clients in XML.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
+from botocore.awsrequest import AWSRequest
 from moto import settings
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import JsonRESTError
@@ -23,7 +24,7 @@ from moto.s3.exceptions import MissingKey, MissingVersion
 from moto.s3.responses import S3Response
 from moto.sqs.responses import SQSResponse
 
-from local.cloud.access import is_allowed, policies_of
+from local.cloud.access import is_allowed, is_trusted, policies_of
 
 _POLICY_PREFIXES = {"monitoring": "cloudwatch"}
 """Services whose actions begin with another name than requests are signed for."""
@@ -158,7 +159,20 @@ def _authenticated(response: BaseResponse, kind: type[IAMRequestBase]) -> IAMReq
 
 
 def _is_allowed(request: IAMRequestBase, arn: str) -> bool:
+    if request._action == "sts:AssumeRole":
+        caller = request._access_key.arn
+        account = f"arn:aws:iam::{request.account_id}:root"
+        if not is_trusted(arn, "AWS", [caller, account, request.account_id]):
+            return False
     return is_allowed(policies_of(request._access_key), request._action, arn)
+
+
+def _signed_request(request: IAMRequestBase) -> AWSRequest:
+    """Return what the client signed; moto takes headers for the body of a request that has none."""
+    signed = _moto_signed_request(request)
+    if not request._body and "form" not in request._headers.get("Content-Type", ""):
+        signed.data = b""
+    return signed
 
 
 def _get_key(response: S3Response, *arguments: Any, **options: Any) -> Any:  # moto's own types
@@ -186,6 +200,7 @@ def _queue_arn(response: SQSResponse) -> str:
     return "*" if response._get_action() in ("ListQueues", "CreateQueue") else _moto_queue_arn(response)
 
 
+_moto_signed_request = IAMRequestBase._create_aws_request
 _moto_get_key = S3Response._get_key
 _moto_head_object = S3Response.head_object
 _moto_queue_arn = SQSResponse._determine_resource
@@ -193,6 +208,7 @@ _moto_queue_arn = SQSResponse._determine_resource
 for _owner, _name, _replacement in (
     (ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", _authorize),
     (ActionAuthenticatorMixin, "_authenticate_and_authorize_s3_action", _authorize_s3),
+    (IAMRequestBase, "_create_aws_request", _signed_request),
     (S3Response, "_get_key", _get_key),
     (S3Response, "head_object", _head_object),
     (SQSResponse, "_determine_resource", _queue_arn),

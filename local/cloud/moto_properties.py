@@ -19,24 +19,26 @@ from moto.s3.models import FakeBucket, s3_backends
 Json = dict[str, Any]
 
 
-def _extend(model: type, complete: Callable[[Any, Json, str, str], None]) -> None:
+def _extend(kind: type, complete: Callable[[Any, Json, str, str], None]) -> None:
     """Let `complete(resource, properties, account, region)` run after moto created a resource of the class."""
-    create = model.create_from_cloudformation_json.__func__  # type: ignore[attr-defined]  # a class method has one
+    create = kind.create_from_cloudformation_json.__func__  # type: ignore[attr-defined]  # a class method has one
 
     def create_completely(
-        cls: type, resource_name: str, cloudformation_json: Json, account_id: str, region_name: str, **options: object
-    ) -> object:
-        resource = create(cls, resource_name, cloudformation_json, account_id, region_name, **options)
-        complete(resource, cloudformation_json.get("Properties", {}), account_id, region_name)
+        model: type, /, name: str, template: Json, account: str, region: str, **options: object
+    ) -> Any:
+        resource = create(model, name, template, account, region, **options)
+        complete(resource, template.get("Properties", {}), account, region)
         return resource
 
-    setattr(model, "create_from_cloudformation_json", classmethod(create_completely))  # noqa: B010  # see below
+    setattr(kind, "create_from_cloudformation_json", classmethod(create_completely))  # noqa: B010  # see below
 
 
 def _complete_role(role: Role, properties: Json, account: str, _region: str) -> None:
     for arn in properties.get("ManagedPolicyArns", []):
         iam_backends[account]["aws"].attach_role_policy(arn, role.name)
-    # moto keeps inline documents as dicts here, and as text everywhere else
+    # moto keeps documents as dicts here, and as text everywhere else
+    if isinstance(role.assume_role_policy_document, dict):
+        role.assume_role_policy_document = json.dumps(role.assume_role_policy_document)
     for name, document in list(role.policies.items()):
         if isinstance(document, dict):
             role.policies[name] = json.dumps(document)
@@ -50,7 +52,7 @@ def _complete_bucket(bucket: FakeBucket, properties: Json, account: str, _region
         names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
         backend.put_public_access_block(bucket.name, {name: str(block.get(name, False)).lower() for name in names})
     if ownership := properties.get("OwnershipControls"):
-        backend.put_bucket_ownership_controls(bucket.name, {"Rule": ownership["Rules"]})
+        backend.put_bucket_ownership_controls(bucket.name, ownership["Rules"][0]["ObjectOwnership"])
     if lifecycle := properties.get("LifecycleConfiguration"):
         rules = [{"ID": rule.get("Id"), "Filter": {"Prefix": ""}, **rule} for rule in lifecycle["Rules"]]
         backend.put_bucket_lifecycle_configuration(bucket.name, rules)

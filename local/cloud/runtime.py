@@ -1,35 +1,28 @@
-"""One execution environment of a function: its process and the Lambda Runtime API that the process asks for events.
+"""One execution environment of a function: a process that answers events.
 
-Simulated: the API's next, response and error calls, the deadline, the time limit (the process is killed when it
-passes), an exit in the middle of an event, output by invocation, the 6 MB limit of an answer. Not simulated: the memory limit,
-the share of a processor that memory buys, response streaming, extensions, SnapStart.
+Simulated: the time limit (the process is killed when it passes), an exit in the middle of an event, output by
+invocation. Not simulated: the memory limit, the share of a processor that memory buys, extensions, SnapStart.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-MAX_ANSWER_BYTES = 6_291_556
-"""The largest answer that Lambda takes from a function."""
+from local.cloud.output import Output
+from local.cloud.runtime_api import Event, Outcome, RuntimeApi
 
 INIT_SECONDS = 10.0
 """What Lambda gives a process to get ready, before its time limit begins to count."""
-
-_API = "/2018-06-01/runtime/"
 
 
 def runtime_command(handler: str) -> list[str]:
@@ -44,26 +37,6 @@ def fallback_command(handler: str) -> list[str]:
     return [sys.executable, str(Path(__file__).with_name("client.py")), handler]
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What became of one event: the answer as JSON text, or an error document. `log` holds the lines printed."""
-
-    response: bytes | None = None
-    error: dict[str, Any] | None = None
-    log: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class _Event:
-    request_id: str
-    payload: bytes
-    function_arn: str
-    seconds: float
-    taken_at: float | None = None
-    outcome: Outcome | None = None
-
-
 class FunctionProcess:
     """A process that answers events one at a time until it is closed, killed or exits.
 
@@ -72,11 +45,11 @@ class FunctionProcess:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self._changed = threading.Condition()
-        self._event: _Event | None = None
+        self._event: Event | None = None
         self._is_waiting = False
         self._exit_code: int | None = None
-        self._server = _RuntimeApi(self)
-        self._output = _Output()
+        self._server = RuntimeApi(self)
+        self._output = Output()
         self._process = subprocess.Popen(
             command,
             cwd=folder,
@@ -100,7 +73,7 @@ class FunctionProcess:
 
     def invoke(self, payload: bytes, request_id: str, function_arn: str, seconds: float) -> Outcome:
         """Return what the function made of the event `payload` within `seconds`; never raises for its failures."""
-        event = _Event(request_id, payload, function_arn, seconds)
+        event = Event(request_id, payload, function_arn, seconds)
         began = time.monotonic()
         with self._changed:
             self._event = event
@@ -138,7 +111,7 @@ class FunctionProcess:
         self._server.server_close()
         self._output.close()
 
-    def _is_over(self, event: _Event) -> bool:
+    def _is_over(self, event: Event) -> bool:
         return self._exit_code is not None or (event.outcome is not None and self._is_waiting)
 
     def _watch(self) -> None:
@@ -158,7 +131,7 @@ class FunctionProcess:
 
     # ---- what the Runtime API does on behalf of the process ----
 
-    def next_event(self) -> _Event | None:
+    def next_event(self) -> Event | None:
         """Wait for an event, as the process asked; None when the process is gone."""
         with self._changed:
             self._is_waiting = True
@@ -192,132 +165,3 @@ class FunctionProcess:
 def _timeout(request_id: str, seconds: float) -> dict[str, Any]:
     message = f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
     return {"errorType": "Sandbox.Timedout", "errorMessage": message}
-
-
-class _Output:
-    """The pipe that a process prints to, cut into the lines of each invocation."""
-
-    def __init__(self) -> None:
-        reading, self.writer = os.pipe()
-        self._mark = secrets.token_hex(16).encode()
-        self._chunks: list[bytes] = []
-        self._marks = threading.Semaphore(0)
-        self._lock = threading.Lock()
-        threading.Thread(target=self._read, args=(reading,), daemon=True).start()
-
-    def _read(self, reading: int) -> None:
-        with os.fdopen(reading, "rb", buffering=0) as pipe:
-            tail = b""
-            while chunk := pipe.read(65536):
-                *parts, tail = (tail + chunk).split(self._mark)
-                for part in parts:
-                    with self._lock:
-                        self._chunks.append(part)
-                    self._marks.release()
-
-    def lines_so_far(self) -> list[str]:
-        """Return the lines printed since the last call.
-
-        We print a mark behind what the process printed and wait until it comes out at the other end: nothing that the
-        process printed before can still be in the pipe then.
-        """
-        os.write(self.writer, self._mark)
-        self._marks.acquire()
-        with self._lock:
-            printed = b"".join(self._chunks)
-            self._chunks.clear()
-        # awslambdaric sends a traceback as one line, with carriage returns in it
-        return printed.decode("utf-8", "replace").replace("\r", "\n").splitlines()
-
-    def close(self) -> None:
-        """Let go of the pipe."""
-        os.close(self.writer)
-
-
-class _RuntimeApi(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False  # a killed process may leave a request waiting
-
-    def __init__(self, process: FunctionProcess) -> None:
-        super().__init__(("127.0.0.1", 0), _RuntimeRequest)
-        self.process = process
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
-
-    def handle_error(self, *_: object) -> None:
-        """Keep quiet: a killed process breaks its connection."""
-
-
-class _RuntimeRequest(BaseHTTPRequestHandler):
-    server: _RuntimeApi
-    protocol_version = "HTTP/1.1"
-    wbufsize = 1 << 16  # headers and body in one segment: else Nagle's algorithm costs 40 ms a call
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
-
-    def do_GET(self) -> None:
-        if self.path != f"{_API}invocation/next":
-            self._send(404, b"{}")
-            return
-        event = self.server.process.next_event()
-        if event is None:
-            self._send(500, b"{}")
-            return
-        self._send(
-            200,
-            event.payload,
-            {
-                "Lambda-Runtime-Aws-Request-Id": event.request_id,
-                "Lambda-Runtime-Deadline-Ms": str(int((time.time() + event.seconds) * 1000)),
-                "Lambda-Runtime-Invoked-Function-Arn": event.function_arn,
-                "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Sampled=0",
-            },
-        )
-
-    def do_POST(self) -> None:
-        body = self._body()
-        match self.path.removeprefix(_API).split("/"):
-            case ["init", "error"]:
-                self.server.process.fail_to_start(_error_document(body))
-                self._send(202, b'{"status":"OK"}')
-            case ["invocation", request_id, "error"]:
-                self._answer(request_id, Outcome(error=_error_document(body)))
-            case ["invocation", request_id, "response"] if len(body) > MAX_ANSWER_BYTES:
-                message = f"Response payload size exceeded maximum allowed payload size ({MAX_ANSWER_BYTES} bytes)."
-                error = {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message}
-                self._answer(request_id, Outcome(error=error), 413)
-            case ["invocation", request_id, "response"]:
-                self._answer(request_id, Outcome(response=body))
-            case _:
-                self._send(404, b"{}")
-
-    def _answer(self, request_id: str, outcome: Outcome, status: int = 202) -> None:
-        is_known = self.server.process.answer(request_id, outcome)
-        self._send(status if is_known else 400, b'{"status":"OK"}' if is_known else b"{}")
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
-    def _send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-def _error_document(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except ValueError:
-        document = None
-    return document if isinstance(document, dict) else {"errorType": "Unknown", "errorMessage": body.decode("utf-8")}

@@ -91,7 +91,7 @@ def fire_schedule(
     name: str,
     properties: Mapping[str, Any],
     scheduled_at: datetime,
-    queue: Callable[[str, str], None],
+    queue: Callable[[str, str], object],
     client: ClientFactory,
 ) -> None:
     """Do what EventBridge Scheduler does at `scheduled_at`: invoke the target as the schedule's role.

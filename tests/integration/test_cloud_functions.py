@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from local.cloud import Cloud, CloudError, FunctionError, PayloadTooLarge, StillBusy, TemplateError
+from local.cloud import Cloud, CloudError, FunctionError, PayloadTooLarge, StillBusy
 
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "cloud" / "template.yaml"
 
@@ -191,11 +191,14 @@ def test_allowed_calls_pass(cloud: Cloud) -> None:
         ("s3", "get_object", {"Bucket": "osusume-123456789012", "Key": "out/a.json"}),
         ("s3", "list_objects_v2", {"Bucket": "osusume-123456789012"}),
         ("sns", "list_topics", {}),
+        ("sts", "assume_role", {"RoleArn": "arn:aws:iam::123456789012:role/{ApiRole}", "RoleSessionName": "test"}),
     ],
 )
 def test_calls_that_the_role_does_not_allow_are_denied(
     cloud: Cloud, service: str, method: str, arguments: dict[str, Any]
 ) -> None:
+    if "RoleArn" in arguments:
+        arguments = {**arguments, "RoleArn": arguments["RoleArn"].format_map(cloud.resources)}
     assert call(cloud, service, method, **arguments)["error"].startswith("AccessDenied")
 
 

@@ -1,6 +1,7 @@
 """The local cloud's HTTP API: routes, signatures, events and answers."""
 
 import base64
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -91,13 +92,13 @@ def test_an_old_signature_is_forbidden(cloud: Cloud, role: Credentials, monkeypa
 
 def test_a_role_without_permission_is_forbidden(cloud: Cloud) -> None:
     api = cloud.resources["ApiRole"]
-    assumed = cloud.client("sts")
+    everybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     cloud.client("iam").update_assume_role_policy(
         RoleName=api,
-        PolicyDocument='{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, '
-        '"Action": "sts:AssumeRole"}}',
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everybody]}),
     )
-    keys = assumed.assume_role(RoleArn=f"arn:aws:iam::123456789012:role/{api}", RoleSessionName="a")["Credentials"]
+    arn = f"arn:aws:iam::123456789012:role/{api}"
+    keys = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
     credentials = Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
     assert forbidden(send(signed(cloud, credentials, "/closed")))
 

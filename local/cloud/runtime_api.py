@@ -1,0 +1,147 @@
+"""The Lambda Runtime API, which a function's process asks for events and gives its answers.
+
+Simulated: the calls next, response, error and init error, the deadline, the 6 MB limit of an answer. Not simulated:
+response streaming, extensions, SnapStart's calls.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Protocol
+
+MAX_ANSWER_BYTES = 6_291_556
+"""The largest answer that Lambda takes from a function."""
+
+_API = "/2018-06-01/runtime/"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one event: the answer as JSON text, or an error document. `log` holds the lines printed."""
+
+    response: bytes | None = None
+    error: dict[str, Any] | None = None
+    log: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Event:
+    """One event on its way: `seconds` is its time limit, `taken_at` the monotonic clock when the process took it."""
+
+    request_id: str
+    payload: bytes
+    function_arn: str
+    seconds: float
+    taken_at: float | None = None
+    outcome: Outcome | None = None
+
+
+class Environment(Protocol):
+    """What the API stands in front of."""
+
+    def next_event(self) -> Event | None:
+        """Wait for an event, as the process asked; None when the process is gone."""
+
+    def answer(self, request_id: str, outcome: Outcome) -> bool:
+        """Take the process's answer; False where it answers an event that is not its own."""
+
+    def fail_to_start(self, error: dict[str, Any]) -> None:
+        """Take the error that kept the process from getting ready."""
+
+
+class RuntimeApi(ThreadingHTTPServer):
+    """The Runtime API of one environment, on a free port of 127.0.0.1 until it is shut down."""
+
+    daemon_threads = True
+    block_on_close = False  # a killed process may leave a request waiting
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(("127.0.0.1", 0), _RuntimeRequest)
+        self.environment = environment
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def handle_error(self, *_: object) -> None:
+        """Keep quiet: a killed process breaks its connection."""
+
+
+class _RuntimeRequest(BaseHTTPRequestHandler):
+    server: RuntimeApi
+    protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # headers and body in one segment: else Nagle's algorithm costs 40 ms a call
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+    def do_GET(self) -> None:
+        if self.path != f"{_API}invocation/next":
+            self._send(404, b"{}")
+            return
+        event = self.server.environment.next_event()
+        if event is None:
+            self._send(500, b"{}")
+            return
+        self._send(
+            200,
+            event.payload,
+            {
+                "Lambda-Runtime-Aws-Request-Id": event.request_id,
+                "Lambda-Runtime-Deadline-Ms": str(int((time.time() + event.seconds) * 1000)),
+                "Lambda-Runtime-Invoked-Function-Arn": event.function_arn,
+                "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Sampled=0",
+            },
+        )
+
+    def do_POST(self) -> None:
+        body = self._body()
+        match self.path.removeprefix(_API).split("/"):
+            case ["init", "error"]:
+                self.server.environment.fail_to_start(_error_document(body))
+                self._send(202, b'{"status":"OK"}')
+            case ["invocation", request_id, "error"]:
+                self._answer(request_id, Outcome(error=_error_document(body)))
+            case ["invocation", request_id, "response"] if len(body) > MAX_ANSWER_BYTES:
+                message = f"Response payload size exceeded maximum allowed payload size ({MAX_ANSWER_BYTES} bytes)."
+                error = {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message}
+                self._answer(request_id, Outcome(error=error), 413)
+            case ["invocation", request_id, "response"]:
+                self._answer(request_id, Outcome(response=body))
+            case _:
+                self._send(404, b"{}")
+
+    def _answer(self, request_id: str, outcome: Outcome, status: int = 202) -> None:
+        is_known = self.server.environment.answer(request_id, outcome)
+        self._send(status if is_known else 400, b'{"status":"OK"}' if is_known else b"{}")
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _error_document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    return document if isinstance(document, dict) else {"errorType": "Unknown", "errorMessage": body.decode("utf-8")}

@@ -1,0 +1,100 @@
+"""The project's own template in the local cloud: nothing of it is dropped."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.cloud import Cloud, TemplateError
+
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+PARAMETERS = {"Contact": "owner@example.com", "SlackChannelId": "C0LOCAL"}
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    with Cloud(TEMPLATE, {**PARAMETERS, "AlarmEmail": "owner@example.com"}) as running:
+        yield running
+
+
+def test_schedules_keep_their_time_zone_and_target(cloud: Cloud) -> None:
+    schedule = cloud.client("scheduler").get_schedule(Name=cloud.resources["CrawlerFunctionEveryMorning"])
+    assert schedule["ScheduleExpression"] == "cron(0 7 * * ? *)"
+    assert schedule["ScheduleExpressionTimezone"] == "Asia/Tokyo"
+    assert schedule["Target"]["Arn"].endswith(":function:osusume-crawler")
+
+
+def test_alarms_watch_and_tell(cloud: Cloud) -> None:
+    alarms = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    missing = next(alarm for alarm in alarms if alarm["AlarmName"] == cloud.resources["SnapshotMissing"])
+    assert missing["TreatMissingData"] == "breaching"
+    assert missing["AlarmActions"] == [cloud.resources["AlarmTopic"]]
+    (subscription,) = cloud.client("sns").list_subscriptions()["Subscriptions"]
+    assert subscription["Endpoint"] == "owner@example.com"
+
+
+def test_tables_keep_their_index_and_recovery(cloud: Cloud) -> None:
+    client = cloud.client("dynamodb")
+    table = client.describe_table(TableName=cloud.resources["ItemsTable"])["Table"]
+    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["unfinished"]
+    assert table["DeletionProtectionEnabled"]
+    backups = client.describe_continuous_backups(TableName=cloud.resources["LabelsTable"])
+    recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+    assert recovery["PointInTimeRecoveryStatus"] == "ENABLED"
+
+
+def test_the_bucket_is_versioned_private_and_tidied(cloud: Cloud) -> None:
+    client, bucket = cloud.client("s3"), cloud.resources["Bucket"]
+    assert client.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    block = client.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    assert all(block.values())
+    assert block.keys() == {"BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"}
+    (rule,) = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert client.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    (rule,) = client.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
+    assert rule == {"ObjectOwnership": "BucketOwnerEnforced"}
+
+
+def test_snapshots_alone_wake_the_notifier(cloud: Cloud) -> None:
+    notifications = cloud.client("s3").get_bucket_notification_configuration(Bucket=cloud.resources["Bucket"])
+    (notification,) = notifications["LambdaFunctionConfigurations"]
+    assert notification["LambdaFunctionArn"].endswith(":function:osusume-notifier")
+    rules = notification["Filter"]["Key"]["FilterRules"]
+    assert {rule["Name"].lower(): rule["Value"] for rule in rules} == {"prefix": "snapshots/", "suffix": ".json"}
+
+
+def test_routes_keep_their_authorization(cloud: Cloud) -> None:
+    routes = cloud.client("apigatewayv2").get_routes(ApiId=cloud.resources["HttpApi"])["Items"]
+    assert {route["RouteKey"]: route["AuthorizationType"] for route in routes} == {
+        "POST /predict": "AWS_IAM",
+        "POST /slack/interactions": "NONE",
+    }
+
+
+def test_functions_keep_their_settings(cloud: Cloud) -> None:
+    client = cloud.client("lambda")
+    classifier = client.get_function_configuration(FunctionName="osusume-classifier")
+    assert (classifier["PackageType"], classifier["MemorySize"]) == ("Image", 2048)
+    crawler = client.get_function_configuration(FunctionName="osusume-crawler")
+    assert crawler["Timeout"] == 900
+    assert crawler["Environment"]["Variables"]["ITEM_LIMIT"] == "100"
+    retries = client.get_function_event_invoke_config(FunctionName="osusume-crawler")
+    assert retries["MaximumRetryAttempts"] == 2
+    assert retries["DestinationConfig"]["OnFailure"]["Destination"].endswith(":osusume-dead-letters")
+
+
+def test_logs_are_kept_for_a_while(cloud: Cloud) -> None:
+    groups = cloud.client("logs").describe_log_groups()["logGroups"]
+    assert {group["logGroupName"]: group["retentionInDays"] for group in groups} == {
+        f"/aws/lambda/osusume-{name}": 30 for name in ("crawler", "notifier", "classifier", "feedback")
+    }
+
+
+def test_outputs_name_the_local_address(cloud: Cloud) -> None:
+    assert cloud.outputs["InteractionsUrl"] == f"{cloud.api_url}/slack/interactions"
+
+
+def test_a_channels_name_is_refused_where_its_id_is_wanted() -> None:
+    with pytest.raises(TemplateError, match="parameter SlackChannelId must be an id such as C0123456789"):
+        Cloud(TEMPLATE, {**PARAMETERS, "SlackChannelId": "#works"}).__enter__()
