@@ -1,0 +1,157 @@
+"""A made-up shop and real stores for the crawler, under a clock that costs no time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from conftest import Stores
+
+from crawler.crawl import Outcome, Turn, crawl
+from crawler.fetcher import Fetcher, Page, user_agent
+from crawler.progress import Progress
+from crawler.sources import dlsite
+from local.catalogue.site import Request, Site, serve_site
+from local.catalogue.works import demo_works
+from osusume.snapshots import Snapshot, list_snapshot_keys, read_snapshot, snapshot_key
+
+DAY_ONE = datetime(2026, 11, 20, 22, tzinfo=UTC)
+DAY_TWO, DAY_THREE = DAY_ONE + timedelta(days=1), DAY_ONE + timedelta(days=2)
+LIMIT = 900.0
+ANSWER_SECONDS = 0.25
+LISTING, FALLBACK_LISTING, ROBOTS, ANY_PAGE = "/works/type/", "/fsr/", "/robots.txt", "/product_id/"
+"""What the paths of the site's requests hold."""
+
+
+@dataclass
+class Clock:
+    """Time that passes by sleeping, and by what the site takes to answer."""
+
+    now: float = DAY_ONE.timestamp()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class TimedLog(list[Request]):
+    """The site's log, which also knows when each request came and lets its answer take a while."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.times: list[float] = []
+
+    def append(self, request: Request) -> None:
+        self.times.append(self.clock.now)
+        self.clock.now += ANSWER_SECONDS
+        super().append(request)
+
+    def clear(self) -> None:
+        self.times.clear()
+        super().clear()
+
+
+@dataclass
+class Shop:
+    """The site, the stores and a clock for them: all that a crawler works with."""
+
+    site: Site
+    stores: Stores
+    log: TimedLog
+    clock: Clock
+    invocations: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
+
+    def turn(
+        self,
+        due_at: datetime = DAY_ONE,
+        *,
+        item_limit: int = 50,
+        request_id: str | None = None,
+        seconds: float = LIMIT,
+        fetcher: type[Fetcher] = Fetcher,
+    ) -> Outcome:
+        """Take one turn, in a new invocation unless `request_id` names one, which has `seconds` left."""
+        self.clock.now = max(self.clock.now, due_at.timestamp())
+        ends = self.clock.now + seconds
+
+        def remaining() -> float:
+            return ends - self.clock.now
+
+        def fetcher_from(progress: Progress) -> Fetcher:
+            return fetcher(
+                dlsite.HOST,
+                user_agent=user_agent("owner@example.com"),
+                site_address=self.site.address,
+                robots_txt=progress.robots_txt,
+                last_request_at=progress.last_request_at,
+                not_before=progress.not_before,
+                remaining=remaining,
+                clock=self.clock,
+                sleep=self.clock.sleep,
+            )
+
+        return crawl(
+            due_at,
+            self.stores.s3,
+            self.stores.bucket,
+            floor="home",
+            item_limit=item_limit,
+            turn=Turn(request_id or f"invocation-{next(self.invocations)}", self.clock, remaining),
+            fetcher_from=fetcher_from,
+        )
+
+    def snapshot(self, due_at: datetime = DAY_ONE) -> Snapshot:
+        return read_snapshot(self.stores.s3, self.stores.bucket, snapshot_key(dlsite.SOURCE, due_at))
+
+    def snapshots(self) -> list[str]:
+        return list_snapshot_keys(self.stores.s3, self.stores.bucket, dlsite.SOURCE)
+
+    def keys_in_bucket(self) -> list[str]:
+        return [entry["Key"] for entry in self.stores.s3.list_objects_v2(Bucket=self.stores.bucket)["Contents"]]
+
+    def listed(self) -> list[str]:
+        """Return the ids on sale, newest first, without music."""
+        return [entry.item.item_id for entry in self.site.entries() if entry.work_type == "SOU"]
+
+    def asked(self) -> list[str]:
+        """Return the path of each request, oldest first."""
+        return [request.path for request in self.log]
+
+    def pages(self) -> list[str]:
+        """Return the id of each page asked for, oldest first."""
+        return [path.split(ANY_PAGE)[1].split(".")[0] for path in self.asked() if ANY_PAGE in path]
+
+    def shortest_pause(self) -> float:
+        """Return the least time from the end of one answer to the next request."""
+        times = self.log.times
+        return min(later - sooner for sooner, later in pairwise(times)) - ANSWER_SECONDS
+
+
+@contextmanager
+def serve(stores: Stores, *days: int, crawl_delay: float = 1) -> Iterator[Shop]:
+    """Serve as many of the demo's works as `days` say, with a work of music among each twelve."""
+    works = demo_works()[: sum(days)]
+    clock = Clock()
+    with serve_site(crawl_delay, works=works, days=days) as site:
+        site.log = log = TimedLog(clock)
+        yield Shop(site, stores, log, clock)
+
+
+def dying_at(page: int) -> type[Fetcher]:
+    """Return a fetcher that dies with the answer to its page of that number in its hands."""
+
+    class Dying(Fetcher):
+        pages = 0
+
+        def fetch(self, url: str) -> Page:
+            found = super().fetch(url)
+            self.pages += ANY_PAGE in url
+            if self.pages == page:
+                raise RuntimeError("the process dies")
+            return found
+
+    return Dying
