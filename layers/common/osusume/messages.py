@@ -37,14 +37,16 @@ SHOWN_REASONS = 3
 # Block Kit allows 2,000 characters a field and 75 a button; a message is to be read at a glance
 TITLE_LENGTH = 300
 FIELD_LENGTH = 300
+REMARK_LENGTH = 300
 NOTIFICATION_LENGTH = 150
+URL_LENGTH = 2000  # Block Kit allows 3,000, but a whole message must stay under some 13,000 characters
 
 
 def item_message(record: Record, label: Label | None = None, *, with_image: bool = True) -> tuple[str, list[Block]]:
     """Return the text (for notifications) and the blocks of an item's message, showing `label` once there is one."""
     item = record.item
     details: Block = {"type": "section", "fields": [_plain(text) for text in _details(record)]}
-    if with_image and item.image_url and _is_https(item.image_url):
+    if with_image and item.image_url and _is_web_address(item.image_url):
         details["accessory"] = {
             "type": "image",
             "image_url": item.image_url,
@@ -85,7 +87,7 @@ def run_metadata(run: Run) -> dict[str, Any]:
 
 def _title(item: Item) -> Block:
     title = _cut(item.title, TITLE_LENGTH)
-    if _is_https(item.url):
+    if _is_web_address(item.url):
         return {"type": "link", "url": item.url, "text": title, "style": {"bold": True}}
     return {"type": "text", "text": title, "style": {"bold": True}}
 
@@ -112,7 +114,7 @@ def _remarks(record: Record, label: Label | None) -> list[str]:
     if label:
         answer = "👍 「興味あり!」" if label.is_interested else "👋 「別に…」"
         remarks.append(f"{answer}と記録しました（もう一度押すと変えられます）")
-    return remarks or ["好みに合うか、ボタンで教えてください"]
+    return [_cut(remark, REMARK_LENGTH) for remark in remarks] or ["好みに合うか、ボタンで教えてください"]
 
 
 def _buttons(item: Item, label: Label | None) -> list[Block]:
@@ -143,5 +145,10 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _is_https(url: str) -> bool:
-    return urlsplit(url).scheme == "https"
+def _is_web_address(url: str) -> bool:
+    """Tell whether `url` leads over https and Slack takes it: for one bad address it would refuse the whole message."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that hold no IPv6 address
+        return False
+    return parts.scheme == "https" and bool(parts.hostname) and len(url) <= URL_LENGTH
