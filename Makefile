@@ -31,8 +31,8 @@ lint: $(VENV)/test $(SAM_VENV)/sam  ## ruff, mypy, the template three ways, the 
 	$(BIN)/python -m local transform | $(BIN)/cfn-lint --regions ap-northeast-1
 	$(BIN)/hadolint functions/classifier/Dockerfile
 
-bench: $(VENV)/test  ## measure the model package against what one would use instead
-	@$(BIN)/python -m model bench
+bench: $(VENV)/local  ## measure how long the parts take on this machine
+	@$(BIN)/python -m local bench
 
 starter: $(VENV)/test  ## train the starter package anew, on made-up works and a made-up taste
 	@$(BIN)/python -m model starter --output model/starter

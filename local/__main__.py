@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from local.bench import run_bench
 from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.demo import DemoFailed, run_demo
@@ -46,10 +47,17 @@ def main(arguments: list[str] | None = None) -> int:
     demo.add_argument(
         "--folder", type=Path, default=Path(".demo"), help="where summary.json and the logs go (default: %(default)s)"
     )
+    bench = commands.add_parser("bench", help="measure how long the parts take on this machine")
+    bench.add_argument(
+        "--folder", type=Path, default=Path(".bench"), help="where local.json goes (default: %(default)s)"
+    )
     commands.add_parser("transform", help="print template.yaml as CloudFormation's JSON, as SAM transforms it")
     options = parser.parse_args(arguments)
     if options.command == "transform":
         print(json.dumps(load_template(ROOT / "template.yaml", PARAMETERS, REGION).document, indent=2, default=str))
+        return 0
+    if options.command == "bench":
+        run_bench(options.folder, Console(highlight=False))
         return 0
     return _demo(options)
 

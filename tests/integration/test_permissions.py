@@ -1,0 +1,93 @@
+"""Each permission of the template is needed: without it a run of everything fails; with all of them it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from scenario import Edit, dead_letters_of_a_schedule_that_may_not_invoke, problems_of_a_run
+
+from local.cloud.access import REGION
+from local.cloud.template import load_template
+from local.machine import PARAMETERS, ROOT
+
+SCHEDULE_ROLE = "CrawlerFunctionEveryMorningRole"
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One action on one resource that a statement of a role's policy allows."""
+
+    role: str
+    policy: int
+    statement: int
+    action: int
+    resource: int
+    name: str
+
+
+def permissions() -> Iterator[Permission]:
+    document = load_template(ROOT / "template.yaml", PARAMETERS, REGION).document
+    for role, resource in document["Resources"].items():
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        for p, policy in enumerate(resource["Properties"]["Policies"]):
+            for s, statement in enumerate(policy["PolicyDocument"]["Statement"]):
+                for a, action in enumerate(_listed(statement["Action"])):
+                    resources = _listed(statement["Resource"])
+                    for r in range(len(resources)):
+                        which = f"[{r}]" if len(resources) > 1 else ""
+                        yield Permission(role, p, s, a, r, f"{role}-{action}{which}")
+
+
+def without(permission: Permission) -> Edit:
+    """Return an edit of the template that takes the permission away and leaves all others."""
+
+    def edit(document: dict[str, Any]) -> None:
+        policy = document["Resources"][permission.role]["Properties"]["Policies"][permission.policy]
+        statements = policy["PolicyDocument"]["Statement"]
+        old = statements.pop(permission.statement)
+        for a, action in enumerate(_listed(old["Action"])):
+            for r, resource in enumerate(_listed(old["Resource"])):
+                if (a, r) != (permission.action, permission.resource):
+                    statements.append({"Effect": "Allow", "Action": action, "Resource": resource})
+
+    return edit
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+ALL = list(permissions())
+
+
+def test_nothing_fails_with_all_permissions() -> None:
+    assert problems_of_a_run() == []
+
+
+@pytest.mark.parametrize("permission", [p for p in ALL if p.role != SCHEDULE_ROLE], ids=lambda p: p.name)
+def test_a_run_fails_without(permission: Permission) -> None:
+    assert problems_of_a_run(without(permission)) != []
+
+
+def test_the_schedule_needs_its_two_permissions() -> None:
+    invoke, send = sorted((p for p in ALL if p.role == SCHEDULE_ROLE), key=lambda p: "sqs" in p.name)
+
+    def neither(document: dict[str, Any]) -> None:
+        del document["Resources"][SCHEDULE_ROLE]["Properties"]["Policies"][:]
+
+    assert [invoke.name, send.name] == [f"{SCHEDULE_ROLE}-lambda:InvokeFunction", f"{SCHEDULE_ROLE}-sqs:SendMessage"]
+    assert dead_letters_of_a_schedule_that_may_not_invoke(without(invoke)) == 1
+    assert dead_letters_of_a_schedule_that_may_not_invoke(neither) == -1
+
+
+def test_no_policy_names_every_resource() -> None:
+    document = load_template(ROOT / "template.yaml", PARAMETERS, REGION).document
+    for resource in document["Resources"].values():
+        for policy in resource.get("Properties", {}).get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                assert "*" not in _listed(statement["Resource"])
+                assert not any("*" in action for action in _listed(statement["Action"]))

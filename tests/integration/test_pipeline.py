@@ -1,0 +1,169 @@
+"""The whole stack on one machine, from the schedule to the stored press."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import requests
+
+from local.machine import Machine, one_machine
+from local.slack import duplicate_posts
+from osusume.messages import INTERESTED, NOT_INTERESTED
+
+MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
+
+
+def a_morning(machine: Machine, day: int = 1) -> str:
+    """Run a day's crawl to its end and return the snapshot's key."""
+    machine.begin_day(day, MORNING + timedelta(days=day - 1))
+    machine.cloud.wait_until_idle(120)
+    assert [i.error for i in machine.cloud.invocations if i.error] == []
+    assert machine.cloud.delivery_errors == []
+    return machine.snapshot_keys[-1]
+
+
+def pages_read(machine: Machine) -> list[str]:
+    return [path for _, path, _ in machine.site.log if "/work/=/product_id/" in path]
+
+
+def posted_items(machine: Machine) -> list[str]:
+    return sorted(message.item_id for message in machine.slack.messages if message.item_id)
+
+
+def summaries(machine: Machine) -> int:
+    return sum(message.item_id is None for message in machine.slack.messages)
+
+
+def test_a_second_day_reads_and_posts_only_what_is_new() -> None:
+    with one_machine(crawl_delay=0.01) as machine:
+        a_morning(machine, 1)
+        first = set(posted_items(machine))
+        key = a_morning(machine, 2)
+        records = machine.records_of(key)
+        choices = Counter(record.choice for record in records)
+        assert len(pages_read(machine)) == len(records) > 0
+        assert len(machine.site.log) == len(records) + 2
+        new = set(posted_items(machine)) - first
+        assert len(new) == choices["recommended"] + choices["explored"]
+        assert new == {record.item.item_id for record in records if record.choice != "passed"}
+        assert duplicate_posts(machine.slack.log) == 0
+        assert summaries(machine) == 2
+
+
+def test_a_crawl_that_does_not_fit_the_time_limit_calls_itself_until_the_snapshot_is_whole() -> None:
+    with one_machine(crawl_delay=0.1, time_limits={"CrawlerFunction": 4.0}) as machine:
+        key = a_morning(machine)
+        turns = [i for i in machine.cloud.invocations if i.function == "CrawlerFunction"]
+        assert len(turns) > 2
+        assert [turn.trigger for turn in turns] == ["schedule"] + ["sdk"] * (len(turns) - 1)
+        assert len(machine.snapshot_keys) == 1
+        snapshot = machine.snapshot(key)
+        assert snapshot.complete
+        assert snapshot.failures == []
+        assert max(Counter(pages_read(machine)).values()) == 1
+        assert len(pages_read(machine)) == len(snapshot.items)
+        assert len(machine.site.log) == len(snapshot.items) + 2
+
+
+def test_an_event_delivered_five_times_twice_at_the_same_time_posts_each_item_once() -> None:
+    with one_machine(crawl_delay=0.0, parameters={"ItemLimit": "30"}) as machine:
+        key = a_morning(machine)
+        items = posted_items(machine)
+        for times in (1, 2, 1):
+            machine.cloud.deliver_s3_event(key, times=times)
+            machine.cloud.wait_until_idle(60)
+        assert sum(i.function == "NotifierFunction" for i in machine.cloud.invocations) == 5
+        assert posted_items(machine) == items
+        assert duplicate_posts(machine.slack.log) == 0
+        assert summaries(machine) == 1
+
+
+def test_two_first_deliveries_at_the_same_time_post_each_item_once() -> None:
+    with one_machine(crawl_delay=0.0, parameters={"ItemLimit": "30"}) as machine:
+        bucket, s3 = machine.cloud.resources["Bucket"], machine.cloud.client("s3")
+        a_morning(machine)
+        body = s3.get_object(Bucket=bucket, Key=machine.snapshot_keys[0])["Body"].read()
+    with one_machine() as machine:
+        machine.cloud.client("s3").put_object(Bucket=bucket, Key="snapshots/dlsite/first.json", Body=body)
+        machine.cloud.deliver_s3_event("snapshots/dlsite/first.json")
+        machine.cloud.wait_until_idle(60)
+        chosen = [r.item.item_id for r in machine.records_of("snapshots/dlsite/first.json") if r.choice != "passed"]
+        assert sum(i.function == "NotifierFunction" for i in machine.cloud.invocations) == 2
+        assert posted_items(machine) == sorted(chosen)
+        assert summaries(machine) == 1
+
+
+def test_a_schedule_that_fires_twice_makes_one_snapshot() -> None:
+    with one_machine(crawl_delay=0.0, parameters={"ItemLimit": "10"}) as machine:
+        machine.begin_day(1, MORNING)
+        machine.cloud.fire_schedule("CrawlerFunctionEveryMorning", MORNING)
+        machine.cloud.wait_until_idle(60)
+        assert len(machine.snapshot_keys) == 1
+        assert max(Counter(pages_read(machine)).values()) == 1
+
+
+def test_a_snapshot_under_a_key_with_spaces_plus_signs_and_japanese_is_posted() -> None:
+    with one_machine(crawl_delay=0.0, parameters={"ItemLimit": "10"}) as machine:
+        bucket, s3 = machine.cloud.resources["Bucket"], machine.cloud.client("s3")
+        key = a_morning(machine)
+        again = "snapshots/dlsite/手で 置いた+もの.json"
+        s3.copy_object(Bucket=bucket, Key=again, CopySource={"Bucket": bucket, "Key": key})
+        machine.cloud.wait_until_idle(60)
+        assert [i.error for i in machine.cloud.invocations if i.error] == []
+        assert again in {(m.metadata or {}).get("event_payload", {}).get("snapshot") for m in machine.slack.messages}
+
+
+def test_without_a_learnt_taste_a_few_random_works_are_posted_and_said_to_be_so() -> None:
+    parameters = {"ItemLimit": "30", "MadeUpTaste": "ignore", "ExploredItemsADay": "4"}
+    with one_machine(crawl_delay=0.0, parameters=parameters) as machine:
+        records = machine.records_of(a_morning(machine))
+        assert Counter(record.choice for record in records) == {"explored": 4, "passed": len(records) - 4}
+        assert all(record.score is None for record in records)
+        assert len(posted_items(machine)) == 4
+
+
+def test_a_press_becomes_a_label_and_the_last_one_stands() -> None:
+    with one_machine(crawl_delay=0.0, parameters={"ItemLimit": "10"}) as machine:
+        a_morning(machine)
+        item_id = posted_items(machine)[0]
+        for action in (INTERESTED, NOT_INTERESTED):
+            assert machine.slack.press(item_id, action).status_code == 200
+        label = machine.labels.get(item_id)
+        assert label is not None
+        assert (label.is_interested, label.user_id, label.origin) == (False, "U0OWNER", "slack")
+        assert "別に…" in str(machine.slack.message(item_id).blocks[2])
+
+
+def test_a_press_of_somebody_else_is_not_a_label_where_users_are_named() -> None:
+    parameters = {"ItemLimit": "10", "AllowedSlackUsers": "U0OWNER, U0PARTNER"}
+    with one_machine(crawl_delay=0.0, parameters=parameters) as machine:
+        a_morning(machine)
+        item_id = posted_items(machine)[0]
+        assert machine.slack.press(item_id, INTERESTED, user_id="U0STRANGER").status_code == 200
+        assert machine.labels.get(item_id) is None
+        assert machine.slack.ephemerals
+        assert machine.slack.press(item_id, INTERESTED, user_id="U0PARTNER").status_code == 200
+        assert machine.labels.get(item_id) is not None
+
+
+def test_the_predict_route_refuses_unsigned_calls() -> None:
+    with one_machine() as machine:
+        answer = requests.post(f"{machine.cloud.api_url}/predict", json={"items": []}, timeout=10)
+        assert answer.status_code == 403
+
+
+def test_a_missing_secret_is_an_error_that_names_the_parameter_and_loses_nothing() -> None:
+    with one_machine(crawl_delay=0.0, parameters={"ItemLimit": "10"}, retry_delays=(0.0, 0.0)) as machine:
+        ssm = machine.cloud.client("ssm")
+        ssm.delete_parameter(Name="/osusume/slack-bot-token")
+        machine.begin_day(1, MORNING)
+        machine.cloud.wait_until_idle(60)
+        errors = [str((i.error or {}).get("errorMessage")) for i in machine.cloud.invocations if i.error]
+        assert len(errors) == 3
+        assert all("/osusume/slack-bot-token" in error and "aws ssm put-parameter" in error for error in errors)
+        ssm.put_parameter(Name="/osusume/slack-bot-token", Value="xoxb-of-the-stand-in", Type="SecureString")
+        machine.cloud.deliver_s3_event(machine.snapshot_keys[0])
+        machine.cloud.wait_until_idle(60)
+        chosen = [r for r in machine.records_of(machine.snapshot_keys[0]) if r.choice != "passed"]
+        assert len(posted_items(machine)) == len(chosen) > 0
