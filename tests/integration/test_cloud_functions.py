@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,15 +77,6 @@ def test_a_function_runs_under_its_role_and_with_its_layer(cloud: Cloud) -> None
 
 def test_a_warm_process_is_used_again(cloud: Cloud) -> None:
     assert settings(cloud)["pid"] == settings(cloud)["pid"]
-
-
-def test_a_second_process_answers_while_the_first_is_busy(cloud: Cloud) -> None:
-    sleeper = threading.Thread(target=cloud.invoke, args=("WorkerFunction", {"do": "sleep", "seconds": 1}))
-    sleeper.start()
-    began = time.monotonic()
-    cloud.invoke("WorkerFunction", {"do": "echo"})
-    assert time.monotonic() - began < 1
-    sleeper.join()
 
 
 def test_an_exception_comes_back_as_lambdas_error_document(cloud: Cloud) -> None:

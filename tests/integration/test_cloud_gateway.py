@@ -1,7 +1,7 @@
 """The local cloud's HTTP API: routes, signatures, events and answers."""
 
 import base64
-import json
+import copy
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,8 +24,8 @@ JSON = {"content-type": "application/json"}
 def cloud() -> Iterator[Cloud]:
     def edit(template: dict[str, Any]) -> None:
         paths = template["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
-        operation = paths["/open/{name}"]["x-amazon-apigateway-any-method"]
-        operation["x-amazon-apigateway-integration"]["timeoutInMillis"] = 700
+        slow = paths["/open/slow/one"] = copy.deepcopy(paths["/open/{name}"])
+        slow["x-amazon-apigateway-any-method"]["x-amazon-apigateway-integration"]["timeoutInMillis"] = 200
 
     with Cloud(TEMPLATE, {"Greeting": "hello"}, edit=edit) as running:
         yield running
@@ -90,17 +90,11 @@ def test_an_old_signature_is_forbidden(cloud: Cloud, role: Credentials, monkeypa
     assert forbidden(send(request))
 
 
-def test_a_role_without_permission_is_forbidden(cloud: Cloud) -> None:
-    api = cloud.resources["ApiRole"]
-    everybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
-    cloud.client("iam").update_assume_role_policy(
-        RoleName=api,
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everybody]}),
-    )
-    arn = f"arn:aws:iam::123456789012:role/{api}"
-    keys = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-    credentials = Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
-    assert forbidden(send(signed(cloud, credentials, "/closed")))
+def test_a_user_without_permission_is_forbidden(cloud: Cloud) -> None:
+    iam = cloud.client("iam")
+    iam.create_user(UserName="somebody")
+    key = iam.create_access_key(UserName="somebody")["AccessKey"]
+    assert forbidden(send(signed(cloud, Credentials(key["AccessKeyId"], key["SecretAccessKey"]), "/closed")))
 
 
 def test_an_open_route_takes_any_method_and_names_its_part_of_the_path(cloud: Cloud) -> None:
@@ -142,7 +136,7 @@ def test_a_failing_function_is_an_internal_error(cloud: Cloud) -> None:
 
 
 def test_a_slow_function_is_unavailable_and_goes_on(cloud: Cloud) -> None:
-    response = requests.get(f"{cloud.api_url}/open/slow?sleep=1", timeout=10)
+    response = requests.get(f"{cloud.api_url}/open/slow/one?sleep=0.5", timeout=10)
     assert (response.status_code, response.json()) == (503, {"message": "Service Unavailable"})
     cloud.wait_until_idle(10)
     assert cloud.invocations[-1].response["statusCode"] == 201

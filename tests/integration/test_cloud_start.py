@@ -19,13 +19,23 @@ def test_a_handler_that_cannot_be_imported_fails_its_event() -> None:
         cloud.invoke("WorkerFunction", {"do": "echo"})
 
 
+def test_a_second_process_answers_while_the_first_is_busy(tmp_path: Path) -> None:
+    sign = str(tmp_path / "sign")
+    with Cloud(TEMPLATE, {"Greeting": "hello"}, time_limits={"WorkerFunction": 30}) as cloud:
+        cloud.invoke_async("WorkerFunction", {"do": "wait_for", "path": sign})
+        cloud.invoke("WorkerFunction", {"do": "leave_sign", "path": sign})
+        cloud.wait_until_idle(20)
+        assert [invocation.error for invocation in cloud.invocations] == [None, None]
+
+
 def test_stopping_does_not_wait_for_events_under_way(tmp_path: Path) -> None:
     began = time.monotonic()
-    with Cloud(TEMPLATE, {"Greeting": "hello"}, retry_delays=(60,), state_dir=tmp_path) as other:
-        other.invoke_async("WorkerFunction", {"do": "sleep", "seconds": 4})
-        other.invoke_async("WorkerFunction", {"do": "fail"})
-        other.invoke("WorkerFunction", {"do": "say", "text": "written to a file"})
-    assert time.monotonic() - began < 4
+    limits = {"WorkerFunction": 60}
+    with Cloud(TEMPLATE, {"Greeting": "hello"}, time_limits=limits, retry_delays=(60,), state_dir=tmp_path) as cloud:
+        cloud.invoke_async("WorkerFunction", {"do": "sleep", "seconds": 50})
+        cloud.invoke_async("WorkerFunction", {"do": "fail"})
+        cloud.invoke("WorkerFunction", {"do": "say", "text": "written to a file"})
+    assert time.monotonic() - began < 40
     assert "written to a file" in (tmp_path / "WorkerFunction.log").read_text("utf-8")
 
 
