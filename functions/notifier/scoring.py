@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import requests
@@ -18,9 +19,10 @@ from osusume.items import Item
 from osusume.ledger import Reason
 
 # The API answers within 30 s and takes 10 MB, Lambda 6 MB. Twenty items are scored within a few seconds, a cold start
-# included, and the text of an item is bounded where its page is parsed.
+# included, and the text of an item is bounded where its page is parsed. The classifier refuses a body over 1 MB: here
+# the items alone are counted, without what stands between them.
 ITEMS_A_REQUEST = 20
-BYTES_A_REQUEST = 1_000_000
+BYTES_A_REQUEST = 900_000
 
 # API Gateway and Lambda answer with these while a function starts, is throttled, or took too long; scoring changes
 # nothing, so asking again is safe
@@ -97,30 +99,32 @@ def _ask(
     try:
         response = session.post(url, data=body, headers=dict(signed.headers), timeout=(CONNECT_SECONDS, READ_SECONDS))
         response.raise_for_status()
-        answer = response.json()
+        answer = json.loads(response.content)
     except requests.HTTPError as error:
         raise ScoringFailed(
             f"the classifier answered {error.response.status_code}: {error.response.text:.300}"
         ) from error
     except requests.RequestException as error:
         raise ScoringFailed(f"the classifier could not be asked: {error}") from error
+    except ValueError as error:
+        raise ScoringFailed(f"the classifier's answer is not JSON: {error}") from error
     return _scores(answer, [item["item_id"] for item in batch])
 
 
 def _scores(answer: Any, item_ids: list[str]) -> Scores:
     try:
-        threshold = answer["threshold"]
         scores = Scores(
             model_version=str(answer["model_version"]),
-            threshold=None if threshold is None else float(threshold),
+            threshold=_share(answer["threshold"]),
             predictions={
                 prediction["item_id"]: Prediction(
-                    score=_score(prediction["score"]),
+                    score=_share(prediction["score"]),
                     reasons=[
-                        Reason(str(r["field"]), str(r["value"]), float(r["effect"])) for r in prediction["reasons"]
+                        Reason(str(r["field"]), str(r["value"]), _finite(r["effect"])) for r in prediction["reasons"]
                     ],
                 )
                 for prediction in answer["predictions"]
+                if prediction["item_id"] in item_ids
             },
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -132,10 +136,18 @@ def _scores(answer: Any, item_ids: list[str]) -> Scores:
     return scores
 
 
-def _score(value: Any) -> float | None:
+def _share(value: Any) -> float | None:
     if value is None:
         return None
-    score = float(value)
-    if not 0.0 <= score <= 1.0:
-        raise ValueError(f"a score of {score}")
-    return score
+    share = _finite(value)
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"{share} is not from 0 to 1")
+    return share
+
+
+def _finite(value: Any) -> float:
+    # Python reads the NaN and Infinity that JSON does not have, and the ledger cannot hold them
+    number = float(value)
+    if not isfinite(number):
+        raise ValueError(f"{number} is not finite")
+    return number
