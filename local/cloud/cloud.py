@@ -39,13 +39,13 @@ class Cloud:
     everything once the stack is up. Everything listens on 127.0.0.1 alone. The modules beside this one say what is
     simulated and what is not.
 
-    Attributes, set while the cloud runs: `endpoint` (AWS), `api_url` (the HTTP API, None without one), `resources`
+    Attributes, set while the cloud runs: `endpoint` (AWS), `api_url` (the HTTP API, empty without one), `resources`
     (logical to physical ids), `outputs`, `delivery_errors` (what AWS drops in silence: notifications, logs and records
     for destinations that were not permitted).
     """
 
     endpoint: str
-    api_url: str | None
+    api_url: str
     resources: dict[str, str]
     outputs: dict[str, str]
     delivery_errors: list[str]
@@ -128,7 +128,7 @@ class Cloud:
         enforce(enabled=True)
 
     def _open_gateway(self, closing: ExitStack) -> Gateway | None:
-        self.api_url = None
+        self.api_url = ""
         self.outputs = self._stack.outputs
         apis = list(self._stack.of_type("AWS::ApiGatewayV2::Api"))
         if len(apis) > 1:

@@ -1,8 +1,8 @@
 """Invocations: synchronous ones, and the queue of asynchronous ones with retries and destinations.
 
-Simulated: retries by EventInvokeConfig with one request id, on-failure and on-success destinations told in AWS's own
-record with the function role's permissions, the size limits of events. Not simulated: throttling, the age limit of
-events, dead-letter queues of functions, destinations other than SQS.
+Simulated: the queue in front of a function, retries by EventInvokeConfig with one request id, on-failure and on-success
+destinations told in AWS's own record with the function role's permissions, the size limits of events. Not simulated:
+throttling, the age limit of events, dead-letter queues of functions, destinations other than SQS.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ MAX_EVENT_BYTES = 6 * 1024 * 1024
 
 MAX_ASYNC_EVENT_BYTES = 1024 * 1024
 """The largest event of an asynchronous invocation."""
+
+CONCURRENCY = 10
+"""How many asynchronous events of a function run at a time, the others wait: what AWS gives to a new account."""
 
 Trigger = Literal["invoke", "s3", "schedule", "http", "sdk"]
 
@@ -101,6 +104,7 @@ class Dispatcher:
         self._client = client
         self._report = report
         self._stopping = threading.Event()
+        self._turns = {function: threading.Semaphore(CONCURRENCY) for function in pools}
         self._counter = _Counter()
         self._invocations: list[Invocation] = []
 
@@ -157,8 +161,11 @@ class Dispatcher:
         settings = self._settings.get(function, AsyncSettings())
         attempts = settings.retries + 1
         for attempt in range(1, attempts + 1):
-            self._begin(request_id, f"{function} running, attempt {attempt} (request {request_id})")
-            invocation, _ = self._attempt(function, payload, request_id, attempt, trigger)
+            with self._turns[function]:
+                if self._stopping.is_set():
+                    return
+                self._begin(request_id, f"{function} running, attempt {attempt} (request {request_id})")
+                invocation, _ = self._attempt(function, payload, request_id, attempt, trigger)
             if self._stopping.is_set():
                 return
             if invocation.error is None:

@@ -2,7 +2,8 @@
 
 Simulated: the environment that Lambda gives and nothing else, credentials of the function's role, warm processes that
 are used again, a further process for each event at the same time, logs delivered with the role's own permissions.
-Not simulated: concurrency limits, the freeze between events, a private /tmp, metrics embedded in log lines.
+Not simulated: a limit of concurrency for synchronous events, the freeze between events, a private /tmp, metrics
+embedded in log lines.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,8 +126,8 @@ class FunctionPool:
             idle, self._idle = self._idle, []
             for environment in self._busy:
                 environment.process.kill()
-        for environment in idle:
-            environment.close()
+        with ThreadPoolExecutor(max_workers=max(1, len(idle))) as closing:  # each waits a little for its server
+            closing.map(_Environment.close, idle)
         with self._changed:
             self._changed.wait_for(lambda: not self._busy, 10)
 
