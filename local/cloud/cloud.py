@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
 from botocore.config import Config
 
 from local.cloud import moto_events
@@ -24,7 +23,7 @@ from local.cloud.gateway import Gateway, routes_of
 from local.cloud.moto_access import enforce
 from local.cloud.sources import ObjectNotifications, fire_schedule
 from local.cloud.stack import AwsServer, Stack, clear
-from local.cloud.template import Template, load_template
+from local.cloud.template import Template, isolated_session, load_template
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
@@ -84,7 +83,7 @@ class Cloud:
         self._edit = edit
         self._state_dir = state_dir
         self._stack_name = stack_name
-        self._session = boto3.Session(region_name=REGION)
+        self._session = isolated_session(REGION)
         self._session_lock = threading.Lock()  # sessions are not made for several threads
         self._closing = ExitStack()
 
@@ -123,7 +122,9 @@ class Cloud:
         )
         closing.callback(self._dispatcher.stop)
         self._notifications = ObjectNotifications(self._queue, self.delivery_errors.append)
-        moto_events.handlers = moto_events.Handlers(self._invoke_for_sdk, self._notifications.deliver)
+        moto_events.handlers = moto_events.Handlers(
+            self._names.__contains__, self._invoke_for_sdk, self._notifications.deliver
+        )
         closing.callback(_unset_handlers)
         enforce(enabled=True)
 
@@ -183,15 +184,8 @@ class Cloud:
 
     def dynamodb(self) -> DynamoDBServiceResource:
         """Return boto3's resource for DynamoDB, which the ledger and the labels want, and which may do everything."""
-        credentials = self._administrator
-        return boto3.resource(
-            "dynamodb",
-            region_name=REGION,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=credentials.access_key,
-            aws_secret_access_key=credentials.secret_key,
-            config=Config(proxies={}),
-        )
+        with self._session_lock:
+            return self._session.resource("dynamodb", **self._connection(self._administrator))
 
     @property
     def invocations(self) -> list[Invocation]:
@@ -243,18 +237,18 @@ class Cloud:
 
     def _client(self, service: str, credentials: Credentials) -> Any:  # boto3's clients are made at run time
         with self._session_lock:
-            return self._session.client(  # type: ignore[call-overload]  # the stubs want a literal service name
-                service,
-                endpoint_url=self.endpoint,
-                aws_access_key_id=credentials.access_key,
-                aws_secret_access_key=credentials.secret_key,
-                aws_session_token=credentials.token,
-                config=Config(proxies={}),  # loopback, whatever proxy the caller's environment names
-            )
+            return self._session.client(service, **self._connection(credentials))  # type: ignore[call-overload]  # any
 
-    def _invoke_for_sdk(self, name: str, payload: bytes, is_event: bool) -> bytes | None:
-        if name not in self._names:
-            return None
+    def _connection(self, credentials: Credentials) -> dict[str, Any]:
+        return {
+            "endpoint_url": self.endpoint,
+            "aws_access_key_id": credentials.access_key,
+            "aws_secret_access_key": credentials.secret_key,
+            "aws_session_token": credentials.token,
+            "config": Config(proxies={}),  # loopback, whatever proxy the caller's environment names
+        }
+
+    def _invoke_for_sdk(self, name: str, payload: bytes, is_event: bool) -> bytes:
         if is_event:
             self._dispatcher.invoke_async(self._names[name], payload, "sdk")
             return b""

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import ClientError
 
 from local.cloud.access import assume_role
-from local.cloud.errors import AccessDenied, CloudError, FunctionError, PayloadTooLarge, StillBusy
+from local.cloud.errors import AccessDenied, FunctionError, PayloadTooLarge, StillBusy, TemplateError
 from local.cloud.functions import ClientFactory, FunctionPool
 from local.cloud.stack import Stack
 
 if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 MAX_EVENT_BYTES = 6 * 1024 * 1024
@@ -66,11 +67,19 @@ class AsyncSettings:
 
 
 def async_settings_of(stack: Stack) -> dict[str, AsyncSettings]:
-    """Return the settings of a deployed template, by the functions' logical ids."""
+    """Return the settings of a deployed template, by the functions' logical ids.
+
+    Raises TemplateError for a destination that is not a queue.
+    """
     names = {stack.resources[logical_id]: logical_id for logical_id, _ in stack.of_type("AWS::Lambda::Function")}
     settings = {}
     for _, properties in stack.of_type("AWS::Lambda::EventInvokeConfig"):
         destinations = properties.get("DestinationConfig", {})
+        for target in destinations.values():
+            if target["Destination"].split(":")[2] != "sqs":
+                raise TemplateError(
+                    f"{target['Destination']} is no queue: the local cloud has destinations in SQS alone"
+                )
         settings[names[properties["FunctionName"]]] = AsyncSettings(
             retries=int(properties.get("MaximumRetryAttempts", 2)),
             on_failure=destinations.get("OnFailure", {}).get("Destination"),
@@ -243,13 +252,9 @@ def destination_record(invocation: Invocation, function_arn: str, condition: str
     }
 
 
-def send_to_queue(
-    sqs: Any, queue_arn: str, body: str, attributes: Mapping[str, str] | None = None
-) -> None:  # a boto3 client
+def send_to_queue(sqs: SQSClient, queue_arn: str, body: str, attributes: Mapping[str, str] | None = None) -> None:
     """Send one message to the queue with that ARN. Raises botocore's ClientError."""
-    service, _, account, name = queue_arn.split(":")[2:]
-    if service != "sqs":
-        raise CloudError(f"{queue_arn} is no queue: the local cloud sends to SQS alone")
+    account, name = queue_arn.split(":")[4:]
     url = f"{sqs.meta.endpoint_url}/{account}/{name}"
     values: dict[str, MessageAttributeValueTypeDef] = {
         key: {"DataType": "String", "StringValue": value} for key, value in (attributes or {}).items()

@@ -235,5 +235,7 @@ def process_environment(function: Function, stream: str, endpoint: str, credenti
         "AWS_SESSION_TOKEN": str(credentials.token),
         "AWS_ENDPOINT_URL": endpoint,  # a call without it would go to the real AWS
         "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,  # the machine's user may have settings of their own
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         **function.environment,
     }

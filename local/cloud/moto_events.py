@@ -24,15 +24,22 @@ from local.cloud.errors import FunctionError, PayloadTooLarge
 class Handlers:
     """What the running cloud does with an event.
 
-    `invoke(function, payload, is_event)` returns the answer, None for a function that does not exist; it raises
-    FunctionError. `deliver(function_arn, event)` takes an S3 notification and returns at once.
+    `invoke(function_name, payload, is_event)` returns the answer, nothing for an event that is queued; it raises
+    FunctionError and PayloadTooLarge. `deliver(function_arn, event)` takes an S3 notification and returns at once.
     """
 
-    invoke: Callable[[str, bytes, bool], bytes | None]
+    has_function: Callable[[str], bool]
+    invoke: Callable[[str, bytes, bool], bytes]
     deliver: Callable[[str, dict[str, Any]], None]
 
 
 handlers: Handlers | None = None
+
+
+class FunctionNotFound(JsonRESTError):
+    """Lambda's answer to an event for a function that does not exist."""
+
+    code = 404
 
 
 class RequestTooLarge(JsonRESTError):
@@ -48,16 +55,23 @@ def _invoke(
     body: str | bytes | None,
     headers: Any,  # werkzeug's, whose names ignore case
     response_headers: dict[str, str],
-) -> bytes | None:
+) -> bytes:
     """Take the place of moto's own invocation, which wants Docker and knows no asynchronous events."""
-    if handlers is None:
-        return None
-    if headers.get("X-Amz-Invocation-Type") == "DryRun":
-        return b""
-    payload = body.encode() if isinstance(body, str) else body
+    name = function_name.rpartition(":function:")[2].partition(":")[0]
+    payload = (body.encode() if isinstance(body, str) else body) or b"{}"
+    kind = headers.get("X-Amz-Invocation-Type", "RequestResponse")
     try:
-        is_event = headers.get("X-Amz-Invocation-Type") == "Event"
-        return handlers.invoke(function_name.rpartition(":function:")[2].partition(":")[0], payload or b"{}", is_event)
+        json.loads(payload)
+    except ValueError as error:
+        raise JsonRESTError(
+            "InvalidRequestContentException", f"Could not parse request body into json: {error}"
+        ) from error
+    if handlers is None or not handlers.has_function(name):
+        raise FunctionNotFound("ResourceNotFoundException", f"Function not found: {name}")
+    if kind == "DryRun":
+        return b""
+    try:
+        return handlers.invoke(name, payload, kind == "Event")
     except FunctionError as error:
         response_headers["x-amz-function-error"] = "Unhandled"
         return json.dumps(error.document).encode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -62,7 +64,7 @@ def _transformed(
     search_paths = _search_paths(document)
     _point_at_artifacts(document)
     # without a session of its own the translator looks for a region in the caller's environment
-    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=region))
+    translator = Translator({}, Parser(), boto_session=isolated_session(region))
     try:
         transformed: dict[str, Any] = translator.translate(document, dict(values))
     except InvalidDocumentException as error:
@@ -70,6 +72,13 @@ def _transformed(
         raise TemplateError(f"the template is not valid SAM: {causes}") from error
     transformed.pop("Transform", None)
     return transformed, values, search_paths
+
+
+def isolated_session(region: str) -> boto3.Session:
+    """Return a boto3 session that looks at no profile and no settings of the machine's user."""
+    nowhere = (None, None, os.devnull, None)
+    variables = {"profile": (None, None, None, None), "config_file": nowhere, "credentials_file": nowhere}
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars=variables), region_name=region)
 
 
 def parameter_values(definitions: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from local.cloud import Cloud, CloudError, FunctionError, PayloadTooLarge, StillBusy
@@ -133,6 +134,16 @@ def test_the_sdk_waits_for_an_answer_and_tells_of_an_error(cloud: Cloud) -> None
     assert json.load(bad["Payload"])["errorType"] == "ValueError"
 
 
+def test_the_sdk_is_told_that_an_event_is_no_json_or_too_large(cloud: Cloud) -> None:
+    client = cloud.client("lambda")
+    with pytest.raises(client.exceptions.InvalidRequestContentException):
+        client.invoke(FunctionName="osusume-worker", Payload=b"not json")
+    with pytest.raises(client.exceptions.RequestTooLargeException):
+        client.invoke(FunctionName="osusume-worker", InvocationType="Event", Payload=b'"' + b"x" * 1_100_000 + b'"')
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.invoke(FunctionName="nobody")
+
+
 def test_an_event_over_the_limit_is_refused(cloud: Cloud) -> None:
     with pytest.raises(PayloadTooLarge, match="1048576"):
         cloud.invoke_async("WorkerFunction", {"text": "x" * 1_100_000})
@@ -199,6 +210,27 @@ def test_a_missing_object_is_denied_to_those_who_may_not_list(cloud: Cloud) -> N
     client = cloud.client("s3")
     with pytest.raises(client.exceptions.NoSuchKey):
         client.get_object(**where)
+
+
+def test_copying_needs_the_permission_to_read_the_source(cloud: Cloud) -> None:
+    iam, s3 = cloud.client("iam"), cloud.client("s3")
+    bucket = cloud.resources["Bucket"]
+    s3.put_object(Bucket=bucket, Key="kept/source", Body=b"x")
+    iam.create_user(UserName="writer")
+    write = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [write]})
+    iam.put_user_policy(UserName="writer", PolicyName="write", PolicyDocument=document)
+    key = iam.create_access_key(UserName="writer")["AccessKey"]
+    writer = boto3.client(
+        "s3",
+        region_name="ap-northeast-1",
+        endpoint_url=cloud.endpoint,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    writer.put_object(Bucket=bucket, Key="kept/new", Body=b"y")
+    with pytest.raises(writer.exceptions.ClientError, match="AccessDenied"):
+        writer.copy_object(Bucket=bucket, Key="kept/copy", CopySource={"Bucket": bucket, "Key": "kept/source"})
 
 
 def test_a_wrong_secret_key_is_refused(cloud: Cloud) -> None:

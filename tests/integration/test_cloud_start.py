@@ -39,6 +39,16 @@ def test_stopping_does_not_wait_for_events_under_way(tmp_path: Path) -> None:
     assert "written to a file" in (tmp_path / "WorkerFunction.log").read_text("utf-8")
 
 
+def test_the_callers_own_aws_settings_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with Cloud(TEMPLATE, {"Greeting": "hello"}) as cloud:
+        assert cloud.client("sts").get_caller_identity()["Arn"].endswith(":user/local-administrator")
+        environment = cloud.invoke("WorkerFunction", {"do": "settings"})["environment"]
+        assert environment["AWS_REGION"] == "ap-northeast-1"
+
+
 def test_logs_that_the_role_may_not_write_are_reported() -> None:
     def edit(template: dict[str, Any]) -> None:
         template["Resources"]["WorkerRole"]["Properties"]["Policies"] = []
