@@ -104,6 +104,15 @@ class Shop:
             fetcher_from=fetcher_from,
         )
 
+    def turns(self, *, item_limit: int = 50, seconds: float = LIMIT) -> list[Outcome]:
+        """Take turns until one ends the crawl, which is within ten or never."""
+        outcomes: list[Outcome] = []
+        while not outcomes or outcomes[-1].status == "continues":
+            assert len(outcomes) < 10
+            assert self.snapshots() == []
+            outcomes.append(self.turn(item_limit=item_limit, seconds=seconds))
+        return outcomes
+
     def snapshot(self, due_at: datetime = DAY_ONE) -> Snapshot:
         return read_snapshot(self.stores.s3, self.stores.bucket, snapshot_key(dlsite.SOURCE, due_at))
 
