@@ -147,7 +147,7 @@ def _graph(model: PreTrainedModel, inputs: tuple[torch.Tensor, torch.Tensor]) ->
             inputs,
             dynamo=True,
             input_names=["input_ids", "attention_mask"],
-            output_names=["embedding"],
+            output_names=["item_embedding"],
             dynamic_shapes={"input_ids": axes, "attention_mask": axes},
             verbose=False,
         )
@@ -155,6 +155,8 @@ def _graph(model: PreTrainedModel, inputs: tuple[torch.Tensor, torch.Tensor]) ->
         raise ExportError(f"torch exported no graph of {type(model).__name__}")
     graph: onnx.ModelProto = program.model_proto
     _strip(graph)
+    # torch names values after operators, of which one is "embedding": that name is taken until here.
+    _rename(graph, {"embedding": "token_embedding", "item_embedding": "embedding"})
     return graph
 
 
@@ -173,9 +175,22 @@ def _strip(model: onnx.ModelProto) -> None:
             del node.metadata_props[:]
 
 
+def _rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
+    """Give values of the graph other names."""
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for output in model.graph.output:
+        output.name = names.get(output.name, output.name)
+
+
 def _quantized(graph: onnx.ModelProto) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "int8.onnx")
-        # Seven bits of weight: processors without VNNI add pairs of products in 16 bits, which eight would overflow.
-        quantize_dynamic(graph, path, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+        logging.disable(logging.WARNING)  # it advises a pass over the graph that the exporter has made
+        try:
+            # Seven bits of weight: processors without VNNI add two products in 16 bits, which eight would overflow.
+            quantize_dynamic(graph, path, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+        finally:
+            logging.disable(logging.NOTSET)
         return path.read_bytes()

@@ -27,7 +27,8 @@ class Head:
 
     def scores(self, embeddings: Embeddings) -> Scores:
         """Return the score of each row of `embeddings` (items by dimensions)."""
-        logits = embeddings.astype(np.float64) @ self.embedding + self.bias
+        # Not a matrix product, whose last bits depend on how many rows are multiplied at a time.
+        logits = (embeddings.astype(np.float64) * self.embedding).sum(axis=1) + self.bias
         # Written with tanh because exp overflows for a strongly negative logit.
         return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float64)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from model.text import chosen_section, compose
 from osusume.items import Item, Section
 

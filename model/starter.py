@@ -1,0 +1,251 @@
+"""The starter package: a small transformer trained from scratch on made-up works and a made-up taste. Needs torch.
+
+It knows nothing of any owner. It is there so that tests, the demo and a first deployment run the real path.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import ModernBertConfig, ModernBertForSequenceClassification, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
+
+from local.catalogue.works import demo_works, generate_works, made_up_taste
+from model.card import Card
+from model.export import export, largest_difference, load_checkpoint
+from model.metrics import Labels, accuracy, average_precision, best_threshold, f1
+from model.package import ModelPackage, write_package
+from model.text import compose
+from osusume.items import Item
+
+ORDER = (
+    "circle", "series", "voice_actors", "authors", "scenario_writers", "illustrators", "musicians", "genres",
+)  # fmt: skip
+KEYWORDS = ("あらすじ", "ストーリー", "物語", "作品内容", "内容紹介", "作品紹介")
+
+_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+_PAD, _UNK, _CLS, _SEP = range(4)
+_THREADS = 1
+"""One, because how sums are divided among threads decides their last bits, and on a busy machine two are slower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How much is trained on, how long, and how large the model is."""
+
+    works: int = 9_000
+    held_out: int = 800
+    passes: int = 2
+    checks_a_pass: int = 3
+    patience: int = 3
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    vocabulary: int = 5_000
+    max_tokens: int = 192
+    hidden: int = 128
+    layers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Works and what the made-up owner says of them."""
+
+    items: list[Item]
+    labels: Labels
+
+    @classmethod
+    def of(cls, items: list[Item]) -> _Judged:
+        return cls(items, np.array([made_up_taste(item) for item in items], dtype=np.int64))
+
+
+def train_starter(
+    output: Path, *, seed: int, today: date, recipe: Recipe = Recipe(), advance: Callable[[float], None] | None = None
+) -> Card:
+    """Train a starter package, write it to `output` and return its card.
+
+    The demo's works are kept out of training: they are what the card's metrics are measured on, and the threshold and
+    the end of training are chosen on other works that were held out. `advance` is told the share of training done.
+    """
+    torch.manual_seed(seed)
+    torch.set_flush_denormal(True)  # the optimizer's averages of rare tokens fade to denormals, which are slow
+    torch.set_num_threads(_THREADS)
+    torch.use_deterministic_algorithms(True)
+    test = _Judged.of(demo_works())
+    shown = {item.title for item in test.items}
+    works = [item for item in generate_works(recipe.works + recipe.held_out, seed) if item.title not in shown]
+    random.Random(seed).shuffle(works)  # noqa: S311  # divides works, guards nothing
+    held_out, training = _Judged.of(works[: recipe.held_out]), _Judged.of(works[recipe.held_out :])
+
+    tokenizer = _tokenizer(_texts(training.items), recipe)
+    model = _model(tokenizer, recipe)
+    _train(model, tokenizer, training, held_out, recipe, advance=advance or (lambda _share: None))
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        checkpoint = load_checkpoint(Path(folder), recipe.max_tokens)
+    parts = export(checkpoint)
+    card = Card(
+        version="starter",
+        taste="made-up",
+        base_model=f"ModernBERT, {recipe.layers} layers of {recipe.hidden}, trained from scratch",
+        created_on=today.isoformat(),
+        order=ORDER,
+        keywords=KEYWORDS,
+        max_tokens=recipe.max_tokens,
+        labels={"interested": int(training.labels.sum()), "not_interested": int((1 - training.labels).sum())},
+        metrics={},
+        files={},
+    )
+    # Threshold and metrics are those of the package as it will be loaded, int8 and all.
+    write_package(output, card, parts.head, parts.encoder, parts.tokenizer)
+    package = ModelPackage.load(output)
+    held_out_scores = np.array(package.probabilities(held_out.items))
+    test_scores = np.array(package.probabilities(test.items))
+    threshold = round(best_threshold(held_out_scores, held_out.labels), 4)
+    metrics = {
+        "accuracy": accuracy(test_scores, test.labels, threshold),
+        "f1": f1(test_scores, test.labels, threshold),
+        "average_precision": average_precision(test_scores, test.labels),
+        "held_out_accuracy": accuracy(held_out_scores, held_out.labels, threshold),
+        "held_out_f1": f1(held_out_scores, held_out.labels, threshold),
+        "held_out_average_precision": average_precision(held_out_scores, held_out.labels),
+        "largest_difference_from_checkpoint": largest_difference(checkpoint, parts, _texts(test.items)),
+    }
+    return write_package(
+        output,
+        replace(card, metrics={name: round(value, 4) for name, value in metrics.items()}),
+        replace(parts.head, threshold=threshold),
+        parts.encoder,
+        parts.tokenizer,
+    )
+
+
+def _texts(items: Sequence[Item]) -> list[str]:
+    return [compose(item, ORDER, KEYWORDS) for item in items]
+
+
+def _tokenizer(texts: Sequence[str], recipe: Recipe) -> PreTrainedTokenizerFast:
+    """Return a tokenizer learnt from the texts.
+
+    Japanese has no spaces: words are cut where the script changes, and pieces kept short, or whole sentences of the
+    made-up works would become tokens. Byte pairs rather than unigrams, whose training differs from run to run.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=_SPECIAL_TOKENS[_UNK]))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.UnicodeScripts()])
+    trainer = trainers.BpeTrainer(
+        vocab_size=recipe.vocabulary, max_token_length=6, special_tokens=list(_SPECIAL_TOKENS), show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", _CLS), ("[SEP]", _SEP)]
+    )
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers types only some of its functions
+        tokenizer_object=tokenizer,
+        model_max_length=recipe.max_tokens,
+        **dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), _SPECIAL_TOKENS, strict=True)),
+    )
+
+
+def _model(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> ModernBertForSequenceClassification:
+    # Mean pooling learns from a word wherever it stands; the first token's vector took twice the works to get there.
+    config = ModernBertConfig(  # type: ignore[call-arg]  # it takes more than its declaration says
+        vocab_size=len(tokenizer),
+        hidden_size=recipe.hidden,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=4,
+        intermediate_size=recipe.hidden * 3 // 2,
+        max_position_embeddings=recipe.max_tokens,
+        global_attn_every_n_layers=1,
+        classifier_pooling="mean",
+        embedding_dropout=0.1,
+        attention_dropout=0.1,
+        mlp_dropout=0.1,
+        classifier_dropout=0.1,
+        num_labels=2,
+        pad_token_id=_PAD,
+        bos_token_id=_CLS,
+        cls_token_id=_CLS,
+        eos_token_id=_SEP,
+        sep_token_id=_SEP,
+    )
+    return ModernBertForSequenceClassification(config)
+
+
+def _train(
+    model: ModernBertForSequenceClassification,
+    tokenizer: PreTrainedTokenizerFast,
+    training: _Judged,
+    held_out: _Judged,
+    recipe: Recipe,
+    *,
+    advance: Callable[[float], None],
+) -> None:
+    """Train the model and leave it as it was at the check with the least loss on the held-out works."""
+    rows, held_out_rows = (_token_rows(tokenizer, judged.items) for judged in (training, held_out))
+    labels, held_out_labels = torch.from_numpy(training.labels), torch.from_numpy(held_out.labels)
+    batches = [batch for _ in range(recipe.passes) for batch in _batches(rows, recipe.batch_size)]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=len(batches), pct_start=0.15
+    )
+    check_every = max(1, len(batches) // (recipe.passes * recipe.checks_a_pass))
+    least_loss, best_state, checks_since_best = float("inf"), model.state_dict(), 0
+    for step, batch in enumerate(batches, start=1):
+        model.train()
+        loss = torch.nn.functional.cross_entropy(_logits(model, [rows[index] for index in batch]), labels[batch])
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        advance(step / len(batches))
+        if step % check_every and step != len(batches):
+            continue
+        held_out_loss = _loss(model, held_out_rows, held_out_labels, recipe.batch_size)
+        checks_since_best += 1
+        if held_out_loss < least_loss:
+            least_loss, checks_since_best = held_out_loss, 0
+            best_state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        if checks_since_best >= recipe.patience:
+            break
+    model.load_state_dict(best_state)
+    model.train(False)
+
+
+def _token_rows(tokenizer: PreTrainedTokenizerFast, items: Sequence[Item]) -> list[list[int]]:
+    encoded = tokenizer(_texts(items), truncation=True)
+    rows: list[list[int]] = encoded["input_ids"]
+    return rows
+
+
+def _batches(rows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
+    """Yield the rows' indices in random batches of similar length, which need little padding."""
+    order = torch.randperm(len(rows)).tolist()
+    for first in range(0, len(order), size * 16):
+        by_length = sorted(order[first : first + size * 16], key=lambda index: len(rows[index]))
+        starts = torch.arange(0, len(by_length), size)
+        for start in starts[torch.randperm(len(starts))].tolist():
+            yield by_length[start : start + size]
+
+
+def _logits(model: ModernBertForSequenceClassification, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=_PAD)
+    logits: torch.Tensor = model(ids, attention_mask=(ids != _PAD).long()).logits
+    return logits
+
+
+def _loss(model: ModernBertForSequenceClassification, rows: list[list[int]], labels: torch.Tensor, size: int) -> float:
+    model.train(False)
+    with torch.inference_mode():
+        logits = torch.cat([_logits(model, rows[start : start + size]) for start in range(0, len(rows), size)])
+    return float(torch.nn.functional.cross_entropy(logits, labels))
