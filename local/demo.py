@@ -9,6 +9,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from datetime import time as clock_time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,12 +19,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from local.catalogue.works import FIRST_DAY
 from local.cloud import StillBusy
 from local.machine import Machine, one_machine
 from local.slack import Message, as_text, duplicate_posts
 from osusume.messages import INTERESTED, NOT_INTERESTED
 
-FIRST_MORNING = datetime(2026, 4, 1, 7, 0, tzinfo=ZoneInfo("Asia/Tokyo"))
+FIRST_MORNING = datetime.combine(FIRST_DAY, clock_time(7), ZoneInfo("Asia/Tokyo"))
 LONGEST_MORNING_SECONDS = 180
 SHOWN_MESSAGES = 3
 
@@ -171,9 +173,9 @@ def _account(machine: Machine, days: list[Day], summary: dict[str, Any], console
         if not message.item_id:
             console.print(Text(as_text(message)))
     console.rule("In numbers")
-    table = Table("", *asdict(days[0]))
-    for number, counted in enumerate(days, 1):
-        table.add_row(f"day {number}", *(str(count) for count in asdict(counted).values()))
+    table = Table("", *(f"day {number}" for number, _ in enumerate(days, 1)))
+    for name in asdict(days[0]):
+        table.add_row(name, *(str(getattr(counted, name)) for counted in days))
     console.print(table)
     for label in summary["labels"]:
         console.print(f"label: {label['item_id']} is_interested={label['is_interested']}")

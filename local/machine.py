@@ -94,4 +94,5 @@ def one_machine(
             **cloud_options,
         ) as cloud:
             slack.interactions_url = f"{cloud.api_url}/slack/interactions"
+            slack.image_hosts = {"img.dlsite.jp": site.address}
             yield Machine(site, slack, cloud)

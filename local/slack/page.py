@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader
 
@@ -30,7 +31,14 @@ def render(slack: Slack, token: str) -> str:
         messages=sorted([*slack.messages, *slack.ephemerals], key=lambda message: message.ts),
         warnings=slack.failed_presses,
         token=token,
+        image=lambda url: _image_address(url, slack.image_hosts),
     )
+
+
+def _image_address(url: str, image_hosts: dict[str, str]) -> str:
+    parts = urlsplit(url)
+    origin = image_hosts.get(parts.netloc)
+    return url if origin is None else f"{origin}{parts.path}"
 
 
 def _local_time(seconds: float) -> str:

@@ -83,7 +83,8 @@ class Slack:
     """A workspace with one channel, one bot and one owner.
 
     `interactions_url` is where presses go; it can be set once the app's address is known. `log`, `failed_presses` and
-    `faults` are plain lists to read and to add to. `address` has no slash at its end.
+    `faults` are plain lists to read and to add to. `address` has no slash at its end. `image_hosts` names, by host, the
+    addresses that stand in for where images are: Slack fetches images itself, the page fetches them from there.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Slack:
         self.bot_token = bot_token
         self.interactions_url = interactions_url
         self.address = ""
+        self.image_hosts: dict[str, str] = {}
         self.channel = Channel(channel, clock)
         self.clock = clock
         self.rate_limit = rate_limit

@@ -102,9 +102,10 @@ def _lines(block: Json) -> Iterator[str]:
         yield "─" * 20
     if block["type"] == "image":
         yield _picture(block)
-    for text in (block.get("text"), *(block.get("fields") or [])):
-        if text:
-            yield _plain(text)
+    if block.get("text"):
+        yield _plain(block["text"])
+    for field in block.get("fields") or []:
+        yield _plain(field).replace("\n", "  ")  # Slack sets fields in columns; here each has a line
     elements = [*(block.get("elements") or []), block.get("accessory")]
     shown = " ".join(_element(element) for element in elements if element)
     if shown:
