@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http.client import HTTPException
 from typing import Any
 
@@ -16,7 +17,14 @@ MESSAGES_A_PAGE = 200  # Slack's advice for conversations.history
 UNCLEAR_ERRORS = {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 
 # errors that are of this one message; any other is of the channel or the token, and the next message would meet it too
-MESSAGE_ERRORS = {"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long", "no_text"}
+MESSAGE_ERRORS = {
+    "invalid_blocks",
+    "invalid_blocks_format",
+    "msg_too_long",
+    "msg_blocks_too_long",
+    "metadata_too_large",
+    "no_text",
+}
 
 
 class RateLimited(Exception):
@@ -99,7 +107,8 @@ def _explained(error: SlackApiError, method: str, channel_id: str) -> Exception:
         headers = {name.lower(): value for name, value in response.headers.items()}
         wait = str(headers.get("retry-after", ""))
         return RateLimited(float(wait) if wait.isdecimal() else DEFAULT_WAIT_SECONDS)
-    if response.status_code != 200 or code in UNCLEAR_ERRORS:
+    # where an answer is not Slack's JSON, slack_sdk puts a sentence in place of the code
+    if response.status_code != 200 or code in UNCLEAR_ERRORS or not re.fullmatch("[a-z_0-9]+", code):
         return Unclear(f"{method}: {code}")
     if code in MESSAGE_ERRORS:
         details = response.get("response_metadata", {}).get("messages", [])
