@@ -1,0 +1,239 @@
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from conftest import Stores
+
+from local.catalogue.works import demo_works
+from local.slack import Fault, Slack, duplicate_posts, serve_slack
+from notifier.channel import Channel, ChannelRefused
+from notifier.delivery import Clock, Post, Undelivered, deliver
+from osusume.ledger import Claim, Ledger, Record
+from osusume.messages import item_message, item_metadata
+
+TOKEN = "xoxb-of-the-tests"
+NOW = 1764000000.0
+RECORDS = [Record(work, "recommended", "snapshots/a.json", NOW, 0.75, "v1") for work in demo_works()[:4]]
+IDS = [record.item.item_id for record in RECORDS]
+REFUSED = [{"type": "marquee"}]
+
+
+@dataclass
+class World:
+    """Slack, a ledger with the four records and a clock that moves when somebody sleeps."""
+
+    stores: Stores
+    now: float = NOW
+    ends_at: float = NOW + 600
+    sleeps: list[float] = field(default_factory=list)
+    slack: Slack = field(init=False)
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.now, self.sleep, lambda: self.ends_at - self.now)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.stores.dynamodb, self.stores.items_table, lambda: self.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
+
+    def channel(self, **changes: Any) -> Channel:
+        arguments = {"token": TOKEN, "channel_id": "C0LOCAL0001", "api_url": self.slack.api_url, "call_seconds": 2}
+        return Channel(**{**arguments, **changes})
+
+    def deliver(self, posts: list[Post], **changes: Any) -> int:
+        return deliver(posts, self.ledger, self.channel(**changes), 12, self.clock)
+
+    def posted(self) -> list[str | None]:
+        assert duplicate_posts(self.slack.log) == 0
+        return [message.item_id for message in self.slack.messages]
+
+    def statuses(self) -> list[str]:
+        found = self.ledger.get(IDS)
+        return [entry.status for entry in map(found.get, IDS) if isinstance(entry, Record)]
+
+
+@pytest.fixture
+def world(stores: Stores) -> Iterator[World]:
+    world = World(stores)
+    with serve_slack(
+        bot_token=TOKEN, signing_secret="unused", clock=lambda: world.now, post_burst=2, post_interval=1
+    ) as world.slack:
+        for record in RECORDS:
+            world.ledger.record(record)
+        yield world
+
+
+def post_of(record: Record) -> Post:
+    text, blocks = item_message(record)
+    spare = item_message(record, with_image=False)[1]
+    return Post(record.item.item_id, record.recorded_at, text, blocks, item_metadata(record), spare)
+
+
+POSTS = [post_of(record) for record in RECORDS]
+
+
+def claim_by_another(world: World, seconds: float) -> Claim:
+    claim = world.ledger.claim(IDS[0], seconds)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+def test_messages_are_posted_in_their_order_and_noted(world: World) -> None:
+    assert world.deliver(POSTS[:2]) == 2
+    assert world.posted() == IDS[:2]
+    found = world.ledger.get(IDS[:1])[IDS[0]]
+    assert isinstance(found, Record)
+    assert (found.status, found.channel, found.ts) == ("posted", "C0LOCAL0001", world.slack.messages[0].ts)
+
+
+def test_messages_delivered_again_are_not_posted_again(world: World) -> None:
+    world.deliver(POSTS[:2])
+    assert world.deliver(POSTS[:2]) == 0
+    assert world.posted() == IDS[:2]
+
+
+def test_nothing_to_deliver_needs_no_call(world: World) -> None:
+    assert world.deliver([]) == 0
+    assert world.slack.log == []
+
+
+def test_a_rate_limit_is_waited_out(world: World) -> None:
+    assert world.deliver(POSTS) == 4
+    assert world.posted() == IDS
+    assert world.sleeps == [1, 1]
+
+
+@pytest.mark.parametrize("after_posting", [True, False], ids=["after posting", "before posting"])
+@pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}], ids=str)
+def test_a_message_whose_fate_is_unclear_is_posted_once(
+    world: World, after_posting: bool, fault: dict[str, Any]
+) -> None:
+    world.slack.faults.append(Fault("chat.postMessage", after_posting=after_posting, **fault))
+    assert world.deliver(POSTS[:2]) == 2
+    assert sorted(map(str, world.posted())) == sorted(IDS[:2])
+    assert world.statuses()[:2] == ["posted", "posted"]
+
+
+def test_the_channel_is_searched_only_where_somebody_may_have_posted(world: World) -> None:
+    world.deliver(POSTS[:2])
+    assert "conversations.history" not in [call.method for call in world.slack.log]
+
+
+def test_a_message_on_a_later_page_of_the_channel_is_found(world: World) -> None:
+    claim_by_another(world, 5)
+    world.channel().post(POSTS[0].text, POSTS[0].blocks, POSTS[0].metadata)
+    for number in range(250):
+        world.slack.channel.post(str(number), [], None)
+    assert world.deliver(POSTS[:1]) == 1
+    assert world.slack.posts == 1
+
+
+def test_a_message_whose_image_cannot_be_fetched_is_posted_without_it(world: World) -> None:
+    world.slack.faults.append(Fault("chat.postMessage", error="invalid_blocks", details=["downloading image failed"]))
+    assert world.deliver(POSTS[:1]) == 1
+    assert world.posted() == IDS[:1]
+    assert not any("accessory" in block for block in world.slack.messages[0].blocks)
+
+
+def test_a_message_refused_for_good_does_not_hold_up_the_others_and_is_named(world: World) -> None:
+    refused = replace(POSTS[0], blocks=REFUSED, spare_blocks=REFUSED)
+    with pytest.raises(Undelivered, match=IDS[0]):
+        world.deliver([refused, *POSTS[1:3]])
+    assert world.posted() == IDS[1:3]
+    assert world.statuses()[:3] == ["scored", "posted", "posted"]
+
+
+def test_a_message_that_was_refused_is_posted_by_the_next_delivery(world: World) -> None:
+    with pytest.raises(Undelivered):
+        world.deliver([replace(POSTS[0], blocks=REFUSED, spare_blocks=None)])
+    assert world.deliver(POSTS[:1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"), [({"channel_id": "C0OTHER"}, "channel_not_found"), ({"token": "xoxb-old"}, "invalid_auth")]
+)
+def test_a_channel_that_refuses_everything_ends_the_delivery_with_the_remedy(
+    world: World, changes: dict[str, str], error: str
+) -> None:
+    with pytest.raises(ChannelRefused, match=f"{error}: check that the bot is in the channel"):
+        world.deliver(POSTS, **changes)
+    assert len(world.slack.log) == 1
+    assert set(world.statuses()) == {"scored"}
+    assert world.sleeps == []
+
+
+def test_a_message_that_stays_unclear_is_left_to_the_next_delivery(world: World) -> None:
+    world.slack.faults.append(Fault("chat.postMessage", times=2, status=500))
+    with pytest.raises(Undelivered, match=IDS[0]):
+        world.deliver(POSTS[:1])
+    assert world.posted() == []
+    world.deliver(POSTS[:1])
+    assert world.posted() == IDS[:1]
+
+
+def test_a_claim_of_somebody_who_died_is_taken_over_when_it_runs_out(world: World) -> None:
+    claim_by_another(world, 5)
+    assert world.deliver(POSTS[:2]) == 2
+    assert world.posted() == [IDS[1], IDS[0]]
+    assert NOW + 5 < world.now < NOW + 8
+
+
+def test_a_message_of_somebody_who_died_after_posting_is_found_not_posted(world: World) -> None:
+    claim_by_another(world, 5)
+    ts = world.channel().post(POSTS[0].text, POSTS[0].blocks, POSTS[0].metadata)
+    assert world.deliver(POSTS[:1]) == 1
+    assert [message.ts for message in world.slack.messages] == [ts]
+    assert world.statuses()[0] == "posted"
+
+
+def test_a_message_that_somebody_else_posts_meanwhile_is_left_to_them(world: World) -> None:
+    claim = claim_by_another(world, 60)
+
+    def sleep(seconds: float) -> None:
+        world.now += seconds
+        world.ledger.posted(claim, "C0LOCAL0001", "1764000000.000100")
+
+    clock = replace(world.clock, sleep=sleep)
+    assert deliver(POSTS[:1], world.ledger, world.channel(), 12, clock) == 0
+    assert world.slack.posts == 0
+
+
+def test_messages_for_which_no_time_is_left_are_left_to_the_next_delivery(world: World) -> None:
+    world.ends_at = NOW + 3
+    with pytest.raises(Undelivered, match=f"no time left for {IDS[1]} and 0 more"):
+        deliver(POSTS[:2], world.ledger, world.channel(), 12, replace(world.clock, remaining=iter([9.0, 3.0]).__next__))
+    assert world.posted() == IDS[:1]
+    assert world.statuses()[:2] == ["posted", "scored"]
+
+
+def test_a_claim_that_outlasts_the_run_ends_it(world: World) -> None:
+    claim_by_another(world, 60)
+    world.ends_at = NOW + 20
+    with pytest.raises(Undelivered, match="no time left"):
+        world.deliver(POSTS[:1])
+    assert world.slack.posts == 0
+
+
+def test_deliveries_at_the_same_time_post_each_message_once(world: World) -> None:
+    world.slack.rate_limit = type(world.slack.rate_limit)(30, 1)
+    clock = Clock(time.time, lambda seconds: time.sleep(seconds / 50), lambda: 600)
+    counts: list[int] = []
+
+    def run() -> None:
+        ledger = Ledger(world.stores.dynamodb, world.stores.items_table)
+        counts.append(deliver(POSTS, ledger, world.channel(), 30, clock))
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(counts) == 4
+    assert sorted(map(str, world.posted())) == sorted(IDS)
