@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from notifier.channel import Channel
-from notifier.delivery import Clock, Post, deliver
+from notifier.delivery import Clock, Post, Undelivered, deliver
 from notifier.scoring import Scores
 from notifier.selection import select
 from osusume.items import Item
@@ -47,8 +47,14 @@ def notify(snapshot: Snapshot, key: str, around: Surroundings) -> Run:
     chosen = [entry for entry in entries if isinstance(entry, Record) and entry.choice != "passed"]
     to_post = sorted((record for record in chosen if record.status != "posted"), key=_order)
     runs = [entry for entry in entries if isinstance(entry, Run)]
+    undelivered = []
     for posts in ([_item_post(record) for record in to_post], [_run_post(run) for run in runs]):
-        deliver(posts, around.ledger, around.channel, around.claim_seconds, around.clock)
+        try:
+            deliver(posts, around.ledger, around.channel, around.claim_seconds, around.clock)
+        except Undelivered as error:  # one message that Slack refuses each day must not silence the summaries
+            undelivered.append(str(error))
+    if undelivered:
+        raise Undelivered("; ".join(undelivered))
     return run
 
 
