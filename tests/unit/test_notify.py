@@ -1,0 +1,255 @@
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from conftest import Stores
+
+from local.catalogue.works import demo_works
+from local.slack import Fault, Message, Slack, as_text, duplicate_posts, serve_slack
+from notifier.channel import Channel
+from notifier.delivery import Clock, Undelivered
+from notifier.notify import Surroundings, notify
+from notifier.scoring import Prediction, Scores, ScoringFailed
+from notifier.selection import select
+from osusume.items import Item
+from osusume.ledger import Claim, Ledger, Record, Run
+from osusume.snapshots import Failure, Snapshot
+
+TOKEN = "xoxb-of-the-tests"
+NOW = 1764000000.0
+WORKS = demo_works()[:12]
+IDS = [work.item_id for work in WORKS]
+GOOD = IDS[:3]
+MONDAY, TUESDAY = "snapshots/dlsite/2025/11/24/220000Z.json", "snapshots/dlsite/2025/11/25/220000Z.json"
+
+
+class Crash(Exception):
+    """Where the process dies."""
+
+
+class DyingLedger(Ledger):
+    """A ledger whose process dies before the write number `writes_left + 1`, or right after it."""
+
+    writes_left = 0
+    after = False
+
+    def record(self, entry: Record | Run) -> bool:
+        self._count()
+        written = super().record(entry)
+        self._die_after()
+        return written
+
+    def posted(self, claim: Claim, channel: str, ts: str) -> None:
+        self._count()
+        super().posted(claim, channel, ts)
+        self._die_after()
+
+    def _count(self) -> None:
+        self.writes_left -= 1
+        if self.writes_left < 0 and not self.after:
+            raise Crash
+
+    def _die_after(self) -> None:
+        if self.writes_left < 0:
+            raise Crash
+
+
+def score(items: Sequence[Item]) -> Scores:
+    """Score the first three works high and the others by their place, all under the threshold."""
+    scores = {item.item_id: 0.9 if item.item_id in GOOD else IDS.index(item.item_id) / 40 for item in items}
+    return Scores("v1", 0.5, {item_id: Prediction(found, []) for item_id, found in scores.items()})
+
+
+def score_nothing(items: Sequence[Item]) -> Scores:
+    return Scores("starter", None, {item.item_id: Prediction(None, []) for item in items})
+
+
+@dataclass
+class World:
+    """Slack, a ledger and a clock that moves when somebody sleeps."""
+
+    stores: Stores
+    slack: Slack
+    now: list[float] = field(default_factory=lambda: [NOW])
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.stores.dynamodb, self.stores.items_table, lambda: self.now[0])
+
+    def sleep(self, seconds: float) -> None:
+        self.now[0] += seconds
+
+    def notify(self, key: str, works: Sequence[Item], *, failures: int = 0, **changes: Any) -> Run:
+        around = Surroundings(
+            ledger=self.ledger,
+            channel=Channel(TOKEN, "C0LOCAL0001", self.slack.api_url, call_seconds=2),
+            score=score,
+            threshold=None,
+            max_posts=30,
+            explored_items_a_day=2,
+            claim_seconds=12,
+            clock=Clock(lambda: self.now[0], self.sleep, lambda: 300),
+        )
+        failed = [Failure(f"RJ0199999{number}", "https://www.dlsite.com/", "503") for number in range(failures)]
+        snapshot = Snapshot("dlsite", datetime(2025, 11, 24, 22, tzinfo=UTC), list(works), failed)
+        return notify(snapshot, key, replace(around, **changes))
+
+    def posted(self) -> list[str]:
+        assert duplicate_posts(self.slack.log) == 0
+        return sorted(message.item_id for message in self.slack.messages if message.item_id)
+
+    def summaries(self) -> list[Message]:
+        return [message for message in self.slack.messages if not message.item_id]
+
+    def choices(self) -> dict[str, str]:
+        records = self.ledger.get(IDS)
+        return {item_id: record.choice for item_id, record in records.items() if isinstance(record, Record)}
+
+
+@pytest.fixture
+def world(stores: Stores) -> Iterator[World]:
+    now = [NOW]
+    with serve_slack(bot_token=TOKEN, signing_secret="unused", clock=lambda: now[0], post_burst=100) as slack:
+        yield World(stores, slack, now)
+
+
+def test_the_recommended_and_a_few_explored_items_are_posted(world: World) -> None:
+    run = world.notify(MONDAY, WORKS)
+    assert (run.listed, run.new, run.recommended, run.explored, run.passed) == (12, 12, 3, 2, 7)
+    posted = world.posted()
+    assert set(GOOD) < set(posted)
+    assert len(posted) == 5
+
+
+def test_the_best_is_posted_first_and_the_summary_last(world: World) -> None:
+    world.notify(MONDAY, WORKS)
+    order = [message.item_id for message in world.slack.messages]
+    assert set(order[:3]) == set(GOOD)
+    assert order[-1] is None
+
+
+def test_a_second_call_posts_nothing_and_counts_the_same(world: World) -> None:
+    first = world.notify(MONDAY, WORKS)
+    calls = len(world.slack.log)
+    assert replace(world.notify(MONDAY, WORKS), recorded_at=first.recorded_at) == first
+    assert len(world.slack.log) == calls
+
+
+def test_known_items_are_not_scored_again(world: World) -> None:
+    asked: list[str] = []
+
+    def watched(items: Sequence[Item]) -> Scores:
+        asked.extend(item.item_id for item in items)
+        return score(items)
+
+    world.notify(MONDAY, WORKS[:8], score=watched)
+    world.notify(TUESDAY, WORKS[4:], score=watched)
+    assert sorted(asked) == sorted(IDS)
+
+
+def test_an_item_in_the_ledger_is_not_new_though_no_snapshot_had_it(world: World) -> None:
+    world.ledger.record(Record(WORKS[0], "passed", "annotation", NOW))
+    run = world.notify(MONDAY, WORKS[:1])
+    assert run.new == 0
+    assert world.posted() == []
+
+
+def test_an_item_that_a_snapshot_lists_twice_is_posted_once(world: World) -> None:
+    assert world.notify(MONDAY, [WORKS[0], WORKS[0]]).new == 1
+    assert world.posted() == [IDS[0]]
+
+
+def test_an_older_snapshot_that_arrives_later_brings_what_it_alone_has(world: World) -> None:
+    world.notify(TUESDAY, WORKS[1:], explored_items_a_day=0)
+    run = world.notify(MONDAY, WORKS[:6], explored_items_a_day=0)
+    assert (run.new, run.recommended) == (1, 1)
+    assert world.posted() == sorted(GOOD)
+    assert len(world.summaries()) == 2
+
+
+def test_a_snapshot_without_anything_new_has_its_summary_too(world: World) -> None:
+    world.notify(MONDAY, WORKS)
+    world.notify(TUESDAY, WORKS)
+    assert "12件を確認 · 新着 0件" in as_text(world.summaries()[1])
+
+
+def test_an_empty_snapshot_has_its_summary_too(world: World) -> None:
+    run = world.notify(MONDAY, [])
+    assert run.new == 0
+    assert len(world.summaries()) == 1
+
+
+def test_a_summary_counts_what_could_not_be_read(world: World) -> None:
+    run = world.notify(MONDAY, WORKS, failures=2)
+    assert (run.listed, run.failed) == (14, 2)
+    assert "2件は読み取れませんでした" in as_text(world.summaries()[0])
+
+
+def test_no_more_than_the_cap_are_recommended(world: World) -> None:
+    run = world.notify(MONDAY, WORKS, max_posts=2)
+    assert (run.recommended, run.explored) == (2, 2)
+
+
+def test_the_owners_threshold_counts_instead_of_the_models(world: World) -> None:
+    assert world.notify(MONDAY, WORKS, threshold=0.2).recommended == 7
+
+
+def test_a_model_without_taste_has_random_items_explored(world: World) -> None:
+    run = world.notify(MONDAY, WORKS, score=score_nothing, threshold=0.2)
+    assert (run.recommended, run.explored, run.has_taste) == (0, 2, False)
+    assert len(world.posted()) == 2
+    assert "まだ好みを学習していません" in as_text(world.summaries()[0])
+
+
+def test_a_run_that_cannot_be_scored_records_and_posts_nothing(world: World) -> None:
+    def fail(_items: Sequence[Item]) -> Scores:
+        raise ScoringFailed("the classifier answered 503")
+
+    with pytest.raises(ScoringFailed):
+        world.notify(MONDAY, WORKS, score=fail)
+    assert world.choices() == {}
+    assert world.slack.log == []
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("writes", [0, 5, 12, 13, 15, 18])
+def test_a_run_that_dies_anywhere_ends_as_an_undisturbed_one(world: World, writes: int, after: bool) -> None:
+    # 12 items and the run are recorded, 5 messages and the summary noted as posted: 19 writes
+    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, lambda: world.now[0])
+    dying.writes_left, dying.after = writes, after
+    with pytest.raises(Crash):
+        world.notify(MONDAY, WORKS, ledger=dying)
+    run = world.notify(MONDAY, WORKS)
+    assert (run.new, run.recommended, run.explored, run.passed) == (12, 3, 2, 7)
+    assert set(world.posted()) == {item_id for item_id, choice in world.choices().items() if choice != "passed"}
+    assert len(world.summaries()) == 1
+
+
+def test_a_run_that_dies_while_recording_chooses_the_same_when_it_goes_on(world: World) -> None:
+    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, lambda: world.now[0])
+    dying.writes_left = 6
+    with pytest.raises(Crash):
+        world.notify(MONDAY, WORKS, ledger=dying)
+    world.notify(MONDAY, WORKS)
+    scores = {item_id: prediction.score for item_id, prediction in score(WORKS).predictions.items()}
+    assert world.choices() == select(scores, 0.5, 30, 2, seed=MONDAY)
+
+
+def test_what_a_run_left_unposted_is_posted_by_the_next(world: World) -> None:
+    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, lambda: world.now[0])
+    dying.writes_left = 14
+    with pytest.raises(Crash):
+        world.notify(MONDAY, WORKS[:8], ledger=dying)
+    world.notify(TUESDAY, WORKS[8:])
+    assert set(world.posted()) == {item_id for item_id, choice in world.choices().items() if choice != "passed"}
+    assert len(world.summaries()) == 2
+
+
+def test_a_message_that_slack_refuses_holds_up_neither_the_others_nor_the_summary(world: World) -> None:
+    world.slack.faults.append(Fault("chat.postMessage", times=2, error="invalid_blocks"))
+    with pytest.raises(Undelivered):
+        world.notify(MONDAY, WORKS)
+    assert len(world.posted()) == 4
+    assert len(world.summaries()) == 1
