@@ -7,18 +7,17 @@ import os
 import time
 from collections.abc import Mapping
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from classifier.predict import Answer, InvalidRequest, answer, requested_items
-from classifier.settings import Settings
 from model.package import ModelPackage
 from osusume.items import Item
+from osusume.observability import logger
+from osusume.settings import ClassifierSettings
 
-logger = Logger(service="classifier")
-settings = Settings.from_environment(os.environ)
-package = ModelPackage.load(settings.package)  # here, so that Lambda loads it before the first request
+settings = ClassifierSettings.from_environment(os.environ)
+package = ModelPackage.load(settings.model_package)  # here, so that Lambda loads it before the first request
 if package.card.taste == "made-up" and not settings.use_made_up_taste:
     logger.warning("no taste learnt yet: every score will be null", model_version=package.version)
 

@@ -109,9 +109,7 @@ def _item(value: object, place: str) -> Item:
     try:
         return Item.from_json(value)
     except InvalidItem as error:
-        # An InvalidItem's message begins with the field: "title must be …".
-        field = str(error).partition(" must be ")[0]
-        raise InvalidRequest(422, f"{place}.{error}", f"{place}.{field}") from error
+        raise InvalidRequest(422, f"{place}.{error}", f"{place}.{error.field}") from error
 
 
 def _check_ids_differ(items: Sequence[Item]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -55,6 +55,14 @@ def _morning(machine: Machine) -> Iterator[str]:
         yield "there is no snapshot"
     elif machine.slack.posts < 2:
         yield "no item and no summary was posted"
+    else:
+        machine.begin_day(1, MORNING + timedelta(days=1))
+        machine.cloud.wait_until_idle(60)
+        yield from _errors(machine)
+        if len(machine.snapshot_keys) != 2:
+            yield "there is no second snapshot"
+        if len(machine.site.log) != 2:
+            yield "the second crawl read pages again"
 
 
 def _presses(machine: Machine) -> Iterator[str]:

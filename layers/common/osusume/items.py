@@ -23,7 +23,11 @@ ATTRIBUTE_FIELDS = (
 
 
 class InvalidItem(ValueError):
-    """Raised when JSON does not describe an item; the message names the field."""
+    """Raised when JSON does not describe an item; `field` is what is wrong in it, empty where it is no object."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}" if field else problem)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Item:
         'Rain'
         """
         if not isinstance(value, Mapping):
-            raise InvalidItem(f"an item must be a JSON object, not {type(value).__name__}")
+            raise InvalidItem("", f"an item must be a JSON object, not {type(value).__name__}")
         return cls(
             item_id=_required_text(value, "item_id"),
             source=_required_text(value, "source"),
@@ -100,14 +104,14 @@ class Item:
 def _required_text(value: Mapping[str, object], name: str) -> str:
     text = value.get(name)
     if not isinstance(text, str) or not text.strip():
-        raise InvalidItem(f"{name} must be a string that is not empty")
+        raise InvalidItem(name, "must be a string that is not empty")
     return text
 
 
 def _optional_text(value: Mapping[str, object], name: str) -> str | None:
     text = value.get(name)
     if text is not None and not isinstance(text, str):
-        raise InvalidItem(f"{name} must be a string or null")
+        raise InvalidItem(name, "must be a string or null")
     return text
 
 
@@ -117,7 +121,7 @@ def _iso_date(value: Mapping[str, object], name: str) -> str | None:
         try:
             date.fromisoformat(text)
         except ValueError:
-            raise InvalidItem(f"{name} must be an ISO date such as 2026-11-22, not {text!r:.40}") from None
+            raise InvalidItem(name, f"must be an ISO date such as 2026-11-22, not {text!r:.40}") from None
     return text
 
 
@@ -126,7 +130,7 @@ def _price(value: Mapping[str, object], name: str) -> int | None:
     if price is None:
         return None
     if isinstance(price, bool) or not isinstance(price, int) or price < 0:
-        raise InvalidItem(f"{name} must be a whole number of yen or null")
+        raise InvalidItem(name, "must be a whole number of yen or null")
     return price
 
 
@@ -137,18 +141,18 @@ def _age_rating(value: Mapping[str, object], name: str) -> AgeRating | None:
             return known  # type: ignore[no-any-return]  # get_args gives Any
     if rating is None:
         return None
-    raise InvalidItem(f"{name} must be one of {', '.join(get_args(AgeRating))} or null")
+    raise InvalidItem(name, f"must be one of {', '.join(get_args(AgeRating))} or null")
 
 
 def _attributes(value: object) -> dict[str, list[str]]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InvalidItem("attributes must be a JSON object of lists of strings")
+        raise InvalidItem("attributes", "must be a JSON object of lists of strings")
     attributes: dict[str, list[str]] = {}
     for name, texts in value.items():
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise InvalidItem(f"attributes.{name} must be a list of strings")
+            raise InvalidItem(f"attributes.{name}", "must be a list of strings")
         attributes[str(name)] = list(texts)
     return attributes
 
@@ -157,13 +161,13 @@ def _sections(value: object) -> list[Section]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise InvalidItem("sections must be a list")
+        raise InvalidItem("sections", "must be a list")
     sections = []
     for index, section in enumerate(value):
         if not isinstance(section, Mapping) or not isinstance(section.get("text"), str):
-            raise InvalidItem(f"sections[{index}] must be an object with a text")
+            raise InvalidItem(f"sections[{index}]", "must be an object with a text")
         heading = section.get("heading")
         if heading is not None and not isinstance(heading, str):
-            raise InvalidItem(f"sections[{index}].heading must be a string or null")
+            raise InvalidItem(f"sections[{index}].heading", "must be a string or null")
         sections.append(Section(heading, section["text"]))
     return sections

@@ -1,13 +1,15 @@
 """What a function is told by its environment, read once into one typed object a function.
 
-template.yaml sets the variables. Three more exist on one machine alone, where `local` names what stands in for the
-outside world: `AWS_ENDPOINT_URL` (boto3 reads it by itself), `SLACK_API_URL`, `SITE_ADDRESS`.
+template.yaml sets the variables, but for `MODEL_PACKAGE`, which the classifier's Dockerfile sets. Three more exist on
+one machine alone, where `local` names what stands in for the outside world: `AWS_ENDPOINT_URL` (boto3 reads it by
+itself), `SLACK_API_URL`, `SITE_ADDRESS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 SLACK_API_URL = "https://slack.com/api/"
@@ -70,6 +72,22 @@ class NotifierSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassifierSettings:
+    """The classifier's environment; `use_made_up_taste` lets a package give scores that no owner taught."""
+
+    model_package: Path
+    use_made_up_taste: bool
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> ClassifierSettings:
+        """Return the settings. Raises `InvalidSetting`."""
+        made_up_taste = _text(environment, "MADE_UP_TASTE")
+        if made_up_taste not in {"use", "ignore"}:
+            raise InvalidSetting(f'MADE_UP_TASTE must be "use" or "ignore", not {made_up_taste!r:.40}')
+        return cls(Path(_text(environment, "MODEL_PACKAGE")), use_made_up_taste=made_up_taste == "use")
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackSettings:
     """The feedback function's environment. An empty `allowed_users` allows everyone."""
 
@@ -95,7 +113,9 @@ class FeedbackSettings:
 def _text(environment: Mapping[str, str], name: str) -> str:
     value = environment.get(name, "").strip()
     if not value:
-        raise InvalidSetting(f"the environment has no {name}: template.yaml gives it to the function")
+        raise InvalidSetting(
+            f"the environment has no {name}: template.yaml, or the Dockerfile, gives it to the function"
+        )
     return value
 
 
