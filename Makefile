@@ -1,3 +1,5 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench build deploy starter clean
 
