@@ -1,0 +1,329 @@
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from conftest import Stores
+from slack_sdk.signature import SignatureVerifier
+from werkzeug import Request, Response
+from werkzeug.serving import make_server
+
+from feedback.slack_app import refusal, slack_app
+from local.catalogue.works import demo_works
+from local.slack import Fault, Slack, as_text, serve_slack, signed_interaction
+from osusume.labels import Labels
+from osusume.ledger import Ledger, Record
+from osusume.messages import item_message, item_metadata
+from osusume.settings import FeedbackSettings
+
+SECRET = "signing-secret-of-the-tests"
+WORK = demo_works()[0]
+RECORD = Record(WORK, "recommended", "snapshots/a.json", 1764000000.0, 0.75, "v1")
+
+
+class Context(LambdaContext):
+    """What Lambda says of the function, as far as Bolt asks."""
+
+    _function_name = "feedback"
+    _invoked_function_arn = "arn:aws:lambda:ap-northeast-1:123456789012:function:feedback"
+
+
+def event_of(headers: dict[str, str], body: str, *, is_base64: bool = False) -> dict[str, Any]:
+    """Return what an HTTP API gives its function, in payload format 2.0."""
+    return {
+        "version": "2.0",
+        "routeKey": "POST /slack/interactions",
+        "rawPath": "/slack/interactions",
+        "rawQueryString": "",
+        "headers": {name.lower(): value for name, value in headers.items()},
+        "requestContext": {"http": {"method": "POST", "path": "/slack/interactions"}},
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }
+
+
+def signed(body: str, *, secret: str = SECRET, age: float = 0) -> dict[str, Any]:
+    """Return the event of `body`, signed `age` seconds ago."""
+    timestamp = str(int(time.time() - age))
+    signature = SignatureVerifier(secret).generate_signature(timestamp=timestamp, body=body)
+    assert signature
+    return event_of({"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": signature}, body)
+
+
+def form(payload: object) -> str:
+    return urlencode({"payload": json.dumps(payload)})
+
+
+def with_header(event: dict[str, Any], name: str, value: str) -> dict[str, Any]:
+    return {**event, "headers": {**event["headers"], name: value}}
+
+
+def status_of(event: dict[str, Any]) -> int | None:
+    answer = refusal(event, SECRET)
+    return answer["statusCode"] if answer else None
+
+
+@pytest.mark.parametrize("age", [0, 290, -290])
+def test_a_signed_request_is_let_pass(age: float) -> None:
+    assert status_of(signed(form({}), age=age)) is None
+
+
+def test_what_the_stand_in_signs_is_let_pass() -> None:
+    headers, body = signed_interaction({"type": "block_actions"}, SECRET, time.time())
+    assert status_of(event_of(headers, body.decode())) is None
+
+
+def test_a_body_in_base64_is_let_pass() -> None:
+    event = signed(form({"title": "雨"}))
+    assert (
+        status_of({**event, "body": base64.b64encode(event["body"].encode()).decode(), "isBase64Encoded": True}) is None
+    )
+
+
+def test_a_forged_request_is_refused() -> None:
+    assert status_of(signed(form({}), secret="another-secret")) == 401
+
+
+def test_a_request_whose_body_was_changed_is_refused() -> None:
+    event = signed(form({"is_interested": 0}))
+    assert status_of({**event, "body": form({"is_interested": 1})}) == 401
+
+
+@pytest.mark.parametrize("age", [360, -360])
+def test_a_stale_request_is_refused(age: float) -> None:
+    assert status_of(signed(form({}), age=age)) == 401
+
+
+@pytest.mark.parametrize("timestamp", ["", "now", "1e9", "9" * 5000, "-1", "１７６４０００００００"])
+def test_a_malformed_timestamp_is_refused(timestamp: str) -> None:
+    assert status_of(with_header(signed(form({})), "x-slack-request-timestamp", timestamp)) == 401
+
+
+@pytest.mark.parametrize("signature", ["", "v0=", "v0=雨", "\udcff", "v1=" + "0" * 64])
+def test_a_malformed_signature_is_refused(signature: str) -> None:
+    assert status_of(with_header(signed(form({})), "x-slack-signature", signature)) == 401
+
+
+@pytest.mark.parametrize("name", ["x-slack-signature", "x-slack-request-timestamp"])
+def test_a_request_without_a_header_of_slacks_is_refused(name: str) -> None:
+    event = signed(form({}))
+    assert status_of({**event, "headers": {key: text for key, text in event["headers"].items() if key != name}}) == 401
+
+
+@pytest.mark.parametrize("part", ["headers", "body"])
+def test_a_request_without_headers_or_body_is_refused(part: str) -> None:
+    assert status_of({key: value for key, value in signed(form({})).items() if key != part}) == 401
+
+
+@pytest.mark.parametrize("body", ["not base64!", base64.b64encode("雨".encode("cp932")).decode()])
+def test_a_body_that_cannot_be_read_is_refused(body: str) -> None:
+    assert status_of({**signed(form({})), "body": body, "isBase64Encoded": True}) == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "payload=",
+        "payload=%7B%22type%22%3A%20%22block",
+        "other=1",
+        "payload",
+        "{}",
+        form([]),
+        form("x"),
+        form(None),
+    ],
+)
+def test_a_signed_request_without_a_whole_payload_is_malformed(body: str) -> None:
+    assert status_of(signed(body)) == 400
+
+
+def test_a_refusal_says_why_in_json() -> None:
+    answer = refusal(signed(form({}), secret="another-secret"), SECRET)
+    assert answer
+    assert "signing secret" in json.loads(answer["body"])["error"]
+    assert SECRET not in answer["body"]
+
+
+@dataclass
+class World:
+    """Slack with the message of one item, and the feedback function behind its interactions URL."""
+
+    slack: Slack
+    stores: Stores
+    settings: FeedbackSettings
+    stored_when_answered: list[bool | None] = field(default_factory=list)
+
+    @property
+    def labels(self) -> Labels:
+        return Labels(self.stores.dynamodb, self.stores.labels_table)
+
+    def serve(self, settings: FeedbackSettings) -> None:
+        """Answer presses from now on as `settings` say."""
+        ledger = Ledger(self.stores.dynamodb, settings.items_table)
+        self.answer = slack_app(settings, Labels(self.stores.dynamodb, settings.labels_table), ledger)
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """Turn a request into an event and the answer back, as the HTTP API does."""
+        request = Request(environ)
+        event = event_of(dict(request.headers), request.get_data(as_text=True))
+        answer = refusal(event, SECRET) or self.answer(event, Context())
+        self.stored_when_answered.append(self.is_interested())
+        return Response(answer["body"], status=answer["statusCode"])(environ, start_response)
+
+    def press(self, action_id: str, *, user_id: str = "U0OWNER", at: float | None = None) -> int:
+        return self.slack.press(self.slack.messages[0].ts, action_id, user_id, at).status_code
+
+    def shown(self) -> str:
+        return as_text(self.slack.messages[0])
+
+    def is_interested(self) -> bool | None:
+        label = self.labels.get(WORK.item_id)
+        return label.is_interested if label else None
+
+
+@pytest.fixture
+def world(stores: Stores) -> Iterator[World]:
+    Ledger(stores.dynamodb, stores.items_table).record(RECORD)
+    settings = FeedbackSettings.from_environment(
+        {
+            "ITEMS_TABLE": stores.items_table,
+            "LABELS_TABLE": stores.labels_table,
+            "SLACK_SIGNING_SECRET_PARAMETER": "/osusume/slack-signing-secret",
+            "TIME_ZONE": "Asia/Tokyo",
+        }
+    )
+    with serve_slack(bot_token="unused", signing_secret=SECRET, press_timeout=10) as slack:
+        world = World(slack, stores, settings)
+        world.serve(settings)
+        text, blocks = item_message(RECORD)
+        slack.channel.post(
+            text, [{"block_id": str(n), **block} for n, block in enumerate(blocks)], item_metadata(RECORD)
+        )
+        server = make_server("127.0.0.1", 0, world, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        slack.interactions_url = f"http://127.0.0.1:{server.server_port}/slack/interactions"
+        yield world
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("action_id", "is_interested"), [("interested", True), ("not_interested", False)])
+def test_a_press_is_stored_and_answered(world: World, action_id: str, is_interested: bool) -> None:
+    assert world.press(action_id, at=1764000001.000001) == 200
+    label = world.labels.get(WORK.item_id)
+    assert label
+    assert (label.is_interested, label.user_id, label.action_ts, label.created_at, label.origin) == (
+        is_interested,
+        "U0OWNER",
+        "1764000001.000001",
+        "2025-11-25 01:00:01",
+        "slack",
+    )
+
+
+def test_the_message_shows_the_choice_and_stays_the_items(world: World) -> None:
+    world.press("interested")
+    assert "「興味あり!」と記録しました" in world.shown()
+    assert WORK.title in world.shown()
+    assert world.slack.messages[0].metadata == item_metadata(RECORD)
+
+
+def test_pressing_the_other_button_changes_the_choice(world: World) -> None:
+    world.press("interested")
+    assert world.press("not_interested") == 200
+    assert world.is_interested() is False
+    assert "「別に…」と記録しました" in world.shown()
+
+
+def test_a_press_is_stored_before_slack_gets_its_answer(world: World) -> None:
+    world.press("interested")
+    assert world.stored_when_answered == [True]
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}, {"status": 404, "error": "expired_url"}], ids=str)
+def test_a_message_that_cannot_be_changed_does_not_lose_the_press(world: World, fault: dict[str, Any]) -> None:
+    world.slack.faults.append(Fault("response_url", times=9, **fault))
+    assert world.press("interested") == 200
+    assert world.is_interested()
+
+
+def test_two_presses_arriving_in_reverse_order_leave_the_later_one(world: World) -> None:
+    world.press("not_interested", at=1764000002.5)
+    assert world.press("interested", at=1764000001.5) == 200
+    assert world.is_interested() is False
+    assert "「別に…」と記録しました" in world.shown()
+
+
+def test_presses_at_the_same_time_leave_the_latest_in_label_and_message(world: World) -> None:
+    at = 1764000000.0
+    presses = [("interested", at + 1), ("not_interested", at + 3), ("interested", at + 2)]
+    threads = [threading.Thread(target=world.press, args=(action,), kwargs={"at": time}) for action, time in presses]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert world.is_interested() is False
+    assert "「別に…」と記録しました" in world.shown()
+
+
+def test_the_same_press_delivered_twice_changes_nothing(world: World) -> None:
+    for _ in range(2):
+        assert world.press("interested", at=1764000001.5) == 200
+    assert world.is_interested()
+
+
+def test_a_user_who_is_not_allowed_is_told_so_alone(world: World) -> None:
+    world.serve(replace(world.settings, allowed_users=frozenset({"U0OWNER"})))
+    before = world.shown()
+    assert world.press("interested", user_id="U0GUEST") == 200
+    assert world.is_interested() is None
+    assert world.shown() == before
+    (told,) = world.slack.ephemerals
+    assert told.visible_to == "U0GUEST"
+    assert "許可された人だけ" in told.text
+
+
+def test_a_press_on_an_unknown_item_is_told_and_not_stored(world: World) -> None:
+    stranger = replace(RECORD, item=replace(WORK, item_id="RJ01999999"))
+    text, blocks = item_message(stranger)
+    blocks = [{"block_id": str(n), **block} for n, block in enumerate(blocks)]
+    message = world.slack.channel.post(text, blocks, item_metadata(stranger))
+    assert world.slack.press(message.ts, "interested").status_code == 200
+    assert world.labels.get("RJ01999999") is None
+    assert "RJ01999999" in world.slack.ephemerals[0].text
+
+
+def test_a_button_that_is_no_more_is_told_and_not_stored(world: World) -> None:
+    button = {
+        "type": "button",
+        "text": {"type": "plain_text", "text": "?"},
+        "action_id": "snooze",
+        "value": WORK.item_id,
+    }
+    message = world.slack.channel.post("?", [{"type": "actions", "block_id": "old", "elements": [button]}], None)
+    assert world.slack.press(message.ts, "snooze").status_code == 200
+    assert world.is_interested() is None
+    assert "もう使えません" in world.slack.ephemerals[0].text
+
+
+@pytest.mark.parametrize("table", ["items_table", "labels_table"])
+def test_a_press_that_cannot_be_stored_is_an_error_to_slack(world: World, table: str) -> None:
+    changes: Any = {table: "no-such-table"}
+    world.serve(replace(world.settings, **changes))
+    assert world.press("interested") == 500
+    assert "記録しました" not in world.shown()
+
+
+def test_a_forged_press_stores_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.slack, "_signing_secret", "another-secret")
+    assert world.press("interested") == 401
+    assert world.is_interested() is None
