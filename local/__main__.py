@@ -63,15 +63,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    summary: Path = options.folder / "summary.json"
     shutil.rmtree(options.folder / "logs", ignore_errors=True)
     options.folder.mkdir(parents=True, exist_ok=True)
+    summary.unlink(missing_ok=True)
     try:
         run_demo(options.folder, serve=options.serve, console=Console(highlight=False))
     except DemoFailed as error:
         print(f"demo failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 0 if (options.folder / "summary.json").exists() else 130
+        return 0 if summary.exists() else 130
     return 0
 
 

@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from osusume.items import Item
-from osusume.ledger import Reason
+from osusume.ledger import SCORE_DIGITS, Reason
 
 # The API answers within 30 s and takes 10 MB, Lambda 6 MB. Twenty items are scored within a few seconds, a cold start
 # included, and the text of an item is bounded where its page is parsed. The classifier refuses a body over 1 MB: here
@@ -142,7 +142,7 @@ def _share(value: Any) -> float | None:
     share = _finite(value)
     if not 0.0 <= share <= 1.0:
         raise ValueError(f"{share} is not from 0 to 1")
-    return share
+    return round(share, SCORE_DIGITS)
 
 
 def _finite(value: Any) -> float:

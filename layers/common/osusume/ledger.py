@@ -31,6 +31,9 @@ KEYS_A_BATCH = 100
 
 RUN_PREFIX = "run:"
 
+SCORE_DIGITS = 6
+"""Scores are rounded to this before anything is decided by them, so that a repeated run decides the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -206,7 +209,7 @@ def _is_condition_failure(error: ClientError) -> bool:
 
 
 def _number(value: float | None) -> Decimal | None:
-    return None if value is None else Decimal(str(round(value, 6)))
+    return None if value is None else Decimal(str(round(value, SCORE_DIGITS)))
 
 
 def _to_attributes(entry: Record | Run) -> dict[str, Any]:
