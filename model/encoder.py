@@ -44,8 +44,9 @@ class Encoder:
             raise ValueError(f"its graph cannot be read ({error})") from error
         inputs = {graph_input.name for graph_input in self._session.get_inputs()}
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
-        if inputs != {"input_ids", "attention_mask"} or "embedding" not in outputs:
-            raise ValueError("its graph must turn input_ids and attention_mask into embedding")
+        if not {"input_ids"} <= inputs <= {"input_ids", "attention_mask"} or "embedding" not in outputs:
+            raise ValueError("its graph must turn input_ids (and attention_mask) into embedding")
+        self._takes_mask = "attention_mask" in inputs
         self.dimensions = int(outputs["embedding"][-1])
         """The length of an embedding."""
 
@@ -67,7 +68,8 @@ class Encoder:
 
     def _embed_one(self, token_ids: tuple[int, ...]) -> Embeddings:
         ids = np.array([token_ids], dtype=np.int64)
-        outputs = self._session.run(["embedding"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        mask = {"attention_mask": np.ones_like(ids)} if self._takes_mask else {}
+        outputs = self._session.run(["embedding"], {"input_ids": ids, **mask})
         return np.asarray(outputs[0], dtype=np.float32).reshape(self.dimensions)
 
 

@@ -1,0 +1,130 @@
+"""A Hugging Face encoder made into the files of a model package. Needs torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils.hub import cached_file
+
+from model.errors import ExportError
+from model.graph import quantized, trace
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderParts:
+    """The contents of a package's `encoder.onnx` and `tokenizer.json`, how many tokens they take, and their name."""
+
+    graph: bytes
+    tokenizer: bytes
+    max_tokens: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """How the vectors of a text's tokens become its embedding: their `mean`, or the first (`cls`); then normalized."""
+
+    mode: str = "mean"
+    normalize: bool = False
+
+
+def export_encoder(source: str, *, max_tokens: int, int8: bool = True) -> EncoderParts:
+    """Return the encoder that `source` names, a local folder or a name on the Hugging Face hub, as package files.
+
+    An embedding is what sentence-transformers would give for the text alone, where the source has its configuration,
+    and the mean of the tokens' vectors where it has none. Texts are cut at `max_tokens`, or at the most that the
+    encoder takes if that is less. With `int8` the weights are quantized.
+
+    Raises `ExportError` when the encoder cannot be had or is of a kind that cannot be exported.
+    """
+    model, tokenizer = _load(source)
+    pooling = read_pooling(source)
+    max_tokens = min(max_tokens, most_tokens(model, tokenizer))
+    graph = trace(_Pooled(model, pooling), model, max_tokens)
+    return EncoderParts(
+        graph=quantized(graph) if int8 else graph.SerializeToString(),
+        tokenizer=tokenizer.backend_tokenizer.to_str().encode(),
+        max_tokens=max_tokens,
+        name=Path(source).resolve().name if Path(source).is_dir() else source,
+    )
+
+
+def most_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> int:
+    """Return how many tokens of a text the model takes, by its own position table and by what its tokenizer says."""
+    positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
+    # RoBERTa and its kin count positions from the padding's index on, so that many rows of the table are never used.
+    embeddings = getattr(model.base_model, "embeddings", None)
+    table = getattr(embeddings, "position_embeddings", None)
+    if isinstance(table, torch.nn.Embedding) and table.padding_idx is not None:
+        positions -= table.padding_idx + 1
+    return int(min(positions, tokenizer.model_max_length))
+
+
+def read_pooling(source: str) -> Pooling:
+    """Return the pooling that the source's sentence-transformers files ask for, the mean where it has none.
+
+    Raises `ExportError` for modules and modes that are not known here.
+    """
+    modules = _json(source, "modules.json")
+    if modules is None:
+        return Pooling()
+    pooling = Pooling()
+    for module in modules[1:]:
+        kind = module["type"].rpartition(".")[2]
+        if kind == "Pooling":
+            pooling = Pooling(_mode(source, _json(source, f"{module['path']}/config.json") or {}))
+        elif kind == "Normalize":
+            pooling = Pooling(pooling.mode, normalize=True)
+        else:
+            raise ExportError(f"{source} has a module {kind} after its encoder, which cannot be exported: use another")
+    return pooling
+
+
+def _mode(source: str, config: dict[str, object]) -> str:
+    mode = config.get("pooling_mode")
+    modes = [mode] if mode else [key for key, value in config.items() if key.startswith("pooling_mode_") and value]
+    if modes in (["cls"], ["pooling_mode_cls_token"]):
+        return "cls"
+    if modes in (["mean"], ["pooling_mode_mean_tokens"]):
+        return "mean"
+    raise ExportError(f"{source} pools its tokens by {modes}: only the mean and the first token can be exported")
+
+
+class _Pooled(torch.nn.Module):
+    """The encoder with the pooling behind it."""
+
+    def __init__(self, model: PreTrainedModel, pooling: Pooling) -> None:
+        super().__init__()
+        self.model = model
+        self.pooling = pooling
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        vectors: torch.Tensor = self.model(input_ids=input_ids).last_hidden_state
+        embedding = vectors[:, 0] if self.pooling.mode == "cls" else vectors.mean(dim=1)
+        return torch.nn.functional.normalize(embedding, dim=-1) if self.pooling.normalize else embedding
+
+
+def _load(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    try:
+        model = AutoModel.from_pretrained(source, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, ImportError) as error:
+        raise ExportError(
+            f"the encoder {source} cannot be had: {str(error).splitlines()[0]}; "
+            "give the folder of a downloaded encoder, or go without one: --encoder none"
+        ) from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ExportError(f"the encoder {source} has a slow tokenizer: save its fast form (tokenizer.json) beside it")
+    return model.eval(), tokenizer
+
+
+def _json(source: str, name: str) -> Any:
+    path = cached_file(
+        source, name, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
+    )
+    return None if path is None else json.loads(Path(path).read_text())

@@ -1,0 +1,85 @@
+"""Attention as one operator of the graph. Needs torch.
+
+Exported as transformers computes it, attention becomes some ten operators a layer, with every product of queries and
+keys written to memory in between. ONNX Runtime has the whole as `MultiHeadAttention`, and no pattern of its optimizer
+finds it in what torch exports; so it is put there while torch traces, through transformers' own switch for attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+
+_NAME = "onnxruntime"
+_NOWHERE = -1e9
+"""Added to the logit of a key that a query may not see; not infinity, which makes a row without a key not a number."""
+
+
+@contextmanager
+def fused_attention(model: PreTrainedModel) -> Iterator[None]:
+    """While it lasts, `torch.onnx.export` turns the model's attention into ONNX Runtime's operator.
+
+    The model then takes texts without padding only, and cannot run outside the export. A model that does not let its
+    attention be chosen (DeBERTa, whose attention is of another kind) stays as it is.
+    """
+    before = model.config._attn_implementation
+    if not model._can_set_attn_implementation():  # asked first, for choosing would warn
+        yield
+        return
+    model.set_attn_implementation(_NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def _attention(
+    _module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    scaling: float | None = None,
+    position_bias: torch.Tensor | None = None,
+    **_other: object,
+) -> tuple[torch.Tensor, None]:
+    """Attention as transformers asks for it: in come batch, heads, tokens, width, and out batch, tokens, heads, width."""
+    heads, width = query.shape[1], query.shape[3]
+    if key.shape[1] != heads:
+        key, value = (part.repeat_interleave(heads // part.shape[1], dim=1) for part in (key, value))
+    bias = attention_mask
+    if position_bias is not None:
+        bias = position_bias if bias is None else position_bias + bias
+    query, key, value = (part.transpose(1, 2).flatten(2) for part in (query, key, value))
+    attended = torch.onnx.ops.symbolic(
+        "com.microsoft::MultiHeadAttention",
+        [query, key, value] if bias is None else [query, key, value, None, None, bias],
+        {"num_heads": heads, "scale": float(width**-0.5 if scaling is None else scaling)},
+        dtype=query.dtype,
+        shape=query.shape,
+        version=1,
+    )
+    return attended.view(*attended.shape[:2], heads, width), None
+
+
+def _mask(
+    q_length: int,
+    kv_length: int,
+    mask_function: Callable[[int, int, torch.Tensor, torch.Tensor], torch.Tensor],
+    local_size: int | None = None,
+    allow_is_bidirectional_skip: bool = False,
+    **_other: object,
+) -> torch.Tensor | None:
+    """Return what to add to the attention's logits, None where every token sees every other."""
+    if allow_is_bidirectional_skip and local_size is None:
+        return None
+    queries, keys = torch.arange(q_length)[:, None], torch.arange(kv_length)[None, :]
+    return torch.where(mask_function(0, 0, queries, keys), 0.0, _NOWHERE)[None, None]
+
+
+AttentionInterface.register(_NAME, _attention)
+AttentionMaskInterface.register(_NAME, _mask)
