@@ -83,6 +83,11 @@ def check_trainable(examples: Sequence[Example]) -> None:
     """Raise `DatasetError` where the examples are too few to train on, or all of one kind."""
     if len(examples) < LEAST_LABELS:
         raise DatasetError(f"{len(examples)} labels are too few to train on: press or annotate at least {LEAST_LABELS}")
+    check_both_kinds(examples)
+
+
+def check_both_kinds(examples: Sequence[Example]) -> None:
+    """Raise `DatasetError` where the examples are all of one kind."""
     liked = sum(example.is_interested for example in examples)
     if liked in {0, len(examples)}:
         kind = "liked" if liked else "not liked"

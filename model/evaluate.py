@@ -1,0 +1,225 @@
+"""How good a package is on labelled items: its figures beside the baselines', and what it got wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from model.baselines import CharacterNgrams, Rows, Split, labels_of, majority, splits_of
+from model.curve import CurvePoint, learning_curve
+from model.dataset import DatasetError, Example, check_both_kinds, check_trainable
+from model.intervals import LEVEL, RESAMPLES, Estimate, Judged, bootstrap
+from model.leanings import Leaning, measured_leanings
+from model.metrics import Labels, Scores, average_precision
+from model.package import ModelPackage
+from model.reasons import Reason
+from model.text import compose
+
+PACKAGE, NGRAMS, MAJORITY = "package", "character n-grams", "majority class"
+MOST_MISTAKES = 10
+_LEAST_MISTAKE = 0.5
+"""A score nearer to the label than this is no mistake worth reading, whatever the threshold."""
+_ITEMS_AT_A_TIME = 256
+
+Refit = Callable[[ModelPackage, Sequence[Example]], ModelPackage]
+"""Learns from the examples as the package's own training did, and returns the package that came of it."""
+
+Advance = Callable[[str, float], None]
+"""Is told what is being done, and the share of it that is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """An item whose score is far from its label, and what moved the score."""
+
+    item_id: str
+    title: str
+    is_interested: bool
+    score: float
+    reasons: list[Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came of an evaluation.
+
+    `judged` and `figures` have an entry for each of `PACKAGE`, `NGRAMS` and `MAJORITY`; the n-grams are left out where
+    one kind has a single label. `gain` is the package's figures less the n-grams'. `fold_average_precision` has one
+    value a fold for what was judged out of fold. `threshold` is the package's own. Where the package was `refitted`,
+    its scores are those of its recipe, out of fold, and `curve` tells how they grow with the labels.
+    """
+
+    version: str
+    taste: str
+    threshold: float
+    refitted: bool
+    maybe_trained_on: bool
+    labels: Labels
+    judged: dict[str, Judged]
+    figures: dict[str, dict[str, Estimate]]
+    gain: dict[str, Estimate]
+    fold_average_precision: dict[str, list[float]]
+    curve: list[CurvePoint]
+    leanings: list[Leaning]
+    mistakes: list[Mistake]
+
+    @property
+    def liked(self) -> int:
+        """How many items are labelled 1."""
+        return int(self.labels.sum())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the single scores as plain JSON values."""
+        return {
+            "package": {"version": self.version, "taste": self.taste, "threshold": self.threshold},
+            "labels": {"interested": self.liked, "not_interested": len(self.labels) - self.liked},
+            "out_of_fold": self.refitted,
+            "maybe_trained_on_this_file": self.maybe_trained_on,
+            "interval": {"level": LEVEL, "resamples": RESAMPLES, "method": "percentile bootstrap, stratified by label"},
+            "figures": _plain(self.figures),
+            "gain_over_character_ngrams": {name: asdict(estimate) for name, estimate in self.gain.items()},
+            "fold_average_precision": self.fold_average_precision,
+            "learning_curve": [asdict(point) for point in self.curve],
+            "leanings": [asdict(leaning) for leaning in self.leanings],
+            "most_wrong": [
+                {**asdict(mistake), "is_interested": int(mistake.is_interested)} for mistake in self.mistakes
+            ],
+        }
+
+
+def evaluate(
+    package: ModelPackage,
+    examples: Sequence[Example],
+    *,
+    refit: Refit | None = None,
+    seed: int = 1,
+    advance: Advance = lambda _stage, _share: None,
+) -> Evaluation:
+    """Judge a package by labelled items, beside the baselines.
+
+    The package's own scores are judged, or, given `refit`, those of its recipe: each fold's items are scored by a
+    package that `refit` made from the other folds' alone. The baselines are always judged so. Raises `DatasetError`
+    where the labels are all of one kind, or too few to refit.
+    """
+    check_both_kinds(examples)
+    labels, splits = labels_of(examples), splits_of(examples, seed)
+    if refit:
+        check_trainable(examples)
+        if not splits:
+            raise DatasetError("one kind has a single label, which cannot be divided: label more, or leave out --refit")
+        judges = _refitted(package, examples, splits, refit, advance)
+    else:
+        judges = [_Judge(package, np.arange(len(examples)))]
+    judged = {PACKAGE: _judged_by(judges, examples, advance)}
+    curve: list[CurvePoint] = []
+    if splits:
+        texts = [compose(example.item, package.card.order, package.card.keywords) for example in examples]
+        ngrams = CharacterNgrams(texts, labels)
+        judged[NGRAMS] = _out_of_fold(ngrams, splits, labels, seed, advance)
+        if refit:
+            learners = (_learner(package, examples, refit), ngrams.scores)
+            curve = learning_curve(splits, labels, learners, seed=seed, advance=partial(advance, "learning curve"))
+    judged[MAJORITY] = majority(labels)
+    sampled = bootstrap(judged, labels, seed=seed, advance=partial(advance, "intervals"))
+    return Evaluation(
+        version=package.version,
+        taste=package.card.taste,
+        threshold=package.threshold,
+        refitted=refit is not None,
+        maybe_trained_on=_counts_are_those_of(package, labels),
+        labels=labels,
+        judged=judged,
+        figures={name: sampled.estimates(name) for name in judged},
+        gain=sampled.differences(PACKAGE, NGRAMS) if NGRAMS in judged else {},
+        fold_average_precision={
+            name: [average_precision(judged[name].scores[split.test], labels[split.test]) for split in splits]
+            for name in ((PACKAGE, NGRAMS) if refit else (NGRAMS,))
+            if name in judged
+        },
+        curve=curve,
+        leanings=measured_leanings(
+            package, [example.item for example in examples], advance=partial(advance, "leanings")
+        ),
+        mistakes=_mistakes(judges, judged[PACKAGE].scores, examples, advance),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """A package, and the rows that it judges."""
+
+    package: ModelPackage
+    rows: Rows
+
+
+def _refitted(
+    package: ModelPackage, examples: Sequence[Example], splits: Sequence[Split], refit: Refit, advance: Advance
+) -> list[_Judge]:
+    judges = []
+    for number, split in enumerate(splits, 1):
+        judges.append(_Judge(refit(package, [examples[row] for row in split.training]), split.test))
+        advance("refitting", number / len(splits))
+    return judges
+
+
+def _judged_by(judges: Sequence[_Judge], examples: Sequence[Example], advance: Advance) -> Judged:
+    scores, chosen = np.empty(len(examples)), np.empty(len(examples), dtype=np.bool_)
+    done = 0
+    for judge in judges:
+        for start in range(0, len(judge.rows), _ITEMS_AT_A_TIME):
+            rows = judge.rows[start : start + _ITEMS_AT_A_TIME]
+            scores[rows] = judge.package.probabilities([examples[row].item for row in rows])
+            done += len(rows)
+            advance("scoring", done / len(examples))
+        chosen[judge.rows] = scores[judge.rows] >= judge.package.threshold
+    return Judged(scores, chosen)
+
+
+def _out_of_fold(
+    ngrams: CharacterNgrams, splits: Sequence[Split], labels: Labels, seed: int, advance: Advance
+) -> Judged:
+    scores, chosen = np.empty(len(labels)), np.empty(len(labels), dtype=np.bool_)
+    for number, split in enumerate(splits, 1):
+        judged = ngrams.judge(split, seed)
+        scores[split.test], chosen[split.test] = judged.scores, judged.chosen
+        advance("baseline", number / len(splits))
+    return Judged(scores, chosen)
+
+
+def _learner(package: ModelPackage, examples: Sequence[Example], refit: Refit) -> Callable[[Split], Scores]:
+    def scores(split: Split) -> Scores:
+        learnt = refit(package, [examples[row] for row in split.training])
+        return np.array(learnt.probabilities([examples[row].item for row in split.test]))
+
+    return scores
+
+
+def _mistakes(judges: Sequence[_Judge], scores: Scores, examples: Sequence[Example], advance: Advance) -> list[Mistake]:
+    """Return the items whose score is furthest from their label, the furthest first; equally far ones by id."""
+    distance = np.abs(scores - labels_of(examples))
+    ids = np.array([example.item.item_id for example in examples])
+    worst = [int(row) for row in np.lexsort((ids, -distance))[:MOST_MISTAKES] if distance[row] >= _LEAST_MISTAKE]
+    mistakes = []
+    for number, row in enumerate(worst, 1):
+        package = next(judge.package for judge in judges if row in judge.rows)
+        item = examples[row].item
+        (prediction,) = package.score([item])
+        mistakes.append(
+            Mistake(item.item_id, item.title, examples[row].is_interested, prediction.score, prediction.reasons)
+        )
+        advance("reasons", number / len(worst))
+    return mistakes
+
+
+def _counts_are_those_of(package: ModelPackage, labels: Labels) -> bool:
+    """Return whether the card counts as many labels of either kind: then it was likely trained on these very ones."""
+    liked = int(labels.sum())
+    return package.card.labels == {"interested": liked, "not_interested": len(labels) - liked}
+
+
+def _plain(figures: dict[str, dict[str, Estimate]]) -> dict[str, dict[str, dict[str, float]]]:
+    return {name: {metric: asdict(estimate) for metric, estimate in each.items()} for name, each in figures.items()}
