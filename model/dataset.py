@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.text import KEYWORDS, ORDER, compose
 from osusume.items import InvalidItem, Item
 
 LEAST_LABELS = 20
@@ -69,14 +73,51 @@ def read_examples(path: Path) -> list[Example]:
     return examples
 
 
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Examples of several sources, one an item, oldest label first, and how many of each source were kept."""
+
+    examples: list[Example]
+    kept: dict[str, int]
+
+
+def merge(sources: Mapping[str, Sequence[Example]]) -> Merged:
+    """Return the examples of all `sources`, by name; of an item's labels the latest, of equals the later source's.
+
+    A label without a date is older than any that has one.
+    """
+    latest: dict[str, tuple[str, Example]] = {}
+    for name, examples in sources.items():
+        for example in examples:
+            earlier = latest.get(example.item.item_id)
+            if earlier is None or (example.created_at or "") >= (earlier[1].created_at or ""):
+                latest[example.item.item_id] = name, example
+    kept = Counter(name for name, _ in latest.values())
+    examples = [example for _, example in latest.values()]
+    examples.sort(key=lambda example: (example.created_at or "", example.item.item_id))
+    return Merged(examples, {name: kept[name] for name in sources})
+
+
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
-    """Write a training file and return how many examples it holds; it is whole or not there."""
-    lines = [json.dumps(example.to_json(), ensure_ascii=False) + "\n" for example in examples]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text("".join(lines), encoding="utf-8")
-    unfinished.replace(path)
+    """Write a training file and return how many examples it holds; it is whole or not there.
+
+    Raises `DatasetError` where it cannot be written.
+    """
+    lines = [_line(example) for example in examples]
+    _write(path, b"".join(lines))
     return len(lines)
+
+
+def write_csv(path: Path, examples: Iterable[Example]) -> None:
+    """Write the columns `text` and `target` (0 or 1), as AutoTrain reads them, the texts as `model.text.compose` makes.
+
+    Raises `DatasetError` where it cannot be written.
+    """
+    table = io.StringIO(newline="")
+    rows = csv.writer(table)
+    rows.writerow(["text", "target"])
+    rows.writerows([compose(each.item, ORDER, KEYWORDS), int(each.is_interested)] for each in examples)
+    _write(path, table.getvalue().encode("utf-8", "replace"))
 
 
 def check_trainable(examples: Sequence[Example]) -> None:
@@ -116,3 +157,20 @@ def _example(line: bytes) -> Example:
     if fold is not None and (isinstance(fold, bool) or not isinstance(fold, int)):
         raise ValueError("fold must be a whole number or null")
     return Example(item, bool(label), created_at, fold)
+
+
+def _line(example: Example) -> bytes:
+    try:
+        return (json.dumps(example.to_json(), ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can only spell out
+        return (json.dumps(example.to_json()) + "\n").encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be written: {error.strerror}") from error

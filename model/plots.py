@@ -187,7 +187,7 @@ def _histogram(axes: Axes, evaluation: Evaluation, palette: _Palette) -> None:
         )
     if not evaluation.refitted:
         axes.axvline(evaluation.threshold, color=palette.ink, linewidth=1.5, ymax=0.7)
-        axes.text(evaluation.threshold, 0.71, f"threshold {evaluation.threshold:.2f}", ha="center",
+        axes.text(evaluation.threshold, 0.71, f"threshold {evaluation.threshold:.3f}", ha="center",
                   transform=axes.get_xaxis_transform())  # fmt: skip
     axes.set(xlim=(-0.01, 1.01), xlabel="score", ylabel="share of its kind")
     axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))

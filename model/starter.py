@@ -23,13 +23,8 @@ from model.card import Card
 from model.export import export, largest_difference, load_checkpoint
 from model.metrics import Labels, accuracy, average_precision, best_threshold, f1
 from model.package import ModelPackage, write_package
-from model.text import compose
+from model.text import KEYWORDS, ORDER, compose
 from osusume.items import Item
-
-ORDER = (
-    "circle", "series", "voice_actors", "authors", "scenario_writers", "illustrators", "musicians", "genres",
-)  # fmt: skip
-KEYWORDS = ("あらすじ", "ストーリー", "物語", "作品内容", "内容紹介", "作品紹介")
 
 _SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 _PAD, _UNK, _CLS, _SEP = range(4)

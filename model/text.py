@@ -5,7 +5,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from osusume.items import Item, Section
+from osusume.items import ATTRIBUTE_FIELDS, Item, Section
+
+ORDER = ATTRIBUTE_FIELDS
+"""The fields of a new package's text, in their order."""
+
+KEYWORDS = ("あらすじ", "ストーリー", "物語", "作品内容", "内容紹介", "作品紹介")
+"""A new package's keywords: what the section that tells of a work is headed."""
 
 
 def compose(item: Item, order: Sequence[str], keywords: Sequence[str]) -> str:

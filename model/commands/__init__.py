@@ -11,5 +11,5 @@ from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-COMMANDS = ("starter", "evaluate")
+COMMANDS = ("dataset", "starter", "evaluate")
 """In the order in which `--help` lists them."""
