@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from model.commands import COMMANDS
 from model.dataset import DatasetError
+from model.errors import ExportError
 from model.package import PackageError
 
 
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"{error.name} is not installed: run 'pip install -r requirements/train.txt'", file=sys.stderr)
         return 1
-    except (DatasetError, PackageError) as error:
+    except (DatasetError, ExportError, PackageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -47,7 +47,7 @@ def export_encoder(source: str, *, max_tokens: int, int8: bool = True) -> Encode
     max_tokens = min(max_tokens, most_tokens(model, tokenizer))
     graph = trace(_Pooled(model, pooling), model, max_tokens)
     return EncoderParts(
-        graph=quantized(graph) if int8 else graph.SerializeToString(),
+        graph=quantized(graph) if int8 else graph,
         tokenizer=tokenizer.backend_tokenizer.to_str().encode(),
         max_tokens=max_tokens,
         name=Path(source).resolve().name if Path(source).is_dir() else source,

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-import tempfile
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[attr-defined]  # it has no __all__
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from model.encoder import Encoder
+from model.encoder_export import most_tokens
+from model.errors import ExportError
+from model.graph import quantized, trace
 from model.head import Head, Scores
 
 _LARGEST_LOGIT_DIFFERENCE = 1e-4
 """Between a checkpoint and its own parts, both in fp32: what rounding may do, and no more."""
-
-
-class ExportError(Exception):
-    """Raised when a checkpoint cannot become a package; the message names the part and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +37,7 @@ class Checkpoint:
                 tokens = self.tokenizer(text, truncation=True, max_length=self.max_tokens, return_tensors="pt")
                 rows.append(self.model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).logits[0].numpy())
         logits = np.array(rows, dtype=np.float64)
-        logit = logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
-        return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float64)
+        return _squashed(logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,67 +47,121 @@ class Parts:
     encoder: bytes
     tokenizer: bytes
     head: Head
+    max_tokens: int
+
+    def scores(self, texts: Sequence[str]) -> Scores:
+        """Return the score of each text, as a package of these parts gives it."""
+        return self.head.scores(Encoder(self.encoder, self.tokenizer, self.max_tokens).embed(texts))
+
+    def int8(self) -> Parts:
+        """Return these parts with the encoder's weights quantized, which moves scores a little."""
+        return replace(self, encoder=quantized(self.encoder))
 
 
-def load_checkpoint(folder: Path, max_tokens: int) -> Checkpoint:
-    """Return the checkpoint in `folder`; raises `ExportError` when transformers finds none or the tokenizer is slow."""
+def load_checkpoint(folder: Path, max_tokens: int | None = None) -> Checkpoint:
+    """Return the checkpoint in `folder`; texts are cut at `max_tokens`, or at the most it takes if that is less.
+
+    Raises `ExportError` when transformers finds no trained classifier of two labels there, or its tokenizer is slow.
+    """
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
+        # fp32 whatever it is stored in, for processors have nothing faster to compute exactly with
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ExportError(f"{folder} holds no sequence classifier that transformers can load: {error}") from error
+    except (OSError, ValueError, ImportError) as error:
+        raise ExportError(
+            f"{folder} holds no sequence classifier that transformers can load: {error}; "
+            "give the folder that save_pretrained wrote model and tokenizer to"
+        ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ExportError(f"{folder} has a slow tokenizer: save its fast form (tokenizer.json) beside the model")
-    return Checkpoint(model.eval(), tokenizer, max_tokens)
+    if loading["missing_keys"]:
+        missing = ", ".join(sorted(loading["missing_keys"])[:3])
+        raise ExportError(f"{folder} lacks trained weights for {missing}: train it as a sequence classifier first")
+    _check_labels(model)
+    most = most_tokens(model, tokenizer)
+    return Checkpoint(model.eval(), tokenizer, most if max_tokens is None else min(max_tokens, most))
 
 
 def export(checkpoint: Checkpoint, *, int8: bool = True) -> Parts:
     """Return the parts of a package that scores as the checkpoint does.
 
     The classifier's last linear layer gives way to the identity, so that the graph's output is that layer's input, the
-    `embedding`; the layer itself becomes the head: of two rows their difference, one row as it is. With `int8` the
-    graph's weights are quantized, which moves scores a little: `largest_difference` measures how far.
+    `embedding`; the layer itself becomes the head: of two rows their difference, one row as it is. All that comes
+    before it, poolers and dense layers of the classifier among it, stays in the graph. With `int8` the graph's weights
+    are quantized, which moves scores a little: `largest_difference` measures how far.
 
     Raises `ExportError` when the checkpoint does not end in such a layer. The checkpoint is left as it was.
     """
     model = checkpoint.model
+    _check_labels(model)
     name, last = _last_linear(model)
     ids = torch.arange(18).reshape(2, 9) % model.config.vocab_size
-    inputs = (ids, torch.ones_like(ids))
-    parent = model.get_submodule(name.rpartition(".")[0])
-    attribute = name.rpartition(".")[2]
+    mask = torch.ones_like(ids)
     with torch.inference_mode():
-        logits = model(inputs[0], attention_mask=inputs[1]).logits
-    setattr(parent, attribute, torch.nn.Identity())
-    try:
+        logits = model(ids, attention_mask=mask).logits
+    with _replaced(model, name, torch.nn.Identity()):
         with torch.inference_mode():
-            embedding = model(inputs[0], attention_mask=inputs[1]).logits
-            rebuilt = last(embedding)
-        if rebuilt.shape != logits.shape or (rebuilt - logits).abs().max() > _LARGEST_LOGIT_DIFFERENCE:
-            raise ExportError(f"{type(model).__name__} changes what its last linear layer {name} gives: no head for it")
-        graph = _graph(model, inputs)
-    finally:
-        setattr(parent, attribute, last)
-    return Parts(
-        encoder=_quantized(graph) if int8 else graph.SerializeToString(),
+            embedding = model(ids, attention_mask=mask).logits
+            rebuilt = last(embedding) if embedding.shape[1:] == (last.in_features,) else None
+        if rebuilt is None or not torch.allclose(rebuilt, logits, rtol=0, atol=_LARGEST_LOGIT_DIFFERENCE):
+            raise ExportError(
+                f"{type(model).__name__} does more than apply its last linear layer, {name}, so no head can stand for "
+                "it: use BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT"
+            )
+        graph = trace(_Embedding(model), model, checkpoint.max_tokens)
+    parts = Parts(
+        encoder=graph,
         tokenizer=checkpoint.tokenizer.backend_tokenizer.to_str().encode(),
         head=_head(last),
+        max_tokens=checkpoint.max_tokens,
     )
+    return parts.int8() if int8 else parts
 
 
 def largest_difference(checkpoint: Checkpoint, parts: Parts, texts: Sequence[str]) -> float:
     """Return how far the parts' score and the checkpoint's are apart on the text where they differ most."""
-    encoder = Encoder(parts.encoder, parts.tokenizer, checkpoint.max_tokens)
-    return float(np.abs(parts.head.scores(encoder.embed(texts)) - checkpoint.scores(texts)).max())
+    return float(np.abs(parts.scores(texts) - checkpoint.scores(texts)).max())
+
+
+def _squashed(logits: Scores) -> Scores:
+    # Written with tanh because exp overflows for a strongly negative logit.
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float64)
+
+
+def _check_labels(model: PreTrainedModel) -> None:
+    config = model.config
+    if config.problem_type not in (None, "single_label_classification"):
+        raise ExportError(
+            f"{type(model).__name__} is trained for {config.problem_type}: train it on the labels 0 and 1"
+        )
+    if config.num_labels not in (1, 2):
+        raise ExportError(
+            f"{type(model).__name__} tells {config.num_labels} labels apart: a package needs the last linear layer "
+            "to be of one or two rows, so train it on the labels 0 and 1"
+        )
 
 
 def _last_linear(model: PreTrainedModel) -> tuple[str, torch.nn.Linear]:
     linears = [(name, module) for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
-    if not linears or linears[-1][1].out_features not in (1, 2):
+    if not linears or linears[-1][1].out_features != model.config.num_labels:
         raise ExportError(
-            f"{type(model).__name__} does not end in a linear layer of one or two rows: train it on two labels"
+            f"{type(model).__name__} does not end in a linear layer of one or two rows: "
+            "use BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT"
         )
     return linears[-1]
+
+
+@contextmanager
+def _replaced(model: PreTrainedModel, name: str, module: torch.nn.Module) -> Iterator[None]:
+    """While it lasts, the model has `module` where it has its submodule `name`."""
+    before = model.get_submodule(name)
+    model.set_submodule(name, module)
+    try:
+        yield
+    finally:
+        model.set_submodule(name, before)
 
 
 def _head(linear: torch.nn.Linear) -> Head:
@@ -125,72 +173,12 @@ def _head(linear: torch.nn.Linear) -> Head:
 
 
 class _Embedding(torch.nn.Module):
-    """The model with its inputs and its one output in the order that the graph has them."""
+    """The classifier with its last layer replaced, as the graph has it: ids in, embedding out."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.model(input_ids, attention_mask=attention_mask).logits
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(input_ids=input_ids).logits
         return logits
-
-
-def _graph(model: PreTrainedModel, inputs: tuple[torch.Tensor, torch.Tensor]) -> onnx.ModelProto:
-    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens")}
-    # The exporter warns of its own internals and of torchvision, which is neither here nor needed.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            _Embedding(model).eval(),
-            inputs,
-            dynamo=True,
-            input_names=["input_ids", "attention_mask"],
-            output_names=["item_embedding"],
-            dynamic_shapes={"input_ids": axes, "attention_mask": axes},
-            verbose=False,
-        )
-    if program is None:
-        raise ExportError(f"torch exported no graph of {type(model).__name__}")
-    graph: onnx.ModelProto = program.model_proto
-    _strip(graph)
-    # torch names values after operators, of which one is "embedding": that name is taken until here.
-    _rename(graph, {"embedding": "token_embedding", "item_embedding": "embedding"})
-    return graph
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    """Take out what only a debugger of the export reads: stack traces with this machine's paths, and inferred shapes.
-
-    The shapes go because `quantize_dynamic` infers its own and fails where the two differ.
-    """
-    graph = model.graph
-    del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
-    for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
-        del part.metadata_props[:]
-    for function in model.functions:
-        del function.metadata_props[:], function.value_info[:]
-        for node in function.node:
-            del node.metadata_props[:]
-
-
-def _rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
-    """Give values of the graph other names."""
-    for node in model.graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-    for output in model.graph.output:
-        output.name = names.get(output.name, output.name)
-
-
-def _quantized(graph: onnx.ModelProto) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "int8.onnx")
-        logging.disable(logging.WARNING)  # it advises a pass over the graph that the exporter has made
-        try:
-            # Seven bits of weight: processors without VNNI add two products in 16 bits, which eight would overflow.
-            quantize_dynamic(graph, path, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
-        finally:
-            logging.disable(logging.NOTSET)
-        return path.read_bytes()

@@ -14,7 +14,7 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
 _NAME = "onnxruntime"
-_NOWHERE = -1e9
+NOWHERE = -1e9
 """Added to the logit of a key that a query may not see; not infinity, which makes a row without a key not a number."""
 
 
@@ -36,6 +36,30 @@ def fused_attention(model: PreTrainedModel) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
+def multi_head_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    heads: int,
+    bias: torch.Tensor | None = None,
+    scaling: float | None = None,
+) -> torch.Tensor:
+    """Return what ONNX Runtime's attention gives; every tensor is batch x tokens x width of all heads together.
+
+    The logits are multiplied by `scaling`, by one over the root of a head's width where that is None; then `bias`
+    (batch x 1 x queries x keys) is added.
+    """
+    return torch.onnx.ops.symbolic(
+        "com.microsoft::MultiHeadAttention",
+        [query, key, value] if bias is None else [query, key, value, None, None, bias],
+        {"num_heads": heads, "scale": float((query.shape[2] // heads) ** -0.5 if scaling is None else scaling)},
+        dtype=query.dtype,
+        shape=query.shape,
+        version=1,
+    )
+
+
 def _attention(
     _module: torch.nn.Module,
     query: torch.Tensor,
@@ -47,7 +71,7 @@ def _attention(
     position_bias: torch.Tensor | None = None,
     **_other: object,
 ) -> tuple[torch.Tensor, None]:
-    """Attention as transformers asks for it: in come batch, heads, tokens, width, and out batch, tokens, heads, width."""
+    """Attention as transformers asks for it: batch, heads, tokens, width in; batch, tokens, heads, width out."""
     heads, width = query.shape[1], query.shape[3]
     if key.shape[1] != heads:
         key, value = (part.repeat_interleave(heads // part.shape[1], dim=1) for part in (key, value))
@@ -55,14 +79,7 @@ def _attention(
     if position_bias is not None:
         bias = position_bias if bias is None else position_bias + bias
     query, key, value = (part.transpose(1, 2).flatten(2) for part in (query, key, value))
-    attended = torch.onnx.ops.symbolic(
-        "com.microsoft::MultiHeadAttention",
-        [query, key, value] if bias is None else [query, key, value, None, None, bias],
-        {"num_heads": heads, "scale": float(width**-0.5 if scaling is None else scaling)},
-        dtype=query.dtype,
-        shape=query.shape,
-        version=1,
-    )
+    attended = multi_head_attention(query, key, value, heads=heads, bias=bias, scaling=scaling)
     return attended.view(*attended.shape[:2], heads, width), None
 
 
@@ -78,7 +95,7 @@ def _mask(
     if allow_is_bidirectional_skip and local_size is None:
         return None
     queries, keys = torch.arange(q_length)[:, None], torch.arange(kv_length)[None, :]
-    return torch.where(mask_function(0, 0, queries, keys), 0.0, _NOWHERE)[None, None]
+    return torch.where(mask_function(0, 0, queries, keys), 0.0, NOWHERE)[None, None]
 
 
 AttentionInterface.register(_NAME, _attention)

@@ -11,5 +11,5 @@ from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-COMMANDS = ("dataset", "starter", "evaluate")
+COMMANDS = ("train", "dataset", "export", "evaluate", "starter")
 """In the order in which `--help` lists them."""

@@ -1,0 +1,90 @@
+"""A Hugging Face sequence classifier made into a whole model package, with what that costs measured. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from local.catalogue.works import demo_works
+from model.card import Card
+from model.dataset import Example
+from model.errors import ExportError
+from model.export import Parts, export, largest_difference, load_checkpoint
+from model.metrics import accuracy
+from model.package import write_package
+from model.text import KEYWORDS, ORDER, compose
+
+_MOST_ACCURACY_LOST = 0.005
+_LARGEST_DIFFERENCE = 1e-5
+"""Between the scores of a checkpoint and of its package in fp32."""
+_COMPARED = 48
+"""So many texts are scored by torch too, which takes its time."""
+
+
+def export_package(
+    folder: Path,
+    output: Path,
+    *,
+    today: date,
+    examples: Sequence[Example] = (),
+    max_tokens: int | None = None,
+    int8: bool = True,
+    force: bool = False,
+) -> Card:
+    """Write the package of the checkpoint in `folder` to `output` and return its card, which says what was measured.
+
+    Scores are compared on the texts of `examples`, on made-up works where there are none; with examples accuracy is
+    measured too, at the threshold of 0.5 that a classifier has. Texts are cut at `max_tokens`, at most at what the
+    checkpoint takes and, where that is left open, at 512.
+
+    Raises `ExportError` for a checkpoint that cannot become a package, and, unless it is forced, for one that loses
+    more than 0.005 of its accuracy to int8.
+    """
+    checkpoint = load_checkpoint(folder, max_tokens or 512)
+    texts = [compose(item, ORDER, KEYWORDS) for item in [example.item for example in examples] or demo_works()]
+    exact = export(checkpoint, int8=False)
+    difference = largest_difference(checkpoint, exact, texts[:_COMPARED])
+    if difference > _LARGEST_DIFFERENCE:
+        raise ExportError(
+            f"the graph of {folder} scores up to {difference:.1g} beside the checkpoint: "
+            "its architecture cannot be exported by this version of torch"
+        )
+    parts = exact.int8() if int8 else exact
+    labels = np.array([example.is_interested for example in examples], dtype=np.int64)
+    metrics = _metrics(exact, parts, texts, labels)
+    lost = metrics.get("checkpoint_accuracy", 0.0) - metrics.get("accuracy", 0.0)
+    if lost > _MOST_ACCURACY_LOST and not force:
+        raise ExportError(
+            f"int8 takes {lost:.4f} from the accuracy of {folder} on these labels, more than {_MOST_ACCURACY_LOST}: "
+            "export it with --fp32, or with --force all the same"
+        )
+    card = Card(
+        version=folder.resolve().name,
+        taste="owner",
+        base_model=f"{type(checkpoint.model).__name__}, {'int8' if int8 else 'fp32'}",
+        created_on=today.isoformat(),
+        order=ORDER,
+        keywords=KEYWORDS,
+        max_tokens=checkpoint.max_tokens,
+        labels={"interested": int(labels.sum()), "not_interested": int((1 - labels).sum())},
+        metrics={**metrics, "fp32_difference_from_checkpoint": difference},
+        files={},
+    )
+    return write_package(output, card, parts.head, parts.encoder, parts.tokenizer)
+
+
+def _metrics(exact: Parts, parts: Parts, texts: Sequence[str], labels: np.ndarray) -> dict[str, float]:
+    """Return how far the package's scores are from the checkpoint's, for which its graph in fp32 stands."""
+    exact_scores = exact.scores(texts)
+    scores = exact_scores if parts is exact else parts.scores(texts)
+    metrics = {
+        "largest_difference_from_checkpoint": float(np.abs(scores - exact_scores).max()),
+        "texts_compared": float(len(texts)),
+    }
+    if len(labels):
+        metrics["accuracy"] = accuracy(scores, labels, 0.5)
+        metrics["checkpoint_accuracy"] = accuracy(exact_scores, labels, 0.5)
+    return metrics
