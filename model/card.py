@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-FORMAT_VERSION = 1
-"""What this code reads and writes; it goes up when an older reader would score wrongly."""
+FORMAT_VERSION = 2
+"""What this code reads and writes; it goes up when another reader would score wrongly."""
 
 Taste = Literal["made-up", "owner"]
 
@@ -66,6 +66,8 @@ class Card:
 def _check_format(version: object) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ValueError("format_version must be a whole number above 0")
+    if version < FORMAT_VERSION:
+        raise ValueError(f"format_version {version} is older than {FORMAT_VERSION}, the only one this code reads")
     if version > FORMAT_VERSION:
         raise ValueError(f"format_version {version} is newer than {FORMAT_VERSION}, the newest this code reads")
 

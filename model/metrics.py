@@ -37,7 +37,15 @@ def average_precision(scores: Scores, labels: Labels) -> float:
 
 
 def best_threshold(scores: Scores, labels: Labels) -> float:
-    """Return the threshold of the best F1, halfway between two neighbouring scores; the lowest of equally good ones."""
-    levels = np.unique(scores)
-    candidates = np.append(levels[0] / 2, (levels[1:] + levels[:-1]) / 2)
-    return float(max(candidates, key=lambda threshold: f1(scores, labels, float(threshold))))
+    """Return the threshold of the best F1, halfway between two neighbouring scores; the lowest of equally good ones.
+
+    Where it is best to choose every item, that is the lowest score itself.
+    """
+    order = np.argsort(scores, kind="stable")
+    ordered, liked = scores[order], labels[order] == 1
+    first_of_ties = np.append(True, np.diff(ordered) != 0)
+    hits = np.cumsum(liked[::-1])[::-1][first_of_ties]
+    chosen = np.arange(len(scores), 0, -1)[first_of_ties]
+    best = int(np.argmax(2 * hits / (chosen + liked.sum())))
+    levels = ordered[first_of_ties]
+    return float(levels[0] if best == 0 else (levels[best - 1] + levels[best]) / 2)

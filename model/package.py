@@ -1,7 +1,7 @@
 """The model package: a folder that scores items, and the one place that knows its files.
 
-`card.json` describes the package and hashes the other files: `encoder.onnx` and `tokenizer.json` turn an item's text
-into an embedding, `head.json` turns that into a score.
+`card.json` describes the package and hashes the other files: `encoder.onnx` and `tokenizer.json`, where it has them,
+turn an item's text into an embedding, `head.npz` turns that and the item itself into a score.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from model.card import Card
 from model.encoder import Encoder
-from model.head import Head
-from model.reasons import Reason, strongest, tried_values, without
+from model.head import Embeddings, Head, squash
+from model.reasons import Reason, read_from_head, strongest, tried_values, without
 from model.text import compose
 from osusume.items import Item
 
 CARD = "card.json"
 ENCODER = "encoder.onnx"
 TOKENIZER = "tokenizer.json"
-HEAD = "head.json"
+HEAD = "head.npz"
 
 
 class PackageError(Exception):
@@ -42,10 +44,11 @@ class Prediction:
 class ModelPackage:
     """A loaded package."""
 
-    def __init__(self, card: Card, encoder: Encoder, head: Head) -> None:
+    def __init__(self, card: Card, encoder: Encoder | None, head: Head) -> None:
+        """Put the parts together; `encoder` is None where the head looks at text and fields alone."""
         self.card = card
-        self._encoder = encoder
-        self._head = head
+        self.encoder = encoder
+        self.head = head
 
     @property
     def version(self) -> str:
@@ -55,7 +58,7 @@ class ModelPackage:
     @property
     def threshold(self) -> float:
         """The score from which on an item is labelled 1."""
-        return self._head.threshold
+        return self.head.threshold
 
     @classmethod
     def load(cls, folder: Path | str) -> ModelPackage:
@@ -65,41 +68,63 @@ class ModelPackage:
         """
         folder = Path(folder)
         card = read_card(folder)
-        files = {name: _verified(folder, name, card) for name in (ENCODER, TOKENIZER, HEAD, *card.files)}
+        encoder_files = (ENCODER, TOKENIZER) if {ENCODER, TOKENIZER} & card.files.keys() else ()
+        files = {name: _verified(folder, name, card) for name in (HEAD, *encoder_files, *card.files)}
         try:
-            head = Head.from_json(json.loads(files[HEAD]))
+            head = Head.from_bytes(files[HEAD])
         except ValueError as error:
             raise _broken(folder, HEAD, error) from error
-        try:
-            encoder = Encoder(files[ENCODER], files[TOKENIZER], card.max_tokens)
-        except ValueError as error:
-            raise _broken(folder, ENCODER, error) from error
-        if encoder.dimensions != len(head.embedding):
-            mismatch = f"it weighs {len(head.embedding)} dimensions and the encoder gives {encoder.dimensions}"
+        encoder = None
+        if encoder_files:
+            try:
+                encoder = Encoder(files[ENCODER], files[TOKENIZER], card.max_tokens)
+            except ValueError as error:
+                raise _broken(folder, ENCODER, error) from error
+        dimensions = encoder.dimensions if encoder else 0
+        if dimensions != len(head.embedding):
+            mismatch = f"it weighs {len(head.embedding)} dimensions and the encoder gives {dimensions}"
             raise _broken(folder, HEAD, mismatch)
         return cls(card, encoder, head)
 
     def probabilities(self, items: Sequence[Item]) -> list[float]:
         """Return the score of each item, in the order given, without the cost of reasons."""
-        texts = [compose(item, self.card.order, self.card.keywords) for item in items]
-        return [float(score) for score in self._head.scores(self._encoder.embed(texts))]
+        return [float(score) for score in self.head.scores(self._embeddings(items), items)]
 
     def score(self, items: Sequence[Item]) -> list[Prediction]:
         """Return a prediction for each item, in the order given.
 
-        An item's prediction is the same whatever it is scored with. Its reasons are measured by scoring the item again
-        without each of up to `model.reasons.MOST_VALUES` values.
+        An item's prediction is the same whatever it is scored with. Its reasons are the head's own weights of its
+        values, where the head weighs fields; otherwise they are measured, by scoring the item again without each of
+        up to `model.reasons.MOST_VALUES` values.
         """
+        if self.head.fields or self.encoder is None:
+            logits = self.head.logits(self._embeddings(items), items)
+            scores = [float(score) for score in squash(logits)]
+            reasons = [
+                read_from_head(item, float(logit), self.head, self.card.order)
+                for item, logit in zip(items, logits, strict=True)
+            ]
+        else:
+            scores, reasons = self._measured(items)
+        return [
+            Prediction(item.item_id, score, int(score >= self.threshold), strongest(item_reasons))
+            for item, score, item_reasons in zip(items, scores, reasons, strict=True)
+        ]
+
+    def _embeddings(self, items: Sequence[Item]) -> Embeddings:
+        if self.encoder is None:
+            return np.zeros((len(items), 0), dtype=np.float32)
+        return self.encoder.embed([compose(item, self.card.order, self.card.keywords) for item in items])
+
+    def _measured(self, items: Sequence[Item]) -> tuple[list[float], list[list[Reason]]]:
+        """Return scores, and the effects of values as leaving each out shows them."""
         tried = [(index, *pair) for index, item in enumerate(items) for pair in tried_values(item, self.card.order)]
         lesser = [without(items[index], field, value) for index, field, value in tried]
         scores = self.probabilities([*items, *lesser])
         reasons: list[list[Reason]] = [[] for _ in items]
         for (index, field, value), score in zip(tried, scores[len(items) :], strict=True):
             reasons[index].append(Reason(field, value, scores[index] - score))
-        return [
-            Prediction(item.item_id, score, int(score >= self.threshold), strongest(item_reasons))
-            for item, score, item_reasons in zip(items, scores, reasons, strict=False)
-        ]
+        return scores[: len(items)], reasons
 
 
 def read_card(folder: Path) -> Card:
@@ -110,23 +135,40 @@ def read_card(folder: Path) -> Card:
         raise _broken(folder, CARD, error) from error
 
 
-def write_package(folder: Path, card: Card, head: Head, encoder: bytes, tokenizer: bytes) -> Card:
-    """Write a package to `folder` and return its card, with the hashes of the files and a version made from them.
+def write_package(
+    folder: Path, card: Card, head: Head, encoder: bytes | None = None, tokenizer: bytes | None = None
+) -> Card:
+    """Write a package to `folder` and return its card, as `sealed` makes it.
 
-    `card.files` is set here, and a hash over all that decides a score is appended to `card.version`, so that
-    packages of equal version score equally. The card is written last: a folder whose writing
-    was cut short is refused.
+    A package of before gives way to it: the card goes first and is written last, so that a folder whose writing was
+    cut short is refused.
     """
-    files = {ENCODER: encoder, TOKENIZER: tokenizer, HEAD: _json(head.to_json())}
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    of_all = hashlib.sha256(_json([*hashes.values(), card.order, card.keywords, card.max_tokens])).hexdigest()
-    card = replace(card, version=f"{card.version}-{of_all[:12]}", files=hashes)
+    parts = {ENCODER: encoder, TOKENIZER: tokenizer}
+    files = {name: content for name, content in parts.items() if content is not None}
+    card = sealed(replace(card, files={name: _sha256(content) for name, content in files.items()}), head)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CARD).unlink(missing_ok=True)
-    for name, content in files.items():
+    for name in parts.keys() - files.keys():
+        (folder / name).unlink(missing_ok=True)
+    for name, content in {**files, HEAD: head.to_bytes()}.items():
         (folder / name).write_bytes(content)
     (folder / CARD).write_bytes(_json(card.to_json()))
     return card
+
+
+def sealed(card: Card, head: Head) -> Card:
+    """Return the card of a package with this head: with its hash, and a version made from all that decides a score.
+
+    A hash over the files, the order, the keywords and `max_tokens` is appended to `card.version`, so that packages of
+    equal version score equally. `card.files` must hold the encoder's files, where there is one.
+    """
+    files = {name: sha256 for name, sha256 in card.files.items() if name != HEAD} | {HEAD: _sha256(head.to_bytes())}
+    of_all = _sha256(_json([*files.values(), card.order, card.keywords, card.max_tokens]))
+    return replace(card, version=f"{card.version}-{of_all[:12]}", files=files)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _json(value: object) -> bytes:
@@ -138,7 +180,7 @@ def _contents(folder: Path, name: str) -> bytes:
         return (folder / name).read_bytes()
     except FileNotFoundError:
         raise PackageError(
-            f"model package {folder} has no {name}: write one with 'python -m model starter --output {folder}', "
+            f"model package {folder} has no {name}: write one with 'python -m model train --output {folder}', "
             "or set MODEL_PACKAGE to a folder that holds one"
         ) from None
     except OSError as error:
@@ -151,7 +193,7 @@ def _verified(folder: Path, name: str, card: Card) -> bytes:
     content = _contents(folder, name)
     if name not in card.files:
         raise _broken(folder, CARD, f"it gives no sha256 for {name}")
-    if hashlib.sha256(content).hexdigest() != card.files[name]:
+    if _sha256(content) != card.files[name]:
         raise _broken(folder, name, f"its sha256 is not the one in {CARD}, so it was altered or cut short")
     return content
 

@@ -1,4 +1,9 @@
-"""Reasons: what each value of an item does to its score, measured by leaving the value out."""
+"""Reasons: what each value of an item does to its score.
+
+A head that weighs fields says it itself: the effect of a value is the score less the score without the value's weight,
+the embedding held as it is. It is exact for what the head knows of the value, and leaves out what the encoder may read
+into it. For a head over the embedding alone the item is scored again without the value.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
+import numpy as np
+
+from model.features import plain
+from model.head import Head, squash
 from osusume.items import Item
 
 MOST_VALUES = 12
@@ -36,6 +45,18 @@ def tried_values(item: Item, order: Sequence[str]) -> list[tuple[str, str]]:
     columns = [[(name, value) for value in dict.fromkeys(item.values(name)) if value.strip()] for name in order]
     rows = zip_longest(*columns)
     return [pair for row in rows for pair in row if pair is not None][:MOST_VALUES]
+
+
+def read_from_head(item: Item, logit: float, head: Head, order: Sequence[str]) -> list[Reason]:
+    """Return the effect of each value of the fields in `order` that the head weighs; `logit` is the item's."""
+    known = {(name, plain(value)): value for name in order for value in reversed(item.values(name))}
+    weights = np.array([head.fields.get(pair, 0.0) for pair in known], dtype=np.float64)
+    effects = squash(np.full(len(weights), logit)) - squash(logit - weights)
+    return [
+        Reason(name, value, float(effect))
+        for ((name, _), value), effect in zip(known.items(), effects, strict=True)
+        if effect
+    ]
 
 
 def without(item: Item, field: str, value: str) -> Item:

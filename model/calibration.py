@@ -1,0 +1,64 @@
+"""Calibration: how a linear head's sums become probabilities, and where its threshold lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from model.head import squash
+from model.metrics import Labels, Scores, best_threshold
+
+_LEAST_SLOPE = 0.05
+"""Where few labels say nothing, or the reverse by chance, the order of the scores is kept and hardly any spread."""
+
+_RESAMPLES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A line from a sum to a logit."""
+
+    slope: float
+    intercept: float
+
+    def logits(self, sums: Scores) -> Scores:
+        """Return the logits of sums."""
+        return np.asarray(self.slope * sums + self.intercept, dtype=np.float64)
+
+
+def calibrate(sums: Scores, labels: Labels) -> Calibration:
+    """Return the line that makes sums of items into probabilities (Platt, 1999).
+
+    The sums must come from heads that did not see the item's label. Labels are softened as Platt has it, so that a
+    few of them that are all on their side of the line do not make for certainty.
+    """
+    liked = int(labels.sum())
+    other = len(labels) - liked
+    soft = np.where(labels == 1, (liked + 1) / (liked + 2), 1 / (other + 2))
+    scale = float(np.std(sums)) or 1.0
+    regression = LogisticRegression(C=1e6, max_iter=1_000)
+    twice = np.concatenate([sums, sums])[:, None] / scale
+    kinds = np.repeat([1, 0], len(sums))
+    regression.fit(twice, kinds, sample_weight=np.concatenate([soft, 1 - soft]))
+    slope = float(regression.coef_[0, 0])
+    if slope >= _LEAST_SLOPE:
+        return Calibration(slope / scale, float(regression.intercept_[0]))
+    centre = float(np.mean(sums)) / scale
+    share = (liked + 1) / (len(labels) + 2)
+    return Calibration(_LEAST_SLOPE / scale, float(np.log(share / (1 - share))) - _LEAST_SLOPE * centre)
+
+
+def stable_threshold(logits: Scores, labels: Labels, seed: int) -> float:
+    """Return the score with the best F1, the mean over resamplings of the items.
+
+    F1 has many peaks of about the same height, and which is the highest turns on a few items: their mean does not.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(_RESAMPLES):
+        drawn = rng.integers(0, len(labels), len(labels))
+        if labels[drawn].any():
+            found.append(best_threshold(logits[drawn], labels[drawn]))
+    return float(squash(np.array([np.mean(found)]))[0])

@@ -1,0 +1,333 @@
+"""Training the head: from labelled items to weights, calibrated, with a threshold. Needs scikit-learn.
+
+How much each part counts and how far weights are held back is chosen by cross-validation among the training items, and
+calibration and threshold come from the sums that each of them got from heads that had not seen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
+
+from model import features
+from model.calibration import calibrate, stable_threshold
+from model.dataset import Example, check_trainable
+from model.encoder import Encoder
+from model.features import VIEWS
+from model.head import Embeddings, Head, Scores, TextTerm, squash
+from model.matrix import Known, Rows, ViewColumns, read_fields, read_view
+from model.metrics import Labels, accuracy, average_precision, f1
+from model.package import ModelPackage, sealed
+from model.text import KEYWORDS, ORDER, compose
+from osusume.items import Item
+
+MOST_CHARACTERS = 4_000_000
+"""A draw of the examples is trained on where their texts are longer together: it bounds time and memory."""
+
+MOST_SEARCHED = 3_000
+"""The search for strengths looks at no more examples than this."""
+
+FOLDS = 5
+_RARE_COUNTS = 100
+"""With fewer examples an n-gram counts from its first item on; with more, from its second."""
+
+_ENOUGH = 400
+"""With fewer examples the folds are drawn several times, since one draw says little."""
+
+Advance = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Strengths:
+    """How much the parts count beside the text, and how free the weights are (the inverse of the penalty)."""
+
+    embedding: float = 1.0
+    fields: float = 0.5
+    freedom: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained head, how it was trained, and its metrics on items while they were held out of training."""
+
+    head: Head
+    strengths: Strengths
+    metrics: dict[str, float]
+    labels: dict[str, int]
+
+
+def train(
+    examples: Sequence[Example],
+    *,
+    encoder: Encoder | None,
+    embeddings: Embeddings | None = None,
+    order: Sequence[str] = ORDER,
+    keywords: Sequence[str] = KEYWORDS,
+    seed: int = 1,
+    advance: Advance | None = None,
+) -> Trained:
+    """Train a head on the examples.
+
+    The encoder's embeddings are computed, or given, a row an example; without either the head looks at text and fields
+    alone. `advance` is told the share that is done. The same
+    examples, encoder and seed give the same head, bit for bit, on one machine. Raises `DatasetError` where the
+    examples are too few, or all of one kind.
+    """
+    check_trainable(examples)
+    # The matrices are sparse or small: more threads would only wait for each other, and add in another order.
+    with threadpool_limits(1, user_api="blas"):
+        return _trained(examples, encoder, embeddings, order, keywords, seed, advance or (lambda _share: None))
+
+
+def _trained(
+    examples: Sequence[Example],
+    encoder: Encoder | None,
+    embeddings: Embeddings | None,
+    order: Sequence[str],
+    keywords: Sequence[str],
+    seed: int,
+    advance: Advance,
+) -> Trained:
+    rows = _drawn(examples, seed)
+    items = [examples[row].item for row in rows]
+    labels = np.array([int(examples[row].is_interested) for row in rows], dtype=np.int64)
+    began = 0.4 if encoder and embeddings is None else 0.0
+    if embeddings is None:
+        embeddings = _embeddings(encoder, items, order, keywords, lambda share: advance(share * began))
+    else:
+        embeddings = embeddings[rows]
+    parts = _Parts.read(items, embeddings, order)
+    advance(began + 0.1)
+    strengths, sums = _searched(parts, labels, seed, lambda share: advance(began + 0.1 + share * (0.85 - began)))
+    calibration = calibrate(sums, labels)
+    logits = calibration.logits(sums)
+    threshold = stable_threshold(logits, labels, seed)
+    head = parts.head(labels, strengths, calibration.slope, calibration.intercept, threshold)
+    scores = squash(logits)
+    liked = int(labels.sum())
+    advance(1.0)
+    return Trained(
+        head,
+        strengths,
+        {
+            "cross_validated_accuracy": round(accuracy(scores, labels, threshold), 4),
+            "cross_validated_f1": round(f1(scores, labels, threshold), 4),
+            "cross_validated_average_precision": round(average_precision(scores, labels), 4),
+        },
+        {"interested": liked, "not_interested": len(labels) - liked},
+    )
+
+
+def refit(
+    package: ModelPackage, examples: Sequence[Example], *, seed: int = 1, created_on: date | None = None
+) -> ModelPackage:
+    """Return the package with a head trained anew on the examples, which say what the owner likes.
+
+    Encoder, order and keywords stay; `created_on` is the new card's date, the old one's where it is not given. What
+    the encoder made of a text is remembered as long as the package lives, so that a second refit does not run it
+    again. Raises `DatasetError` as `train` does.
+    """
+    card = package.card
+    trained = train(examples, encoder=package.encoder, order=card.order, keywords=card.keywords, seed=seed)
+    card = replace(
+        card,
+        version="refit",
+        taste="owner",
+        created_on=created_on.isoformat() if created_on else card.created_on,
+        labels=trained.labels,
+        metrics=trained.metrics,
+    )
+    return ModelPackage(sealed(card, trained.head), package.encoder, trained.head)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """What some rows teach of the parts: the n-grams known, and the embedding's mean and spread."""
+
+    known: list[Known]
+    mean: Scores
+    spread: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is known of all items, by part."""
+
+    views: list[ViewColumns]
+    pairs: list[tuple[str, str]]
+    values: sparse.csr_matrix
+    embeddings: Embeddings
+
+    @classmethod
+    def read(cls, items: Sequence[Item], embeddings: Embeddings, order: Sequence[str]) -> _Parts:
+        least = 1 if len(items) < _RARE_COUNTS else 2
+        pairs, values = read_fields(items, order)
+        return cls([read_view(items, view, least) for view in VIEWS], pairs, values, embeddings)
+
+    def fold(self, rows: Rows) -> _Fold:
+        embeddings = self.embeddings[rows].astype(np.float64)
+        spread = embeddings.std(axis=0)
+        return _Fold(
+            [view.known(rows) for view in self.views], embeddings.mean(axis=0), np.where(spread > 1e-9, spread, np.inf)
+        )
+
+    def blocks(self, rows: Rows, fold: _Fold) -> list[sparse.csr_matrix]:
+        """Return text, fields and embedding of the rows; an embedding is scaled to about the length of a view."""
+        text = [view.weighed(rows, known) for view, known in zip(self.views, fold.known, strict=True)]
+        dimensions = max(self.embeddings.shape[1], 1)
+        standard = (self.embeddings[rows].astype(np.float64) - fold.mean) / (fold.spread * np.sqrt(dimensions))
+        return [sparse.hstack(text, format="csr"), self.values[rows], sparse.csr_matrix(standard)]
+
+    def head(self, labels: Labels, strengths: Strengths, slope: float, intercept: float, threshold: float) -> Head:
+        """Return the head that all items teach, its sums turned into logits by slope and intercept."""
+        rows = np.arange(len(labels))
+        fold = self.fold(rows)
+        regression = _regression(_joined(self.blocks(rows, fold), strengths), labels, strengths)
+        weights = slope * regression.coef_[0]
+        sizes = [len(known.columns) for known in fold.known]
+        *texts, rest = np.split(weights, np.cumsum(sizes))
+        fields = (rest[: len(self.pairs)] * strengths.fields).astype(np.float32)
+        scale = strengths.embedding / (fold.spread * np.sqrt(max(self.embeddings.shape[1], 1)))
+        embedding = rest[len(self.pairs) :] * scale
+        return Head(
+            embedding=embedding,
+            bias=slope * float(regression.intercept_[0]) + intercept - float(embedding @ fold.mean),
+            threshold=threshold,
+            text=tuple(
+                TextTerm(
+                    view.view,
+                    tuple(view.ngrams[column] for column in known.columns),
+                    known.items,
+                    text.astype(np.float32),
+                    known.total,
+                )
+                for view, known, text in zip(self.views, fold.known, texts, strict=True)
+            ),
+            fields=dict(zip(self.pairs, fields.tolist(), strict=True)),
+        )
+
+
+def _joined(blocks: list[sparse.csr_matrix], strengths: Strengths) -> sparse.csr_matrix:
+    text, fields, embedding = blocks
+    scaled = [text, fields * strengths.fields, embedding * strengths.embedding]
+    return sparse.csr_matrix(sparse.hstack(scaled))
+
+
+def _regression(matrix: sparse.csr_matrix, labels: Labels, strengths: Strengths) -> LogisticRegression:
+    regression = LogisticRegression(C=strengths.freedom, solver="liblinear", max_iter=1_000)
+    regression.fit(matrix, labels)
+    return regression
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """One fold of cross-validation: rows and features to learn from, and rows and features to judge."""
+
+    training: Rows
+    test: Rows
+    learnt_from: list[sparse.csr_matrix]
+    judged: list[sparse.csr_matrix]
+
+    def sums(self, labels: Labels, strengths: Strengths) -> Scores:
+        regression = _regression(_joined(self.learnt_from, strengths), labels[self.training], strengths)
+        return np.asarray(regression.decision_function(_joined(self.judged, strengths)), dtype=np.float64)
+
+
+def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tuple[Strengths, Scores]:
+    """Return the strengths that judge held-out items best, and the sums of all items while they were held out.
+
+    One strength is varied after another, and a change must be worth more than half its standard error over the folds:
+    where labels are few the search is a matter of chance, and what works in general is the better guess.
+    """
+    drawn = _stratified_draw(labels, MOST_SEARCHED, seed)
+    splits = _splits(parts, drawn, labels, seed)
+    if not splits:
+        return Strengths(), np.zeros(len(labels))
+    best = Strengths()
+    steps: list[tuple[str, tuple[float, ...]]] = [("freedom", (1.0, 3.0, 30.0))]
+    if parts.embeddings.shape[1]:
+        steps.append(("embedding", (0.25, 0.5, 2.0, 4.0)))
+    if parts.pairs:
+        steps.append(("fields", (0.25, 1.0)))
+    total, done = 2 + sum(len(values) for _, values in steps), 0
+
+    def precisions(strengths: Strengths) -> Scores:
+        nonlocal done
+        done += 1
+        advance(done / total)
+        return np.array([average_precision(split.sums(labels, strengths), labels[split.test]) for split in splits])
+
+    reached = precisions(best)
+    for name, values in steps:
+        for value in values:
+            tried = replace(best, **{name: value})
+            gained = (found := precisions(tried)) - reached
+            if gained.mean() > 0.5 * gained.std() / np.sqrt(len(splits)):
+                best, reached = tried, found
+    if len(drawn) < len(labels):
+        splits = _splits(parts, np.arange(len(labels)), labels, seed)
+    sums, times = np.zeros(len(labels)), np.zeros(len(labels))
+    for split in splits:
+        sums[split.test] += split.sums(labels, best)
+        times[split.test] += 1
+    advance(1.0)
+    return best, sums / times
+
+
+def _splits(parts: _Parts, rows: Rows, labels: Labels, seed: int) -> list[_Split]:
+    """Return stratified folds of the rows, several draws of them where rows are few, none where a kind has one row."""
+    folds = min(FOLDS, int(np.bincount(labels[rows], minlength=2).min()))
+    if folds < 2:
+        return []
+    splits = []
+    for draw in range(max(1, min(4, _ENOUGH // len(rows)))):
+        divided = StratifiedKFold(folds, shuffle=True, random_state=seed + draw).split(rows, labels[rows])
+        for training, test in ((rows[training], rows[test]) for training, test in divided):
+            fold = parts.fold(training)
+            splits.append(_Split(training, test, parts.blocks(training, fold), parts.blocks(test, fold)))
+    return splits
+
+
+def _drawn(examples: Sequence[Example], seed: int) -> Rows:
+    """Return all rows, or a draw of both kinds alike whose texts are together short enough to train on."""
+    lengths = [len(e.item.title) + sum(len(section.text) for section in e.item.sections) for e in examples]
+    mean = sum(min(length, features.MOST_CHARACTERS) for length in lengths) / len(lengths)
+    labels = np.array([int(example.is_interested) for example in examples], dtype=np.int64)
+    return _stratified_draw(labels, int(MOST_CHARACTERS / max(mean, 1.0)), seed)
+
+
+def _stratified_draw(labels: Labels, most: int, seed: int) -> Rows:
+    """Return at most about `most` rows in their order, with about the share of either kind that all have."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    rng = np.random.default_rng(seed)
+    kinds = [np.flatnonzero(labels == kind) for kind in (0, 1)]
+    drawn = [rng.permutation(rows)[: max(FOLDS, round(most * len(rows) / len(labels)))] for rows in kinds]
+    return np.sort(np.concatenate(drawn))
+
+
+_seen: WeakKeyDictionary[Encoder, dict[str, Embeddings]] = WeakKeyDictionary()
+
+
+def _embeddings(
+    encoder: Encoder | None, items: Sequence[Item], order: Sequence[str], keywords: Sequence[str], advance: Advance
+) -> Embeddings:
+    """Return the items' embeddings, running the encoder on texts only that it has not seen yet."""
+    if encoder is None:
+        return np.zeros((len(items), 0), dtype=np.float32)
+    seen = _seen.setdefault(encoder, {})
+    texts = [compose(item, order, keywords) for item in items]
+    new = [text for text in dict.fromkeys(texts) if text not in seen]
+    for start in range(0, len(new), 64):
+        batch = new[start : start + 64]
+        seen.update(zip(batch, encoder.embed(batch), strict=True))
+        advance((start + len(batch)) / len(new))
+    return np.array([seen[text] for text in texts], dtype=np.float32)

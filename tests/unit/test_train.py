@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="training needs requirements/train.txt")
+
+from local.catalogue.works import generate_works, made_up_taste
+from model.__main__ import main
+from model.dataset import DatasetError, Example, read_examples, write_examples
+from model.features import VIEWS
+from model.matrix import read_fields, read_view
+from model.metrics import average_precision, f1
+from model.package import ModelPackage
+from model.text import ORDER
+from model.train import refit, train
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+STARTER = Path(__file__).parents[2] / "model" / "starter"
+EXAMPLES = [Example(work, made_up_taste(work)) for work in generate_works(160, seed=5)]
+NO_EMBEDDINGS = np.zeros((len(EXAMPLES), 0), dtype=np.float32)
+
+
+def save(folder: Path, examples: list[Example]) -> Path:
+    write_examples(folder / "labels.jsonl", examples)
+    return folder / "labels.jsonl"
+
+
+def run_train(file: Path, output: Path) -> int:
+    return main(["train", "--data", str(file), "--encoder", "none", "--output", str(output)])
+
+
+def test_the_command_writes_a_package_that_loads_and_scores(tmp_path: Path) -> None:
+    assert run_train(save(tmp_path, EXAMPLES), tmp_path / "package") == 0
+    package = ModelPackage.load(tmp_path / "package")
+    assert {path.name for path in (tmp_path / "package").iterdir()} == {"card.json", "head.npz"}
+    assert package.card.taste == "owner"
+    assert sum(package.card.labels.values()) == len(EXAMPLES)
+    together = package.score([example.item for example in EXAMPLES])
+    assert package.score([EXAMPLES[7].item]) == [together[7]]
+    assert any(prediction.reasons for prediction in together)
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    file = save(tmp_path, EXAMPLES)
+    for name in ("one", "two"):
+        assert run_train(file, tmp_path / name) == 0
+    for name in ("card.json", "head.npz"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("{", "line 4: Expecting"),
+        (json.dumps({"item": {"item_id": "a", "source": "s", "url": "u"}, "is_interested": 1}), "line 4: item: title"),
+        (json.dumps({"item": replace(EXAMPLES[9].item).to_json(), "is_interested": 2}), "line 4: is_interested"),
+        (json.dumps(EXAMPLES[0].to_json()), "line 4: item .* stands on line 1 already"),
+    ],
+)
+def test_a_broken_line_is_named_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, named: str
+) -> None:
+    file = save(tmp_path, EXAMPLES)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    file.write_text("\n".join([*lines[:3], line, *lines[4:]]), encoding="utf-8")
+    assert run_train(file, tmp_path / "package") == 1
+    assert_matches(capsys.readouterr().err, named)
+    assert not (tmp_path / "package").exists()
+
+
+@pytest.mark.parametrize(
+    ("examples", "named"),
+    [
+        (EXAMPLES[:19], "19 labels are too few"),
+        ([replace(example, is_interested=True) for example in EXAMPLES], "all 160 items are liked"),
+    ],
+)
+def test_labels_that_cannot_be_learnt_from_are_refused_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], examples: list[Example], named: str
+) -> None:
+    assert run_train(save(tmp_path, examples), tmp_path / "package") == 1
+    assert_matches(capsys.readouterr().err, named)
+    assert not (tmp_path / "package").exists()
+
+
+def assert_matches(text: str, pattern: str) -> None:
+    with pytest.raises(ValueError, match=pattern):
+        raise ValueError(text)
+
+
+@pytest.mark.parametrize("liked", [1, 2, 10])
+def test_twenty_labels_are_enough_however_few_are_liked(liked: int) -> None:
+    examples = [replace(example, is_interested=number < liked) for number, example in enumerate(EXAMPLES[:20])]
+    trained = train(examples, encoder=None)
+    scores = trained.head.scores(NO_EMBEDDINGS[:20], [example.item for example in examples])
+    assert np.isfinite(scores).all()
+    assert 0 < trained.head.threshold < 1
+    with pytest.raises(DatasetError):
+        train(examples[:19], encoder=None)
+
+
+def test_scores_of_unbalanced_labels_are_calibrated() -> None:
+    works = generate_works(700, seed=11)
+    labels = [Example(work, "雨" in work.title) for work in works]
+    assert sum(label.is_interested for label in labels) < 0.25 * len(labels)
+    trained = train(labels[:500], encoder=None)
+    scores = trained.head.scores(np.zeros((200, 0), dtype=np.float32), works[500:])
+    assert scores.mean() == pytest.approx(np.mean([label.is_interested for label in labels[500:]]), abs=0.06)
+
+
+def test_a_taste_for_a_voice_actor_is_learnt_and_told_as_the_reason() -> None:
+    works = generate_works(400, seed=3)
+    favourite = works[0].values("voice_actors")[0]
+    examples = [Example(work, favourite in work.values("voice_actors")) for work in works]
+    trained = train(examples[:300], encoder=None)
+    scores = trained.head.scores(np.zeros((100, 0), dtype=np.float32), works[300:])
+    labels = np.array([int(example.is_interested) for example in examples[300:]])
+    assert average_precision(scores, labels) > 0.9
+    assert max(trained.head.fields, key=trained.head.fields.__getitem__) == ("voice_actors", favourite)
+
+
+def test_a_head_sums_as_the_matrices_that_it_was_trained_on() -> None:
+    items = [example.item for example in EXAMPLES]
+    head = train(EXAMPLES, encoder=None).head
+    rows = np.arange(len(items))
+    sums = np.full(len(items), head.bias)
+    for view, term in zip(VIEWS, head.text, strict=True):
+        columns = read_view(items, view, least=2)
+        sums += columns.weighed(rows, columns.known(rows)) @ term.weights
+    pairs, values = read_fields(items, ORDER)
+    sums += values @ np.array([head.fields[pair] for pair in pairs])
+    assert head.logits(NO_EMBEDDINGS, items) == pytest.approx(sums, abs=1e-6)
+
+
+def test_a_refit_keeps_the_encoder_and_learns_the_owners_taste() -> None:
+    package = ModelPackage.load(STARTER)
+    disliked = [replace(example, is_interested=not example.is_interested) for example in EXAMPLES]
+    again = refit(package, disliked, created_on=date(2026, 11, 22))
+    assert again.card.taste == "owner"
+    assert again.encoder is package.encoder
+    assert again.version != package.version
+    labels = np.array([int(example.is_interested) for example in EXAMPLES])
+    items = [example.item for example in EXAMPLES]
+    assert average_precision(np.array(again.probabilities(items)), 1 - labels) > 0.9
+    assert refit(package, disliked, created_on=date(2026, 11, 22)).card == again.card
+
+
+@pytest.mark.parametrize(("name", "precision", "best"), [("platform", 0.87, 0.78), ("reading", 0.70, 0.67)])
+def test_a_fold_of_real_labels_is_judged_about_as_well_as_the_readme_says(
+    name: str, precision: float, best: float
+) -> None:
+    file = SHARED / f"jser_{name}.jsonl"
+    if not file.exists():
+        pytest.skip(f"{file} is not there")
+    examples = read_examples(file)
+    training, test = ([e for e in examples if (e.fold == 0) is inside] for inside in (False, True))
+    head = train(training, encoder=None).head
+    scores = head.scores(np.zeros((len(test), 0), dtype=np.float32), [example.item for example in test])
+    labels = np.array([int(example.is_interested) for example in test])
+    assert average_precision(scores, labels) > precision
+    assert f1(scores, labels, head.threshold) > best
