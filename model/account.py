@@ -9,6 +9,7 @@ from rich.text import Text
 
 from model.evaluate import NGRAMS, PACKAGE, Evaluation
 from model.intervals import METRICS, Estimate
+from model.leanings import Leaning
 
 METRIC_NAMES = {
     "accuracy": "accuracy",
@@ -31,8 +32,8 @@ def print_account(console: Console, evaluation: Evaluation) -> None:
         console.print(Text(note))
     if evaluation.curve:
         console.print(_curve(evaluation))
-    if evaluation.leanings:
-        console.print(_leanings(evaluation))
+    for name, leanings in evaluation.leanings.items():
+        console.print(_leanings(name, leanings))
     if evaluation.mistakes:
         console.print(_mistakes(evaluation))
 
@@ -107,10 +108,10 @@ def _spread(values: list[float]) -> str:
     return f"{sum(values) / len(values):.3f} ({min(values):.3f}–{max(values):.3f})"
 
 
-def _leanings(evaluation: Evaluation) -> Table:
-    table = _table("What moves its scores most", "field", "value")
+def _leanings(name: str, leanings: list[Leaning]) -> Table:
+    table = _table(f"What it leans on: {name}", "field", "value")
     table.add_column("effect", justify="right")
-    for leaning in evaluation.leanings:
+    for leaning in leanings:
         style = "green" if leaning.effect > 0 else "red"
         table.add_row(shown(leaning.field), Text(shown(leaning.value)), Text(f"{leaning.effect:+.3f}", style=style))
     return table

@@ -108,7 +108,8 @@ class CharacterNgrams:
         known = training.getnnz(axis=0) >= (2 if len(split.training) > 100 else 1)
         weights = TfidfTransformer(sublinear_tf=True)
         learnt = weights.fit_transform(training[:, known])
-        regression = LogisticRegression(C=10, max_iter=1_000)
+        # liblinear: the default solver's dense sums run on many threads, which crawl on a busy machine
+        regression = LogisticRegression(C=10, solver="liblinear", max_iter=1_000)
         regression.fit(learnt, self._labels[split.training])
         scores: Scores = regression.predict_proba(weights.transform(self._counts[split.test][:, known]))[:, 1]
         return scores

@@ -12,12 +12,14 @@ import numpy as np
 from model.baselines import CharacterNgrams, Rows, Split, labels_of, majority, splits_of
 from model.curve import CurvePoint, learning_curve
 from model.dataset import DatasetError, Example, check_both_kinds, check_trainable
+from model.head import Embeddings, Head
 from model.intervals import LEVEL, RESAMPLES, Estimate, Judged, bootstrap
-from model.leanings import Leaning, measured_leanings
+from model.leanings import Leanings, leanings
 from model.metrics import Labels, Scores, average_precision
 from model.package import ModelPackage
 from model.reasons import Reason
 from model.text import compose
+from osusume.items import Item
 
 PACKAGE, NGRAMS, MAJORITY = "package", "character n-grams", "majority class"
 MOST_MISTAKES = 10
@@ -64,7 +66,7 @@ class Evaluation:
     gain: dict[str, Estimate]
     fold_average_precision: dict[str, list[float]]
     curve: list[CurvePoint]
-    leanings: list[Leaning]
+    leanings: Leanings
     mistakes: list[Mistake]
 
     @property
@@ -84,7 +86,7 @@ class Evaluation:
             "gain_over_character_ngrams": {name: asdict(estimate) for name, estimate in self.gain.items()},
             "fold_average_precision": self.fold_average_precision,
             "learning_curve": [asdict(point) for point in self.curve],
-            "leanings": [asdict(leaning) for leaning in self.leanings],
+            "leanings": {name: [asdict(leaning) for leaning in each] for name, each in self.leanings.items()},
             "most_wrong": [
                 {**asdict(mistake), "is_interested": int(mistake.is_interested)} for mistake in self.mistakes
             ],
@@ -111,17 +113,18 @@ def evaluate(
         check_trainable(examples)
         if not splits:
             raise DatasetError("one kind has a single label, which cannot be divided: label more, or leave out --refit")
-        judges = _refitted(package, examples, splits, refit, advance)
-    else:
-        judges = [_Judge(package, np.arange(len(examples)))]
-    judged = {PACKAGE: _judged_by(judges, examples, advance)}
+    items = _Items.read(package, [example.item for example in examples], partial(advance, "scoring"))
+    judges = [_Judge(package, np.arange(len(examples)))]
+    if refit:
+        judges = _refitted(package, examples, splits, refit, partial(advance, "refitting"))
+    judged = {PACKAGE: _judged_by(judges, items)}
     curve: list[CurvePoint] = []
     if splits:
         texts = [compose(example.item, package.card.order, package.card.keywords) for example in examples]
         ngrams = CharacterNgrams(texts, labels)
-        judged[NGRAMS] = _out_of_fold(ngrams, splits, labels, seed, advance)
+        judged[NGRAMS] = _out_of_fold(ngrams, splits, labels, seed, partial(advance, "baseline"))
         if refit:
-            learners = (_learner(package, examples, refit), ngrams.scores)
+            learners = (_learner(package, examples, refit, items), ngrams.scores)
             curve = learning_curve(splits, labels, learners, seed=seed, advance=partial(advance, "learning curve"))
     judged[MAJORITY] = majority(labels)
     sampled = bootstrap(judged, labels, seed=seed, advance=partial(advance, "intervals"))
@@ -141,10 +144,10 @@ def evaluate(
             if name in judged
         },
         curve=curve,
-        leanings=measured_leanings(
-            package, [example.item for example in examples], advance=partial(advance, "leanings")
+        leanings=leanings(
+            refit(package, examples) if refit else package, items.items, advance=partial(advance, "leanings")
         ),
-        mistakes=_mistakes(judges, judged[PACKAGE].scores, examples, advance),
+        mistakes=_mistakes(judges, judged[PACKAGE].scores, examples),
     )
 
 
@@ -156,62 +159,85 @@ class _Judge:
     rows: Rows
 
 
+@dataclass(frozen=True, slots=True)
+class _Items:
+    """The items, and what the encoder makes of them: once for all, since refitting keeps the encoder."""
+
+    items: list[Item]
+    embeddings: Embeddings
+
+    @classmethod
+    def read(cls, package: ModelPackage, items: list[Item], advance: Callable[[float], None]) -> _Items:
+        encoder, card = package.encoder, package.card
+        if encoder is None:
+            return cls(items, np.zeros((len(items), 0), dtype=np.float32))
+        embeddings = np.empty((len(items), encoder.dimensions), dtype=np.float32)
+        for start in range(0, len(items), _ITEMS_AT_A_TIME):
+            batch = items[start : start + _ITEMS_AT_A_TIME]
+            texts = [compose(item, card.order, card.keywords) for item in batch]
+            embeddings[start : start + len(batch)] = encoder.embed(texts)
+            advance((start + len(batch)) / len(items))
+        return cls(items, embeddings)
+
+    def scores(self, head: Head, rows: Rows) -> Scores:
+        return head.scores(self.embeddings[rows], [self.items[row] for row in rows])
+
+
 def _refitted(
-    package: ModelPackage, examples: Sequence[Example], splits: Sequence[Split], refit: Refit, advance: Advance
+    package: ModelPackage,
+    examples: Sequence[Example],
+    splits: Sequence[Split],
+    refit: Refit,
+    advance: Callable[[float], None],
 ) -> list[_Judge]:
     judges = []
     for number, split in enumerate(splits, 1):
         judges.append(_Judge(refit(package, [examples[row] for row in split.training]), split.test))
-        advance("refitting", number / len(splits))
+        advance(number / len(splits))
     return judges
 
 
-def _judged_by(judges: Sequence[_Judge], examples: Sequence[Example], advance: Advance) -> Judged:
-    scores, chosen = np.empty(len(examples)), np.empty(len(examples), dtype=np.bool_)
-    done = 0
+def _judged_by(judges: Sequence[_Judge], items: _Items) -> Judged:
+    scores, chosen = np.empty(len(items.items)), np.empty(len(items.items), dtype=np.bool_)
     for judge in judges:
-        for start in range(0, len(judge.rows), _ITEMS_AT_A_TIME):
-            rows = judge.rows[start : start + _ITEMS_AT_A_TIME]
-            scores[rows] = judge.package.probabilities([examples[row].item for row in rows])
-            done += len(rows)
-            advance("scoring", done / len(examples))
+        scores[judge.rows] = items.scores(judge.package.head, judge.rows)
         chosen[judge.rows] = scores[judge.rows] >= judge.package.threshold
     return Judged(scores, chosen)
 
 
 def _out_of_fold(
-    ngrams: CharacterNgrams, splits: Sequence[Split], labels: Labels, seed: int, advance: Advance
+    ngrams: CharacterNgrams, splits: Sequence[Split], labels: Labels, seed: int, advance: Callable[[float], None]
 ) -> Judged:
     scores, chosen = np.empty(len(labels)), np.empty(len(labels), dtype=np.bool_)
     for number, split in enumerate(splits, 1):
         judged = ngrams.judge(split, seed)
         scores[split.test], chosen[split.test] = judged.scores, judged.chosen
-        advance("baseline", number / len(splits))
+        advance(number / len(splits))
     return Judged(scores, chosen)
 
 
-def _learner(package: ModelPackage, examples: Sequence[Example], refit: Refit) -> Callable[[Split], Scores]:
+def _learner(
+    package: ModelPackage, examples: Sequence[Example], refit: Refit, items: _Items
+) -> Callable[[Split], Scores]:
     def scores(split: Split) -> Scores:
-        learnt = refit(package, [examples[row] for row in split.training])
-        return np.array(learnt.probabilities([examples[row].item for row in split.test]))
+        return items.scores(refit(package, [examples[row] for row in split.training]).head, split.test)
 
     return scores
 
 
-def _mistakes(judges: Sequence[_Judge], scores: Scores, examples: Sequence[Example], advance: Advance) -> list[Mistake]:
+def _mistakes(judges: Sequence[_Judge], scores: Scores, examples: Sequence[Example]) -> list[Mistake]:
     """Return the items whose score is furthest from their label, the furthest first; equally far ones by id."""
     distance = np.abs(scores - labels_of(examples))
     ids = np.array([example.item.item_id for example in examples])
     worst = [int(row) for row in np.lexsort((ids, -distance))[:MOST_MISTAKES] if distance[row] >= _LEAST_MISTAKE]
     mistakes = []
-    for number, row in enumerate(worst, 1):
+    for row in worst:
         package = next(judge.package for judge in judges if row in judge.rows)
         item = examples[row].item
         (prediction,) = package.score([item])
         mistakes.append(
             Mistake(item.item_id, item.title, examples[row].is_interested, prediction.score, prediction.reasons)
         )
-        advance("reasons", number / len(worst))
     return mistakes
 
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest  # type: ignore[attr-defined]  # it is imported there without an alias
 from sklearn.metrics import precision_recall_curve
 
-from model.evaluate import NGRAMS, PACKAGE, Evaluation
+from model.evaluate import MAJORITY, NGRAMS, PACKAGE, Evaluation
 from model.intervals import LEVEL, Judged
 
 _INCHES = (5.0, 3.6)
@@ -59,24 +59,24 @@ def plots_of(evaluation: Evaluation) -> list[Plot]:
             "Precision and recall",
             f"How many of the chosen items are liked, against how many of the liked ones are chosen. Average precision"
             f" is {ranking:.3f}; the dot is where the threshold stands.",
-            _svg(_precision_recall, evaluation),
+            _svg("ranking", _precision_recall, evaluation),
         ),
         Plot(
             "Calibration",
             "How many of the items with about one score are liked, with 95 % intervals. On the diagonal, seven in ten"
             " are liked at a score of 0.7.",
-            _svg(_calibration, evaluation),
+            _svg("calibration", _calibration, evaluation),
         ),
         Plot(
             "Scores by label",
             "The share of either kind's items at each score. The better the two part, the better the model. "
             + ("Each fold has a threshold of its own." if evaluation.refitted else "The line is the threshold."),
-            _svg(_histogram, evaluation),
+            _svg("scores", _histogram, evaluation),
         ),
     ]
     if evaluation.curve:
         says = "Average precision after learning from so many labels: the mean of the repeats, and their range."
-        drawn.insert(0, Plot("Learning curve", says, _svg(_learning_curve, evaluation)))
+        drawn.insert(0, Plot("Learning curve", says, _svg("curve", _learning_curve, evaluation)))
     return drawn
 
 
@@ -87,8 +87,8 @@ def write_main_plot(path: Path, evaluation: Evaluation) -> None:
         _figure(draw, evaluation, _LIGHT).savefig(path, dpi=_PNG_DPI, facecolor="white")
 
 
-def _svg(draw: _Draw, evaluation: Evaluation) -> str:
-    """Return the drawing as SVG that stands in a page: no ids, no sizes, the page's own colours and fonts."""
+def _svg(name: str, draw: _Draw, evaluation: Evaluation) -> str:
+    """Return the drawing as SVG that stands in a page: ids that begin with `name`, the page's own colours and fonts."""
     written = io.StringIO()
     with _style(_STAND_INS):
         figure = _figure(draw, evaluation, _STAND_INS)
@@ -99,12 +99,13 @@ def _svg(draw: _Draw, evaluation: Evaluation) -> str:
     svg = re.sub(
         r"<metadata>.*?</metadata>|<defs>\s*<style.*?</defs>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL
     )
-    svg = re.sub(
-        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="img" aria-hidden="true">', svg, count=1
-    )
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg, count=1)
     svg = re.sub(r"font: [^;\"]*?(\d+)px [^;\"]*", r"font-size: \1px", svg)
-    for name in ("ink", "faint", "model", "other"):
-        svg = svg.replace(getattr(_STAND_INS, name), f"var(--{name})")
+    used = set(re.findall(r'xlink:href="#([^"]+)"', svg))
+    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", svg)
+    svg = svg.replace('xlink:href="#', f'href="#{name}-')
+    for colour in ("ink", "faint", "model", "other"):
+        svg = svg.replace(getattr(_STAND_INS, colour), f"var(--{colour})")
     return svg
 
 
@@ -135,27 +136,21 @@ def _style(palette: _Palette) -> AbstractContextManager[None]:
 
 
 def _precision_recall(axes: Axes, evaluation: Evaluation, palette: _Palette) -> None:
-    figures = evaluation.figures
-    axes.axhline(evaluation.liked / len(evaluation.labels), color=palette.faint, linewidth=1.5)
-    for name, colour in ((NGRAMS, palette.other), (PACKAGE, palette.model)):
-        if name not in figures:
+    share = evaluation.liked / len(evaluation.labels)
+    axes.axhline(share, color=palette.faint, linewidth=1.5)
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", ylabel="precision")
+    # The names stand in the corner that curves seldom reach: above the line of the majority class, or well below it.
+    lowest = share + 0.04 if share < 0.35 else 0.06
+    colours = {MAJORITY: palette.ink, NGRAMS: palette.other, PACKAGE: palette.model}
+    for row, name in enumerate(name for name in colours if name in evaluation.figures):
+        figures, colour = evaluation.figures[name], colours[name]
+        axes.text(0.04, lowest + 0.085 * row, f"{name} {figures['average_precision'].value:.3f}", color=colour)
+        if name == MAJORITY:
             continue
         precision, recall, _ = precision_recall_curve(evaluation.labels, evaluation.judged[name].scores)
-        axes.step(recall, precision, where="post", color=colour)
-        axes.plot(figures[name]["recall"].value, figures[name]["precision"].value, "o", color=colour)
-    axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", ylabel="precision")
-    _legend(
-        axes, evaluation, palette, [*(f"{name} {figures[name]['average_precision'].value:.3f}" for name in figures)]
-    )
-
-
-def _legend(axes: Axes, evaluation: Evaluation, palette: _Palette, names: list[str]) -> None:
-    """Name each line in its own colour, in the corner below the curves."""
-    colours = (
-        [palette.model, palette.other, palette.ink] if NGRAMS in evaluation.figures else [palette.model, palette.ink]
-    )
-    for row, (name, colour) in enumerate(zip(names, colours, strict=True)):
-        axes.text(0.04, 0.06 + 0.085 * (len(names) - 1 - row), name, color=colour, transform=axes.transAxes)
+        reached = recall > 0
+        axes.step(recall[reached], precision[reached], where="post", color=colour)
+        axes.plot(figures["recall"].value, figures["precision"].value, "o", color=colour)
 
 
 def _calibration(axes: Axes, evaluation: Evaluation, palette: _Palette) -> None:
