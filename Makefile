@@ -33,8 +33,9 @@ lint: $(VENV)/test $(SAM_VENV)/sam  ## ruff, mypy, the template three ways, the 
 	$(BIN)/python -m local transform | $(BIN)/cfn-lint --regions ap-northeast-1
 	$(BIN)/hadolint functions/classifier/Dockerfile
 
-bench: $(VENV)/local  ## measure how long the parts take on this machine
+bench: $(VENV)/test  ## measure on this machine how long the parts take, and the model beside transformers
 	@$(BIN)/python -m local bench
+	@$(BIN)/python -m model bench --json .bench/model.json
 
 starter: $(VENV)/test  ## train the starter package anew, on made-up works and a made-up taste
 	@$(BIN)/python -m model starter --output model/starter

@@ -1,0 +1,48 @@
+"""`python -m model bench`: how fast packages are, beside transformers' pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from model.commands import Commands
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "bench",
+        help="measure packages beside transformers' pipeline",
+        description="Measure, in one run and on the same texts, transformers' text-classification pipeline, the "
+        "exported graph in fp32 and the package in int8: items a second, seconds from process start to first score, "
+        "size, peak memory, the largest difference of scores, and the share of the machine's peak that is reached. "
+        "Takes about four minutes on two cores; other work on the machine makes the figures worse.",
+        epilog="example: python -m model bench --json bench.json",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured to this file too")
+    parser.add_argument("--quick", action="store_true", help="one small model, to see that it works")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure, with a progress bar, and print the tables."""
+    from rich.console import Console  # noqa: PLC0415  # --help works where none of these is installed
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from model.bench import run_bench, steps, tables  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("measuring", total=steps(quick=options.quick))
+        figures = run_bench(quick=options.quick, advance=lambda step: progress.update(bar, advance=1, description=step))
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    console = Console()
+    machine, peak = figures["machine"], figures["products_a_second"]
+    console.print(
+        f"{machine['processor']}, {machine['cores']} cores, {' '.join(machine['instructions'])}; peak "
+        f"{peak['fp32'] / 1e9:.0f} billion products a second in fp32, {peak['int8'] / 1e9:.0f} in int8"
+    )
+    for table in tables(figures):
+        console.print(table)
