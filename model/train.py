@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
 from model import features
 from model.calibration import calibrate, stable_threshold
@@ -82,20 +82,7 @@ def train(
     examples are too few, or all of one kind.
     """
     check_trainable(examples)
-    # The matrices are sparse or small: more threads would only wait for each other, and add in another order.
-    with threadpool_limits(1, user_api="blas"):
-        return _trained(examples, encoder, embeddings, order, keywords, seed, advance or (lambda _share: None))
-
-
-def _trained(
-    examples: Sequence[Example],
-    encoder: Encoder | None,
-    embeddings: Embeddings | None,
-    order: Sequence[str],
-    keywords: Sequence[str],
-    seed: int,
-    advance: Advance,
-) -> Trained:
+    advance = advance or (lambda _share: None)
     rows = _drawn(examples, seed)
     items = [examples[row].item for row in rows]
     labels = np.array([int(examples[row].is_interested) for row in rows], dtype=np.int64)
@@ -105,12 +92,14 @@ def _trained(
     else:
         embeddings = embeddings[rows]
     parts = _Parts.read(items, embeddings, order)
-    advance(began + 0.1)
-    strengths, sums = _searched(parts, labels, seed, lambda share: advance(began + 0.1 + share * (0.85 - began)))
-    calibration = calibrate(sums, labels)
-    logits = calibration.logits(sums)
-    threshold = stable_threshold(logits, labels, seed)
-    head = parts.head(labels, strengths, calibration.slope, calibration.intercept, threshold)
+    # The matrices are sparse or small: more threads would only wait for each other, and add in another order.
+    with threadpool_limits(1, user_api="blas"):
+        advance(began + 0.1)
+        strengths, sums = _searched(parts, labels, seed, lambda share: advance(began + 0.1 + share * (0.85 - began)))
+        calibration = calibrate(sums, labels)
+        logits = calibration.logits(sums)
+        threshold = stable_threshold(logits, labels, seed)
+        head = parts.head(labels, strengths, calibration.slope, calibration.intercept, threshold)
     scores = squash(logits)
     liked = int(labels.sum())
     advance(1.0)
@@ -244,7 +233,7 @@ class _Split:
 def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tuple[Strengths, Scores]:
     """Return the strengths that judge held-out items best, and the sums of all items while they were held out.
 
-    One strength is varied after another, and a change must be worth more than half its standard error over the folds:
+    One strength is varied after another, and a change must be worth more than its standard error over the folds:
     where labels are few the search is a matter of chance, and what works in general is the better guess.
     """
     drawn = _stratified_draw(labels, MOST_SEARCHED, seed)
@@ -270,7 +259,7 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
         for value in values:
             tried = replace(best, **{name: value})
             gained = (found := precisions(tried)) - reached
-            if gained.mean() > 0.5 * gained.std() / np.sqrt(len(splits)):
+            if gained.mean() > gained.std() / np.sqrt(len(splits)):
                 best, reached = tried, found
     if len(drawn) < len(labels):
         splits = _splits(parts, np.arange(len(labels)), labels, seed)

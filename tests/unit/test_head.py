@@ -22,7 +22,7 @@ def changed(**changes: object) -> bytes:
     with np.load(io.BytesIO(head().to_bytes())) as file:
         arrays = dict(file)
     written = io.BytesIO()
-    np.savez(written, **{**arrays, **changes})  # type: ignore[arg-type]  # wrong on purpose in places
+    np.savez(written, **{**arrays, **changes})
     return written.getvalue()
 
 
@@ -72,5 +72,5 @@ def test_a_head_that_cannot_be_applied_whole_is_refused(changes: dict[str, objec
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"PK\x03\x04"])
 def test_what_is_no_archive_is_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"not a head|pickle|No data|zip"):
         Head.from_bytes(content)
