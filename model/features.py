@@ -83,7 +83,7 @@ VIEWS = (
     View("item", "characters", 2, 4, 1.0),
     View("item", "words", 1, 2, 1.0),
     View("title", "characters", 2, 4, 0.5),
-    View("sections", "characters", 2, 4, 0.5),
+    View("sections", "characters", 2, 4, 0.7),
 )
 """What new packages look at. Title and sections also apart, since the same words weigh differently in either."""
 

@@ -6,10 +6,10 @@ calibration and threshold come from the sums that each of them got from heads th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from weakref import WeakKeyDictionary
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # i
 from model import features
 from model.calibration import calibrate, stable_threshold
 from model.dataset import Example, check_trainable
+from model.embeddings import embed
 from model.encoder import Encoder
 from model.features import VIEWS
 from model.head import Embeddings, Head, Scores, TextTerm, squash
@@ -36,7 +37,7 @@ MOST_SEARCHED = 3_000
 """The search for strengths looks at no more examples than this."""
 
 FOLDS = 5
-_RARE_COUNTS = 100
+_RARE_COUNTS = 500
 """With fewer examples an n-gram counts from its first item on; with more, from its second."""
 
 _ENOUGH = 400
@@ -69,6 +70,7 @@ def train(
     *,
     encoder: Encoder | None,
     embeddings: Embeddings | None = None,
+    store: Path | None = None,
     order: Sequence[str] = ORDER,
     keywords: Sequence[str] = KEYWORDS,
     seed: int = 1,
@@ -76,10 +78,10 @@ def train(
 ) -> Trained:
     """Train a head on the examples.
 
-    The encoder's embeddings are computed, or given, a row an example; without either the head looks at text and fields
-    alone. `advance` is told the share that is done. The same
-    examples, encoder and seed give the same head, bit for bit, on one machine. Raises `DatasetError` where the
-    examples are too few, or all of one kind.
+    The encoder's embeddings are computed, but for those that `store` holds (see `model.embeddings`), or they are
+    given, a row an example; without either the head looks at text and fields alone. `advance` is told the
+    share that is done. The same examples, encoder and seed give the same head, bit for bit, on one machine. Raises
+    `DatasetError` where the examples are too few, or all of one kind.
     """
     check_trainable(examples)
     advance = advance or (lambda _share: None)
@@ -87,10 +89,13 @@ def train(
     items = [examples[row].item for row in rows]
     labels = np.array([int(examples[row].is_interested) for row in rows], dtype=np.int64)
     began = 0.4 if encoder and embeddings is None else 0.0
-    if embeddings is None:
-        embeddings = _embeddings(encoder, items, order, keywords, lambda share: advance(share * began))
-    else:
+    if embeddings is not None:
         embeddings = embeddings[rows]
+    elif encoder is not None:
+        texts = [compose(item, order, keywords) for item in items]
+        embeddings = embed(encoder, texts, store=store, advance=lambda share: advance(share * began))
+    else:
+        embeddings = np.zeros((len(items), 0), dtype=np.float32)
     parts = _Parts.read(items, embeddings, order)
     # The matrices are sparse or small: more threads would only wait for each other, and add in another order.
     with threadpool_limits(1, user_api="blas"):
@@ -237,15 +242,16 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
     where labels are few the search is a matter of chance, and what works in general is the better guess.
     """
     drawn = _stratified_draw(labels, MOST_SEARCHED, seed)
-    splits = _splits(parts, drawn, labels, seed)
+    splits = list(_splits(parts, drawn, labels, seed))
     if not splits:
         return Strengths(), np.zeros(len(labels))
     best = Strengths()
-    steps: list[tuple[str, tuple[float, ...]]] = [("freedom", (1.0, 3.0, 30.0))]
+    steps: list[tuple[str, tuple[float, ...]]] = []
     if parts.embeddings.shape[1]:
-        steps.append(("embedding", (0.25, 0.5, 2.0, 4.0)))
+        steps.append(("embedding", (0.5, 0.25, 0.0, 2.0, 4.0)))
     if parts.pairs:
         steps.append(("fields", (0.25, 1.0)))
+    steps.append(("freedom", (3.0, 1.0, 30.0)))
     total, done = 2 + sum(len(values) for _, values in steps), 0
 
     def precisions(strengths: Strengths) -> Scores:
@@ -261,28 +267,26 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
             gained = (found := precisions(tried)) - reached
             if gained.mean() > gained.std() / np.sqrt(len(splits)):
                 best, reached = tried, found
-    if len(drawn) < len(labels):
-        splits = _splits(parts, np.arange(len(labels)), labels, seed)
     sums, times = np.zeros(len(labels)), np.zeros(len(labels))
-    for split in splits:
+    # Of all items only one fold's matrices at a time fit into little memory.
+    every = splits if len(drawn) == len(labels) else _splits(parts, np.arange(len(labels)), labels, seed)
+    for split in every:
         sums[split.test] += split.sums(labels, best)
         times[split.test] += 1
     advance(1.0)
     return best, sums / times
 
 
-def _splits(parts: _Parts, rows: Rows, labels: Labels, seed: int) -> list[_Split]:
-    """Return stratified folds of the rows, several draws of them where rows are few, none where a kind has one row."""
+def _splits(parts: _Parts, rows: Rows, labels: Labels, seed: int) -> Iterator[_Split]:
+    """Yield stratified folds of the rows, several draws of them where rows are few, none where a kind has one row."""
     folds = min(FOLDS, int(np.bincount(labels[rows], minlength=2).min()))
     if folds < 2:
-        return []
-    splits = []
+        return
     for draw in range(max(1, min(4, _ENOUGH // len(rows)))):
         divided = StratifiedKFold(folds, shuffle=True, random_state=seed + draw).split(rows, labels[rows])
         for training, test in ((rows[training], rows[test]) for training, test in divided):
             fold = parts.fold(training)
-            splits.append(_Split(training, test, parts.blocks(training, fold), parts.blocks(test, fold)))
-    return splits
+            yield _Split(training, test, parts.blocks(training, fold), parts.blocks(test, fold))
 
 
 def _drawn(examples: Sequence[Example], seed: int) -> Rows:
@@ -301,22 +305,3 @@ def _stratified_draw(labels: Labels, most: int, seed: int) -> Rows:
     kinds = [np.flatnonzero(labels == kind) for kind in (0, 1)]
     drawn = [rng.permutation(rows)[: max(FOLDS, round(most * len(rows) / len(labels)))] for rows in kinds]
     return np.sort(np.concatenate(drawn))
-
-
-_seen: WeakKeyDictionary[Encoder, dict[str, Embeddings]] = WeakKeyDictionary()
-
-
-def _embeddings(
-    encoder: Encoder | None, items: Sequence[Item], order: Sequence[str], keywords: Sequence[str], advance: Advance
-) -> Embeddings:
-    """Return the items' embeddings, running the encoder on texts only that it has not seen yet."""
-    if encoder is None:
-        return np.zeros((len(items), 0), dtype=np.float32)
-    seen = _seen.setdefault(encoder, {})
-    texts = [compose(item, order, keywords) for item in items]
-    new = [text for text in dict.fromkeys(texts) if text not in seen]
-    for start in range(0, len(new), 64):
-        batch = new[start : start + 64]
-        seen.update(zip(batch, encoder.embed(batch), strict=True))
-        advance((start + len(batch)) / len(new))
-    return np.array([seen[text] for text in texts], dtype=np.float32)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+
+import numpy as np
 
 from model.card import Card
 from model.dataset import Example, check_trainable
 from model.encoder import Encoder
 from model.package import write_package
-from model.text import KEYWORDS, ORDER
-from model.train import train
+from model.text import KEYWORDS, ORDER, compose
+from model.train import Trained, train
 
 DEFAULT_ENCODER = "cl-nagoya/ruri-v3-30m"
 DEFAULT_MAX_TOKENS = 256
@@ -23,6 +27,8 @@ def train_package(
     *,
     encoder: str | None,
     today: date,
+    fine_tune: bool = False,
+    report_to: str = "none",
     max_tokens: int = DEFAULT_MAX_TOKENS,
     seed: int = 1,
     advance: Callable[[float], None] | None = None,
@@ -30,34 +36,109 @@ def train_package(
     """Train a package on the examples, write it to `output` and return its card.
 
     `encoder` is the folder of a Hugging Face encoder or its name on the hub, None for a head over text and fields
-    alone. The embeddings trained on are those of the graph in the package. Raises `DatasetError` for examples that
-    cannot be trained on and `ExportError` for an encoder that cannot be had; nothing is written then.
+    alone. The embeddings trained on are those of the graph in the package, kept beside it in
+    `{output}.{encoder}.embeddings.npz` for the next training. With `fine_tune` the encoder is trained too, and
+    `report_to` names the tracker that is told of it.
+
+    Raises `DatasetError` for examples that cannot be trained on and `ExportError` for an encoder that cannot be had or
+    trained; no package is written then, and one that was there stays.
     """
     check_trainable(examples)
-    parts = None
-    if encoder is not None:
-        from model.encoder_export import export_encoder  # noqa: PLC0415  # needs torch, which a head alone does not
-
-        parts = export_encoder(encoder, max_tokens=max_tokens)
-    order = (*ORDER, *sorted({name for example in examples for name in example.item.attributes} - set(ORDER)))
-    trained = train(
-        examples,
-        encoder=Encoder(parts.graph, parts.tokenizer, parts.max_tokens) if parts else None,
-        order=order,
-        keywords=KEYWORDS,
-        seed=seed,
-        advance=advance,
-    )
+    fields = {name for example in examples for name in example.item.attributes}
+    order = (*ORDER, *sorted(fields - set(ORDER)))
+    if encoder is None:
+        made = _Made(train(examples, encoder=None, order=order, seed=seed, advance=advance), "none", max_tokens)
+    elif fine_tune:
+        made = _fine_tuned(
+            encoder,
+            examples,
+            order=order,
+            max_tokens=max_tokens,
+            seed=seed,
+            report_to=report_to,
+            advance=advance or (lambda _share: None),
+        )
+    else:
+        made = _with_frozen(
+            encoder, examples, order=order, max_tokens=max_tokens, seed=seed, output=output, advance=advance
+        )
     card = Card(
         version="trained",
         taste="owner",
-        base_model=parts.name if parts else "none",
+        base_model=made.base_model,
         created_on=today.isoformat(),
         order=order,
         keywords=KEYWORDS,
-        max_tokens=parts.max_tokens if parts else max_tokens,
-        labels=trained.labels,
-        metrics=trained.metrics,
+        max_tokens=made.max_tokens,
+        labels=made.trained.labels,
+        metrics=made.trained.metrics,
         files={},
     )
-    return write_package(output, card, trained.head, parts.graph if parts else None, parts.tokenizer if parts else None)
+    return write_package(output, card, made.trained.head, made.graph, made.tokenizer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a package is written from."""
+
+    trained: Trained
+    base_model: str
+    max_tokens: int
+    graph: bytes | None = None
+    tokenizer: bytes | None = None
+
+
+def _with_frozen(
+    source: str,
+    examples: Sequence[Example],
+    *,
+    order: Sequence[str],
+    max_tokens: int,
+    seed: int,
+    output: Path,
+    advance: Callable[[float], None] | None,
+) -> _Made:
+    from model.encoder_export import export_encoder  # noqa: PLC0415  # needs torch, which a head alone does not
+
+    parts = export_encoder(source, max_tokens=max_tokens)
+    identity = hashlib.sha256(parts.graph + parts.tokenizer + str(parts.max_tokens).encode()).hexdigest()
+    encoder = Encoder(parts.graph, parts.tokenizer, parts.max_tokens)
+    store = output.with_name(f"{output.name}.{identity[:12]}.embeddings.npz")
+    trained = train(examples, encoder=encoder, store=store, order=order, seed=seed, advance=advance)
+    return _Made(trained, parts.name, parts.max_tokens, parts.graph, parts.tokenizer)
+
+
+def _fine_tuned(
+    source: str,
+    examples: Sequence[Example],
+    *,
+    order: Sequence[str],
+    max_tokens: int,
+    seed: int,
+    report_to: str,
+    advance: Callable[[float], None],
+) -> _Made:
+    from model.finetune import fine_tune, onto_embedding  # noqa: PLC0415  # needs torch
+
+    tuned = fine_tune(
+        source,
+        [compose(example.item, order, KEYWORDS) for example in examples],
+        np.array([int(example.is_interested) for example in examples], dtype=np.int64),
+        max_tokens=max_tokens,
+        seed=seed,
+        report_to=report_to,
+        advance=lambda share: advance(share * 0.9),
+    )
+    logits = tuned.held_out[:, None].astype(np.float32)
+    trained = train(
+        examples,
+        encoder=None,
+        embeddings=logits,
+        order=order,
+        seed=seed,
+        advance=lambda share: advance(0.9 + share * 0.1),
+    )
+    trained = replace(trained, head=onto_embedding(trained.head, tuned.parts.head))
+    name = Path(source).resolve().name if Path(source).is_dir() else source
+    parts = tuned.parts
+    return _Made(trained, f"{name}, fine-tuned", parts.max_tokens, parts.encoder, parts.tokenizer)

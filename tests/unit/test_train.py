@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 pytest.importorskip("sklearn", reason="training needs requirements/train.txt")
 
@@ -131,7 +133,7 @@ def test_a_head_sums_as_the_matrices_that_it_was_trained_on() -> None:
     rows = np.arange(len(items))
     sums = np.full(len(items), head.bias)
     for view, term in zip(VIEWS, head.text, strict=True):
-        columns = read_view(items, view, least=2)
+        columns = read_view(items, view, least=1)
         sums += columns.weighed(rows, columns.known(rows)) @ term.weights
     pairs, values = read_fields(items, ORDER)
     sums += values @ np.array([head.fields[pair] for pair in pairs])
@@ -165,3 +167,66 @@ def test_a_fold_of_real_labels_is_judged_about_as_well_as_the_readme_says(
     labels = np.array([int(example.is_interested) for example in test])
     assert average_precision(scores, labels) > precision
     assert f1(scores, labels, head.threshold) > best
+
+
+def save_encoder(folder: Path) -> str:
+    """Save a random BERT that reads single characters."""
+    torch = pytest.importorskip("torch", reason="encoders need requirements/train.txt")
+    transformers = pytest.importorskip("transformers", reason="encoders need requirements/train.txt")
+    torch.manual_seed(7)
+    characters = sorted({character for example in EXAMPLES for character in example.item.title})
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *characters]
+    tokenizer = Tokenizer(models.WordPiece({token: index for index, token in enumerate(vocabulary)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    ).save_pretrained(folder)
+    config = transformers.BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=32,
+    )
+    transformers.BertModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+def test_the_encoders_embeddings_are_stored_for_the_next_training(tmp_path: Path) -> None:
+    source, file = save_encoder(tmp_path / "encoder"), save(tmp_path, EXAMPLES[:40])
+    arguments = ["train", "--data", str(file), "--encoder", source, "--output", str(tmp_path / "package")]
+    assert main(arguments) == 0
+    (store,) = tmp_path.glob("package.*.embeddings.npz")
+    written, card = store.stat().st_mtime_ns, (tmp_path / "package" / "card.json").read_bytes()
+    assert main(arguments) == 0
+    assert store.stat().st_mtime_ns == written
+    assert (tmp_path / "package" / "card.json").read_bytes() == card
+    package = ModelPackage.load(tmp_path / "package")
+    assert package.encoder is not None
+    assert len(package.head.embedding) == package.encoder.dimensions == 16
+
+
+def test_a_fine_tuned_encoder_is_packaged_with_a_head_over_its_embedding(tmp_path: Path) -> None:
+    source, file = save_encoder(tmp_path / "encoder"), save(tmp_path, EXAMPLES[:40])
+    output = tmp_path / "package"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of transformers and torch, which warn of their own calls
+        status = main(["train", "--data", str(file), "--encoder", source, "--fine-tune", "--output", str(output)])
+    assert status == 0
+    package = ModelPackage.load(output)
+    assert package.card.base_model == "encoder, fine-tuned"
+    assert len(package.head.embedding) == 16
+    assert len(package.score([example.item for example in EXAMPLES])) == len(EXAMPLES)
+
+
+def test_an_encoder_that_cannot_be_had_is_named_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch", reason="encoders need requirements/train.txt")
+    missing, file = str(tmp_path / "missing"), save(tmp_path, EXAMPLES)
+    assert main(["train", "--data", str(file), "--encoder", missing, "--output", str(tmp_path / "package")]) == 1
+    assert "or go without one: --encoder none" in capsys.readouterr().err
+    assert main(["train", "--data", str(file), "--encoder", "none", "--fine-tune", "--output", str(tmp_path)]) == 1
+    assert "name one with --encoder" in capsys.readouterr().err
+    assert not (tmp_path / "package").exists()

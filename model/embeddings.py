@@ -1,0 +1,59 @@
+"""Embeddings of training texts, computed once: remembered while the encoder lives, and in a file if wanted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from model.encoder import Encoder
+from model.head import Embeddings
+
+_BATCH = 64
+
+_remembered: WeakKeyDictionary[Encoder, dict[str, Embeddings]] = WeakKeyDictionary()
+
+
+def embed(
+    encoder: Encoder, texts: Sequence[str], *, store: Path | None = None, advance: Callable[[float], None]
+) -> Embeddings:
+    """Return one row for each text, running the encoder only on texts that it was not asked for before.
+
+    `store` is a file of this one encoder's embeddings, read where it is there and written whole. `advance` is told the
+    share that is done.
+    """
+    known = _remembered.setdefault(encoder, {})
+    if store is not None and store.exists():
+        known.update(_read(store, encoder.dimensions))
+    keys = [hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() for text in texts]
+    new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    for start in range(0, len(new), _BATCH):
+        batch = list(new)[start : start + _BATCH]
+        known.update(zip(batch, encoder.embed([new[key] for key in batch]), strict=True))
+        advance((start + len(batch)) / len(new))
+    if store is not None and new:
+        _write(store, known)
+    return np.array([known[key] for key in keys], dtype=np.float32).reshape(len(texts), encoder.dimensions)
+
+
+def _read(store: Path, dimensions: int) -> dict[str, Embeddings]:
+    """Return what the file holds, nothing where it cannot be read: then it is written anew."""
+    try:
+        with np.load(store, allow_pickle=False) as file:
+            keys, rows = file["keys"], file["embeddings"]
+    except (OSError, ValueError, KeyError, EOFError):
+        return {}
+    if rows.shape != (len(keys), dimensions):
+        return {}
+    return dict(zip(keys.tolist(), rows, strict=True))
+
+
+def _write(store: Path, known: dict[str, Embeddings]) -> None:
+    store.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = store.with_name(store.name + ".unfinished")
+    with unfinished.open("wb") as file:
+        np.savez(file, keys=np.array(list(known)), embeddings=np.array(list(known.values()), dtype=np.float32))
+    unfinished.replace(store)

@@ -1,0 +1,129 @@
+"""Fine-tuning: an encoder trained on labels, and what it says of items it did not learn from. Needs torch."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.model_selection import StratifiedKFold
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainingArguments,
+)
+
+from model.encoder import Encoder
+from model.encoder_export import most_tokens
+from model.errors import ExportError
+from model.export import Parts, export, load_checkpoint
+from model.head import Head, Scores
+from model.metrics import Labels
+
+_FOLDS = 3
+_PASSES = 3
+_BATCH = 16
+_LEARNING_RATE = 5e-5
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuned:
+    """The parts that all labels taught, and a logit for each text from parts that had not seen its label."""
+
+    parts: Parts
+    held_out: Scores
+
+
+def fine_tune(
+    source: str,
+    texts: Sequence[str],
+    labels: Labels,
+    *,
+    max_tokens: int,
+    seed: int,
+    report_to: str = "none",
+    advance: Callable[[float], None] = lambda _share: None,
+) -> FineTuned:
+    """Train the encoder that `source` names as a classifier of the texts.
+
+    An encoder knows the texts that it learnt from too well to say how far it can be relied on. So it is trained once
+    more on each two thirds of the labels, to judge the third that is left. `report_to` is a tracker of transformers'
+    Trainer, which is told of the training on all labels.
+
+    Raises `ExportError` when the encoder cannot be had, the tracker is not installed, or a kind has one label alone.
+    """
+    folds = min(_FOLDS, int(np.bincount(labels, minlength=2).min()))
+    if folds < 2:
+        raise ExportError("one kind has a single label: label more, or leave out --fine-tune")
+    held_out = np.zeros(len(labels))
+    divided = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
+    for number, (training, test) in enumerate(divided, 1):
+        parts = _trained(source, [texts[row] for row in training], labels[training], max_tokens=max_tokens, seed=seed)
+        encoder = Encoder(parts.encoder, parts.tokenizer, parts.max_tokens)
+        held_out[test] = parts.head.logits(encoder.embed([texts[row] for row in test]))
+        advance(number / (folds + 1))
+    parts = _trained(source, texts, labels, max_tokens=max_tokens, seed=seed, report_to=report_to)
+    advance(1.0)
+    return FineTuned(parts, held_out)
+
+
+def onto_embedding(head: Head, first: Head) -> Head:
+    """Return `head`, which weighs the logit of the head `first`, as one that weighs the embedding itself."""
+    (weight,) = head.embedding
+    return Head(
+        embedding=weight * first.embedding,
+        bias=head.bias + float(weight) * first.bias,
+        threshold=head.threshold,
+        text=head.text,
+        fields=head.fields,
+    )
+
+
+def _trained(
+    source: str, texts: Sequence[str], labels: Labels, *, max_tokens: int, seed: int, report_to: str = "none"
+) -> Parts:
+    torch.manual_seed(seed)
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=2, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, ImportError) as error:
+        raise ExportError(
+            f"the encoder {source} cannot be had: {str(error).splitlines()[0]}; "
+            "give the folder of a downloaded encoder, or go without one: --encoder none"
+        ) from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ExportError(f"the encoder {source} has a slow tokenizer: save its fast form (tokenizer.json) beside it")
+    max_tokens = min(max_tokens, most_tokens(model, tokenizer))
+    rows = [
+        {**tokenizer(text, truncation=True, max_length=max_tokens), "labels": int(label)}
+        for text, label in zip(texts, labels, strict=True)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            num_train_epochs=_PASSES,
+            per_device_train_batch_size=_BATCH,
+            learning_rate=_LEARNING_RATE,
+            lr_scheduler_type="linear",
+            save_strategy="no",
+            logging_strategy="epoch",
+            report_to=report_to,
+            seed=seed,
+            disable_tqdm=True,
+            use_cpu=not torch.cuda.is_available(),
+            dataloader_pin_memory=False,
+        )
+        try:
+            trainer = Trainer(model, arguments, train_dataset=rows, data_collator=DataCollatorWithPadding(tokenizer))
+        except (ImportError, RuntimeError, ValueError) as error:
+            raise ExportError(f"the Trainer cannot report to {report_to}: {error}") from error
+        trainer.train()
+        model.cpu().save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return export(load_checkpoint(Path(folder), max_tokens))
