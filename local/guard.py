@@ -10,7 +10,8 @@ import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from flask import Flask, Request, Response
+from flask import Flask
+from werkzeug import Request, Response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -42,7 +43,7 @@ def guard(app: Flask, token: str) -> None:
     """Serve `app` under /`token`/ alone: anything else, and what `refusal` refuses, is answered 403.
 
     The routes of `app` are written without the token, and the addresses that `url_for` builds have it. All answers get
-    `HEADERS`. A page names its icon in a `<link rel="icon">`: otherwise the browser asks for /favicon.ico and is refused.
+    `HEADERS`. A page names its icon in a `<link rel="icon">`, since the browser asks for /favicon.ico otherwise.
     """
     routes = app.wsgi_app
 
@@ -56,7 +57,7 @@ def guard(app: Flask, token: str) -> None:
         answer.headers.update(HEADERS)
         return answer(environ, start_response)
 
-    app.wsgi_app = serve  # type: ignore[assignment]  # Flask's documentation wraps an app so
+    app.wsgi_app = serve  # type: ignore[method-assign]  # Flask's documentation wraps an app so
 
 
 def refusal(environ: WSGIEnvironment) -> Response | None:
