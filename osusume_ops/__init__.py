@@ -1,0 +1,1 @@
+"""Operations on a deployed Osusume: what its owner does on a day on which something went wrong."""

@@ -1,0 +1,26 @@
+"""The commands of `python -m osusume_ops`, one module each.
+
+Each module has `add(commands)`, which describes the command to argparse and sets `run`, the function that does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+COMMANDS: tuple[str, ...] = ()
+"""In the order in which `--help` lists them."""
+
+
+def add_stack_options(parser: argparse.ArgumentParser) -> None:
+    """Let a command be told which stack it is about; `open_stack` reads what it was told."""
+    parser.add_argument("--stack", default="osusume", metavar="NAME", help="the deployed stack (default: %(default)s)")
+    parser.add_argument("--region", metavar="REGION", help="of the stack (default: your AWS configuration's)")
+    parser.add_argument("--profile", metavar="NAME", help="of your AWS configuration")
+
+
+def add_yes_option(parser: argparse.ArgumentParser) -> None:
+    """Let a command that changes something be told to do so: without `--yes` it says what it would do."""
+    parser.add_argument("--yes", action="store_true", help="do it; without this, only say what would be done")
