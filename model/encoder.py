@@ -21,27 +21,22 @@ _CHARACTERS_A_TOKEN = 64
 class Encoder:
     """An ONNX graph that gives one `embedding` a text, and the tokenizer it was trained with."""
 
-    def __init__(self, graph: bytes, tokenizer: bytes, max_tokens: int) -> None:
-        """Read the graph and the tokenizer.
+    def __init__(self, graph: bytes | Path, tokenizer: bytes, max_tokens: int) -> None:
+        """Read the graph, of which a file is read without a copy in memory, and the tokenizer.
 
         Texts are cut at `max_tokens`. Raises `ValueError` naming the part that cannot be read.
         """
-        try:
-            self._tokenizer = Tokenizer.from_buffer(tokenizer)
-        except ValueError as error:
-            raise ValueError(f"its tokenizer cannot be read ({error})") from error
+        with ThreadPoolExecutor(1) as pool:  # reading the graph leaves Python to the tokenizer meanwhile
+            session = pool.submit(_session, graph)
+            try:
+                self._tokenizer = Tokenizer.from_buffer(tokenizer)
+            except ValueError as error:
+                raise ValueError(f"its tokenizer cannot be read ({error})") from error
+            self._session = session.result()
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
         self._most_characters = max_tokens * _CHARACTERS_A_TOKEN
         self._cores = available_cores()
-        options = SessionOptions()
-        # Texts run beside each other, one thread each: a text is too short to be worth dividing.
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has a class for each status, under Exception alone
-            raise ValueError(f"its graph cannot be read ({error})") from error
         inputs = {graph_input.name for graph_input in self._session.get_inputs()}
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
         if not {"input_ids"} <= inputs <= {"input_ids", "attention_mask"} or "embedding" not in outputs:
@@ -74,6 +69,17 @@ class Encoder:
         mask = {"attention_mask": np.ones_like(ids)} if self._takes_mask else {}
         outputs = self._session.run(["embedding"], {"input_ids": ids, **mask})
         return np.asarray(outputs[0], dtype=np.float32).reshape(self.dimensions)
+
+
+def _session(graph: bytes | Path) -> InferenceSession:
+    options = SessionOptions()
+    # Texts run beside each other, one thread each: a text is too short to be worth dividing.
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a class for each status, under Exception alone
+        raise ValueError(f"its graph cannot be read ({error})") from error
 
 
 def available_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:

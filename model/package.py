@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from model.card import Card
-from model.encoder import Encoder
 from model.head import Embeddings, Head, squash
 from model.reasons import Reason, read_from_head, strongest, tried_values, without
 from model.text import compose
 from osusume.items import Item
+
+if TYPE_CHECKING:
+    from model.encoder import Encoder
 
 CARD = "card.json"
 ENCODER = "encoder.onnx"
@@ -69,15 +76,19 @@ class ModelPackage:
         folder = Path(folder)
         card = read_card(folder)
         encoder_files = (ENCODER, TOKENIZER) if {ENCODER, TOKENIZER} & card.files.keys() else ()
-        files = {name: _verified(folder, name, card) for name in (HEAD, *encoder_files, *card.files)}
+        with ThreadPoolExecutor(1) as pool:  # hashing a graph takes as long as importing what runs it
+            verified = pool.submit(_verify, folder, sorted({HEAD, *encoder_files, *card.files}), card)
+            if encoder_files:
+                from model.encoder import Encoder  # noqa: PLC0415
+            verified.result()
         try:
-            head = Head.from_bytes(files[HEAD])
+            head = Head.from_bytes(_contents(folder, HEAD))
         except ValueError as error:
             raise _broken(folder, HEAD, error) from error
         encoder = None
         if encoder_files:
             try:
-                encoder = Encoder(files[ENCODER], files[TOKENIZER], card.max_tokens)
+                encoder = Encoder(folder / ENCODER, _contents(folder, TOKENIZER), card.max_tokens)
             except ValueError as error:
                 raise _broken(folder, ENCODER, error) from error
         dimensions = encoder.dimensions if encoder else 0
@@ -167,7 +178,7 @@ def sealed(card: Card, head: Head) -> Card:
     return replace(card, version=f"{card.version}-{of_all[:12]}", files=files)
 
 
-def _sha256(content: bytes) -> str:
+def _sha256(content: bytes | mmap) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
@@ -176,8 +187,15 @@ def _json(value: object) -> bytes:
 
 
 def _contents(folder: Path, name: str) -> bytes:
+    with _opened(folder, name) as file:
+        return file.read()
+
+
+@contextmanager
+def _opened(folder: Path, name: str) -> Iterator[BinaryIO]:
     try:
-        return (folder / name).read_bytes()
+        with (folder / name).open("rb") as file:
+            yield file
     except FileNotFoundError:
         raise PackageError(
             f"model package {folder} has no {name}: write one with 'python -m model train --output {folder}', "
@@ -189,13 +207,15 @@ def _contents(folder: Path, name: str) -> bytes:
         ) from error
 
 
-def _verified(folder: Path, name: str, card: Card) -> bytes:
-    content = _contents(folder, name)
-    if name not in card.files:
-        raise _broken(folder, CARD, f"it gives no sha256 for {name}")
-    if _sha256(content) != card.files[name]:
-        raise _broken(folder, name, f"its sha256 is not the one in {CARD}, so it was altered or cut short")
-    return content
+def _verify(folder: Path, names: Iterable[str], card: Card) -> None:
+    for name in names:
+        with _opened(folder, name) as file:
+            # Mapped, it is hashed without a copy and in one call, which leaves Python to others meanwhile.
+            sha256 = _sha256(mmap(file.fileno(), 0, access=ACCESS_READ) if os.fstat(file.fileno()).st_size else b"")
+        if name not in card.files:
+            raise _broken(folder, CARD, f"it gives no sha256 for {name}")
+        if sha256 != card.files[name]:
+            raise _broken(folder, name, f"its sha256 is not the one in {CARD}, so it was altered or cut short")
 
 
 def _broken(folder: Path, name: str, why: object) -> PackageError:
