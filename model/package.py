@@ -97,6 +97,27 @@ class ModelPackage:
             raise _broken(folder, HEAD, mismatch)
         return cls(card, encoder, head)
 
+    def with_head(self, card: bytes, head: bytes) -> ModelPackage:
+        """Return this package with another head of its encoder: the contents of the `card.json` and `head.npz` of it.
+
+        Version, threshold, the text's order and the keywords come with the head. Raises `PackageError` when the two are
+        not readable, do not belong together, or were made for another encoder.
+        """
+        try:
+            new_card, new_head = Card.from_json(json.loads(card)), Head.from_bytes(head)
+        except ValueError as error:
+            raise PackageError(
+                f"the head cannot be used: {error}; train it anew, with this version of the code"
+            ) from error
+        if _sha256(head) != new_card.files.get(HEAD):
+            raise PackageError(f"the head is not the one that card {new_card.version} hashes: store it anew")
+        if _beside_head(new_card) != _beside_head(self.card) or len(new_head.embedding) != len(self.head.embedding):
+            raise PackageError(
+                f"head {new_card.version} was made for another encoder than the one of package {self.version}:"
+                " deploy the package that it was trained with, or train it anew"
+            )
+        return ModelPackage(new_card, self.encoder, new_head)
+
     def probabilities(self, items: Sequence[Item]) -> list[float]:
         """Return the score of each item, in the order given, without the cost of reasons."""
         return [float(score) for score in self.head.scores(self._embeddings(items), items)]
@@ -176,6 +197,11 @@ def sealed(card: Card, head: Head) -> Card:
     files = {name: sha256 for name, sha256 in card.files.items() if name != HEAD} | {HEAD: _sha256(head.to_bytes())}
     of_all = _sha256(_json([*files.values(), card.order, card.keywords, card.max_tokens]))
     return replace(card, version=f"{card.version}-{of_all[:12]}", files=files)
+
+
+def _beside_head(card: Card) -> tuple[dict[str, str], int]:
+    """Return what a head was made for: the hashes of the other files, and where texts are cut."""
+    return {name: sha256 for name, sha256 in card.files.items() if name != HEAD}, card.max_tokens
 
 
 def _sha256(content: bytes | mmap) -> str:

@@ -1,0 +1,210 @@
+"""Heads: what was trained for an encoder, in S3 under `models/`, and which of them the classifier is to use.
+
+This module alone knows these keys and the form of the pointer. `models/{encoder}/{version}/` holds a head's `head.npz`
+and the `card.json` that was written with it. `models/{encoder}/promoted.json` is the pointer: the promotions that
+stand, oldest first. The last of them counts, and rolling back takes it off. The pointer hashes the card and the card
+hashes the head, so that what was altered since its promotion is not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PREFIX = "models/"
+CARD = "card.json"
+HEAD = "head.npz"
+POINTER = "promoted.json"
+
+NO_ENCODER = "no-encoder"
+"""Stands for the encoder of a package that has none."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_CONDITION_FAILED = {"PreconditionFailed", "ConditionalRequestConflict"}
+
+
+class HeadUnusable(Exception):
+    """Raised when a head or the pointer is missing, altered or not readable; the message names the key."""
+
+
+class PromotedMeanwhile(Exception):
+    """Raised when somebody else promoted or rolled back at the same time; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHead:
+    """The files of one head, as they are stored: `card` is `card.json`, `head` is `head.npz`."""
+
+    card: bytes
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """One line of the pointer: a version, the sha256 of its card, and when it was promoted (UTC, ISO format)."""
+
+    version: str
+    card_sha256: str
+    promoted_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A head that is stored: for which encoder, its version, and when it was stored."""
+
+    encoder: str
+    version: str
+    stored_at: datetime
+
+
+class Heads:
+    """The heads of one encoder, named by the sha256 of its `encoder.onnx` or by `NO_ENCODER`."""
+
+    def __init__(
+        self, s3: S3Client, bucket: str, encoder: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._s3, self._bucket, self._clock = s3, bucket, clock
+        self._folder = f"{PREFIX}{_checked(encoder)}/"
+        self._pointer = self._folder + POINTER
+
+    def store(self, version: str, stored: StoredHead) -> None:
+        """Write a head under its version; again makes no difference. The card comes last: without it there is no head.
+
+        Raises `HeadUnusable` where another head has this version already.
+        """
+        folder = f"{self._folder}{_checked(version)}/"
+        for name, content in ((HEAD, stored.head), (CARD, stored.card)):
+            try:
+                self._s3.put_object(Bucket=self._bucket, Key=folder + name, Body=content, IfNoneMatch="*")
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _CONDITION_FAILED:
+                    raise
+                if self._read(folder + name) != content:
+                    raise HeadUnusable(f"{folder}{name} is another head of this version: train it anew") from None
+
+    def read(self, version: str) -> StoredHead:
+        """Return the head of a version. Raises `HeadUnusable` where it is missing or its card does not hash it."""
+        folder = f"{self._folder}{_checked(version)}/"
+        card, head = self._read(folder + CARD), self._read(folder + HEAD)
+        try:
+            hashed = json.loads(card)["files"][HEAD]
+        except (ValueError, KeyError, TypeError) as error:
+            raise HeadUnusable(f"{folder}{CARD} is not a card that hashes {HEAD} ({error})") from error
+        if hashed != _sha256(head):
+            raise HeadUnusable(f"{folder}{HEAD} was altered or cut short: its sha256 is not the one in {CARD}")
+        return StoredHead(card, head)
+
+    def promoted(self) -> StoredHead | None:
+        """Return the head that counts, None where none was promoted. Raises `HeadUnusable`."""
+        promotions = self.promotions()
+        if not promotions:
+            return None
+        last = promotions[-1]
+        stored = self.read(last.version)
+        if _sha256(stored.card) != last.card_sha256:
+            raise HeadUnusable(f"{self._folder}{last.version}/{CARD} was altered since it was promoted")
+        return stored
+
+    def promotions(self) -> list[Promotion]:
+        """Return the promotions that stand, oldest first. Raises `HeadUnusable` for a pointer that is not readable."""
+        return self._promotions()[0]
+
+    def pointer_tag(self) -> str | None:
+        """Return a text that differs when the pointer does, None where there is no pointer.
+
+        The pointer is listed rather than asked for: S3 says that a key is missing only to those who may list the whole
+        bucket, and a list can be allowed for a prefix alone.
+        """
+        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=self._pointer, MaxKeys=1).get("Contents", [])
+        return next((entry["ETag"] for entry in listed if entry["Key"] == self._pointer), None)
+
+    def promote(self, version: str) -> None:
+        """Let a stored version count from now on. Raises `HeadUnusable`, `PromotedMeanwhile`."""
+        stored = self.read(version)
+        standing, tag = self._promotions()
+        now = self._clock().astimezone(UTC).isoformat(timespec="seconds")
+        self._write([*standing, Promotion(version, _sha256(stored.card), now)], tag)
+
+    def roll_back(self) -> Promotion:
+        """Take the last promotion off and return it, so that the one before counts, or the package's own head.
+
+        Raises `HeadUnusable` where nothing is promoted, `PromotedMeanwhile`.
+        """
+        standing, tag = self._promotions()
+        if not standing:
+            raise HeadUnusable(f"{self._pointer} names no promoted head: the package's own is in use already")
+        self._write(standing[:-1], tag)
+        return standing[-1]
+
+    def _promotions(self) -> tuple[list[Promotion], str | None]:
+        tag = self.pointer_tag()
+        if tag is None:
+            return [], None
+        content = self._read(self._pointer)
+        try:
+            lines = json.loads(content)["promotions"]
+            promotions = [
+                Promotion(_checked(line["version"]), str(line["card_sha256"]), str(line["promoted_at"]))
+                for line in lines
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            raise HeadUnusable(f"{self._pointer} is not a list of promotions ({error})") from error
+        return promotions, tag
+
+    def _write(self, promotions: list[Promotion], tag: str | None) -> None:
+        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
+        body = json.dumps({"promotions": [asdict(promotion) for promotion in promotions]}, indent=1).encode()
+        try:
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=self._pointer,
+                Body=body,
+                ContentType="application/json",
+                **condition,  # type: ignore[arg-type]  # one of two texts
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _CONDITION_FAILED:
+                raise
+            raise PromotedMeanwhile(f"{self._pointer} was changed at the same time: look at it and try again") from None
+
+    def _read(self, key: str) -> bytes:
+        try:
+            return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"NoSuchKey", "AccessDenied"}:
+                raise
+            # to those who may not list the bucket, S3 says of a missing key that access is denied
+            raise HeadUnusable(f"{key} cannot be read: {error.response['Error']['Code']}") from error
+
+
+def stored_versions(s3: S3Client, bucket: str) -> list[StoredVersion]:
+    """Return every head that is stored whole, for whatever encoder, oldest first."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
+    found = []
+    for page in pages:
+        for entry in page.get("Contents", []):
+            parts = entry["Key"].removeprefix(PREFIX).split("/")
+            if len(parts) == 3 and parts[2] == CARD:
+                found.append(StoredVersion(parts[0], parts[1], entry["LastModified"]))
+    return sorted(found, key=lambda version: (version.stored_at, version.version))
+
+
+def _checked(name: str) -> str:
+    """Return a version or an encoder that is safe as a part of a key; raises `HeadUnusable` for another."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise HeadUnusable(f"{name!r:.80} cannot be a version or an encoder: letters, digits, dots, _ and - alone")
+    return name
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
