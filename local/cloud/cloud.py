@@ -116,9 +116,9 @@ class Cloud:
         gateway = self._open_gateway(closing)
         functions = self._functions(template, gateway)
         self._names = {function.name: function.logical_id for function in functions}
-        pools = {function.logical_id: self._open_pool(function, closing) for function in functions}
+        self._pools = {function.logical_id: self._open_pool(function, closing) for function in functions}
         self._dispatcher = Dispatcher(
-            pools, async_settings_of(self._stack), self._retry_delays, self._client, self.delivery_errors.append
+            self._pools, async_settings_of(self._stack), self._retry_delays, self._client, self.delivery_errors.append
         )
         closing.callback(self._dispatcher.stop)
         self._notifications = ObjectNotifications(self._queue, self.delivery_errors.append)
@@ -222,6 +222,17 @@ class Cloud:
         `bucket` is a logical id. For an object that caused no notification yet S3 makes them now.
         """
         self._notifications.deliver_again(self.resources[bucket], key, times)
+
+    def kill(self, function: str) -> int:
+        """Kill the processes that are at an event of the function with that logical id; return how many they were.
+
+        SIGKILL, in the middle of whatever they do: the event fails, and is tried again where Lambda tries again.
+        """
+        return self._pools[self._known(function)].kill_busy()
+
+    def pids(self, function: str) -> list[int]:
+        """Return the ids of the processes that serve the function with that logical id, busy or warm."""
+        return self._pools[self._known(function)].pids
 
     def wait_until_idle(self, timeout: float = 60.0) -> None:
         """Return when no event is queued, running or waiting for a retry; raises StillBusy after `timeout` seconds."""

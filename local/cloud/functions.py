@@ -119,6 +119,20 @@ class FunctionPool:
             self._give_back(environment)
         return outcome
 
+    def kill_busy(self) -> int:
+        """Kill the processes that are at an event, as a host does that dies, and return how many they were."""
+        with self._changed:
+            busy = [environment.process for environment in self._busy]
+        for process in busy:
+            process.kill()
+        return len(busy)
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of the processes that run now."""
+        with self._changed:
+            return [environment.process.pid for environment in (*self._idle, *self._busy)]
+
     def close(self) -> None:
         """End all processes and wait for the events that they were at."""
         with self._changed:
