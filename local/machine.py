@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from local.catalogue.site import Site, serve_site
 from local.cloud import Cloud
-from local.slack import Slack, serve_slack
+from local.slack import Message, Slack, serve_slack
+from local.state import State
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record
 from osusume.snapshots import Snapshot, list_snapshot_keys, read_snapshot
@@ -21,6 +23,9 @@ CHANNEL = "C0LOCAL0001"
 BOT_TOKEN = "xoxb-of-the-stand-in"  # noqa: S105  # opens nothing but the stand-in
 SIGNING_SECRET = "signing-secret-of-the-stand-in"  # noqa: S105
 SCHEDULE = "CrawlerFunctionEveryMorning"
+STARTER = ROOT / "model" / "starter"
+MESSAGES = "messages"
+"""The store of a state that holds the channel, by ts."""
 
 # the starter's taste is made up, which is what a demonstration wants
 PARAMETERS = {"Contact": "demo@example.com", "SlackChannelId": CHANNEL, "MadeUpTaste": "use"}
@@ -28,10 +33,9 @@ SECRETS = {"/osusume/slack-bot-token": BOT_TOKEN, "/osusume/slack-signing-secret
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """What runs: the shop, Slack, the cloud. The properties read what the functions stored."""
+class Deployment:
+    """What runs: Slack and the cloud. The properties read what the functions stored."""
 
-    site: Site
     slack: Slack
     cloud: Cloud
 
@@ -59,6 +63,13 @@ class Machine:
         records = self.ledger.get(item.item_id for item in self.snapshot(key).items)
         return [record for record in records.values() if isinstance(record, Record) and record.snapshot == key]
 
+
+@dataclass(frozen=True, slots=True)
+class Machine(Deployment):
+    """A deployment beside the demo's shop, which its crawler reads."""
+
+    site: Site
+
     def begin_day(self, day: int, at: datetime) -> None:
         """Turn the shop to its `day` and fire the schedule as of `at`; what follows goes on by itself."""
         self.site.day = day
@@ -71,28 +82,64 @@ def one_machine(
     *,
     crawl_delay: float = 0.05,
     parameters: Mapping[str, str] | None = None,
-    overrides: Mapping[str, Mapping[str, str]] | None = None,
-    **cloud_options: Any,  # passed on to Cloud as they are
+    **options: Any,  # passed on to `deployment` as they are
 ) -> Iterator[Machine]:
-    """Start everything, and end it on leaving; `crawl_delay` is what the shop's robots.txt asks for, in seconds.
+    """Start everything on the demo's shop, and end it on leaving.
 
-    `parameters` and `overrides` add to the template's parameters and to single functions' environments.
+    `crawl_delay` is what the shop's robots.txt asks for, in seconds. `parameters` add to the template's parameters.
     """
     with (
         serve_site(crawl_delay) as site,
-        serve_slack(bot_token=BOT_TOKEN, signing_secret=SIGNING_SECRET, channel=CHANNEL) as slack,
+        deployment(site.address, parameters={**PARAMETERS, **(parameters or {})}, **options) as deployed,
     ):
-        variables = {"ClassifierFunction": {"MODEL_PACKAGE": str(ROOT / "model" / "starter")}}
-        for function, added in (overrides or {}).items():
-            variables[function] = {**variables.get(function, {}), **added}
+        yield Machine(deployed.slack, deployed.cloud, site)
+
+
+@contextmanager
+def deployment(
+    site_address: str | None,
+    *,
+    parameters: Mapping[str, str],
+    model: Path = STARTER,
+    overrides: Mapping[str, Mapping[str, str]] | None = None,
+    state: State | None = None,
+    **cloud_options: Any,  # passed on to Cloud as they are
+) -> Iterator[Deployment]:
+    """Start Slack and the cloud, and end them on leaving; the crawler reads the shop served at `site_address`.
+
+    That is an address on this machine; None is the real site. `parameters` are the template's, `model` is the folder of
+    the model package, `overrides` add to single functions' environments. `state` holds what an earlier one stored
+    and posted, and takes what this one does.
+    """
+    variables = {"ClassifierFunction": {"MODEL_PACKAGE": str(model.resolve())}}
+    for function, added in (overrides or {}).items():
+        variables[function] = {**variables.get(function, {}), **added}
+    environment = {"SITE_ADDRESS": site_address} if site_address else {}
+    with serve_slack(bot_token=BOT_TOKEN, signing_secret=SIGNING_SECRET, channel=CHANNEL) as slack:
+        if state:
+            _keep_messages(slack, state)
         with Cloud(
             ROOT / "template.yaml",
-            {**PARAMETERS, **(parameters or {})},
+            parameters,
             secrets=SECRETS,
-            environment={"SLACK_API_URL": slack.api_url, "SITE_ADDRESS": site.address},
+            environment={"SLACK_API_URL": slack.api_url, **environment},
             overrides=variables,
+            state=state,
             **cloud_options,
         ) as cloud:
             slack.interactions_url = f"{cloud.api_url}/slack/interactions"
-            slack.image_hosts = {"img.dlsite.jp": site.address}
-            yield Machine(site, slack, cloud)
+            slack.image_hosts = {"img.dlsite.jp": site_address} if site_address else {}
+            yield Deployment(slack, cloud)
+
+
+def _keep_messages(slack: Slack, state: State) -> None:
+    """Give the channel the messages that the state holds, and the state those that come."""
+    slack.channel.restore(Message(**json.loads(value)) for value in state.all(MESSAGES).values())
+
+    def keep(ts: str, message: Message | None) -> None:
+        if message:
+            state.put(MESSAGES, ts, json.dumps(asdict(message)).encode())
+        else:
+            state.remove(MESSAGES, ts)
+
+    slack.channel.keep = keep

@@ -81,6 +81,20 @@ class Crawls:
         self.save(progress)
         return progress
 
+    def current(self) -> Progress | None:
+        """Return the progress of the crawl under way, or of the last one, for somebody who looks on; None before one.
+
+        What was listed is in it as soon as the listing is read, what failed only when a turn ends.
+        """
+        found = self._read(self._crawl_key)
+        return None if found is None else _stored_progress(found["Body"].read())
+
+    def kept_pages(self) -> set[str]:
+        """Return the ids of the items whose page is kept."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._pages_prefix)
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        return {key.removeprefix(self._pages_prefix).removesuffix(".json") for key in keys}
+
     def save(self, progress: Progress) -> None:
         """Store the progress. Raises `CrawlUnderWay` where another invocation stored its own meanwhile."""
         condition: Any = {"IfNoneMatch": "*"} if self._etag is None else {"IfMatch": self._etag}

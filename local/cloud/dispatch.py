@@ -1,8 +1,9 @@
 """Invocations: synchronous ones, and the queue of asynchronous ones with retries and destinations.
 
-Simulated: the queue in front of a function, retries by EventInvokeConfig with one request id, on-failure and on-success
-destinations told in AWS's own record with the function role's permissions, the size limits of events. Not simulated:
-throttling, the age limit of events, dead-letter queues of functions, destinations other than SQS.
+Simulated: the queue in front of a function, with a state one that outlives the process; retries by EventInvokeConfig
+with one request id, on-failure and on-success destinations told in AWS's own record with the function role's
+permissions, the size limits of events. Not simulated: throttling, the age limit of events, dead-letter queues of
+functions, destinations other than SQS.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from local.cloud.access import assume_role
 from local.cloud.errors import AccessDenied, FunctionError, PayloadTooLarge, StillBusy, TemplateError
 from local.cloud.functions import ClientFactory, FunctionPool
 from local.cloud.stack import Stack
+from local.state import State
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -36,6 +38,9 @@ CONCURRENCY = 10
 """How many asynchronous events of a function run at a time, the others wait: what AWS gives to a new account."""
 
 Trigger = Literal["invoke", "s3", "schedule", "http", "sdk"]
+
+_QUEUE = "events"
+"""The store of a state that holds the asynchronous events not done with, by request id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +111,11 @@ class Dispatcher:
         retry_delays: tuple[float, ...],
         client: ClientFactory,
         report: Callable[[str], None],
+        *,
+        state: State | None = None,
     ) -> None:
         self._pools = pools
+        self._state = state
         self._settings = settings
         self._retry_delays = retry_delays
         self._client = client
@@ -139,6 +147,21 @@ class Dispatcher:
         """Queue the event and return its request id at once. Raises PayloadTooLarge."""
         check_size(payload, MAX_ASYNC_EVENT_BYTES)
         request_id = str(uuid.uuid4())
+        if self._state:
+            event = {"function": function, "payload": payload.decode(), "trigger": trigger}
+            self._state.put(_QUEUE, request_id, json.dumps(event).encode())
+        self._queue(function, payload, request_id, trigger)
+        return request_id
+
+    def deliver_unfinished(self) -> int:
+        """Queue the events again that an earlier process left, under their request ids; return how many they are."""
+        left = self._state.all(_QUEUE) if self._state else {}
+        for request_id, value in left.items():
+            event = json.loads(value)
+            self._queue(event["function"], event["payload"].encode(), request_id, event["trigger"])
+        return len(left)
+
+    def _queue(self, function: str, payload: bytes, request_id: str, trigger: Trigger) -> None:
         self._begin(request_id, f"{function} queued (request {request_id})")
         thread = threading.Thread(
             target=self._run,
@@ -147,7 +170,6 @@ class Dispatcher:
             daemon=True,
         )
         thread.start()
-        return request_id
 
     def wait_until_idle(self, timeout: float) -> None:
         """Return when nothing is queued, running or waiting for a retry; raises StillBusy after `timeout` seconds."""
@@ -162,30 +184,34 @@ class Dispatcher:
 
     def _run(self, function: str, payload: bytes, request_id: str, trigger: Trigger) -> None:
         try:
-            self._run_attempts(function, payload, request_id, trigger)
+            is_done = self._run_attempts(function, payload, request_id, trigger)
+            if is_done and self._state:
+                self._state.remove(_QUEUE, request_id)
         finally:
             self._end(request_id)
 
-    def _run_attempts(self, function: str, payload: bytes, request_id: str, trigger: Trigger) -> None:
+    def _run_attempts(self, function: str, payload: bytes, request_id: str, trigger: Trigger) -> bool:
+        """Return whether the event is done with; False where the cloud stopped before."""
         settings = self._settings.get(function, AsyncSettings())
         attempts = settings.retries + 1
         for attempt in range(1, attempts + 1):
             with self._turns[function]:
                 if self._stopping.is_set():
-                    return
+                    return False
                 self._begin(request_id, f"{function} running, attempt {attempt} (request {request_id})")
                 invocation, _ = self._attempt(function, payload, request_id, attempt, trigger)
             if self._stopping.is_set():
-                return
+                return False
             if invocation.error is None:
                 self._tell(settings.on_success, invocation, "Success")
-                return
+                return True
             if attempt < attempts:
                 delay = [0.0, *self._retry_delays][min(attempt, len(self._retry_delays))]
                 self._begin(request_id, f"{function} waiting for attempt {attempt + 1} (request {request_id})")
                 if self._stopping.wait(delay):
-                    return
+                    return False
         self._tell(settings.on_failure, invocation, "RetriesExhausted")
+        return True
 
     def _attempt(
         self, function: str, payload: bytes, request_id: str, attempt: int, trigger: Trigger

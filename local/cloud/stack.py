@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudformation.models import cloudformation_backends
@@ -94,9 +94,13 @@ def _upload_artifacts(resources: Mapping[str, Any]) -> None:
 
 
 class AwsServer:
-    """moto behind HTTP on a free port of 127.0.0.1 until it is closed."""
+    """moto behind HTTP on a free port of 127.0.0.1 until it is closed.
 
-    def __init__(self) -> None:
+    `note`, where given, is told of each request and its body once it is served, before the caller has the answer.
+    """
+
+    def __init__(self, note: Callable[[WSGIEnvironment, bytes], None] | None = None) -> None:
+        self._note = note
         self._application = DomainDispatcherApplication(create_backend_app)
         self._one_at_a_time = threading.Lock()
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_QuietHandler)
@@ -116,13 +120,17 @@ class AwsServer:
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length) if length else b""
         if length:
-            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
+            environ["wsgi.input"] = io.BytesIO(body)
         if environ["PATH_INFO"].startswith("/2015-03-31/functions/"):  # a function may call AWS before it answers
             return self._answer(environ, start_response)
         # moto's checks and writes are not atomic: two conditional puts at the same time could both succeed
         with self._one_at_a_time:
-            return self._answer(environ, start_response)
+            answer = self._answer(environ, start_response)
+            if self._note:
+                self._note(environ, body)
+            return answer
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         answer: Iterable[bytes] = self._application(environ, start_response)

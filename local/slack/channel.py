@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,7 +65,11 @@ def item_id_of(metadata: object) -> str | None:
 
 
 class Channel:
-    """The messages of one channel, safe to use from several threads; `clock` gives seconds since 1970."""
+    """The messages of one channel, safe to use from several threads; `clock` gives seconds since 1970.
+
+    `keep(ts, message)`, where set, is told of each message that everyone sees, as it is posted, changed or removed
+    (None), before anybody else can know of it.
+    """
 
     def __init__(self, channel_id: str, clock: Callable[[], float]) -> None:
         self.channel_id = channel_id
@@ -74,6 +78,7 @@ class Channel:
         self._messages: dict[str, Message] = {}
         self._ephemerals: list[Message] = []
         self._last_microsecond = 0
+        self.keep: Callable[[str, Message | None], None] | None = None
 
     @property
     def messages(self) -> list[Message]:
@@ -92,12 +97,20 @@ class Channel:
         with self._lock:
             return self._messages.get(ts)
 
+    def restore(self, messages: Iterable[Message]) -> None:
+        """Add messages of an earlier channel as they stood, oldest first."""
+        with self._lock:
+            for message in messages:
+                self._messages[message.ts] = message
+                for ts in (message.ts, message.edited or message.ts):
+                    self._last_microsecond = max(self._last_microsecond, round(float(ts) * 1_000_000))
+
     def post(self, text: str, blocks: list[Json], metadata: Json | None, visible_to: str | None = None) -> Message:
         """Add a message with a `ts` of its own and return it."""
         with self._lock:
             message = Message(self._next_ts(), text, blocks, metadata, self._clock(), visible_to=visible_to)
             if visible_to is None:
-                self._messages[message.ts] = message
+                self._set(message.ts, message)
             else:
                 self._ephemerals.append(message)
             return message
@@ -109,13 +122,24 @@ class Channel:
                 return None
             edited = self._next_ts()
             changed = replace(self._messages[ts], text=text, blocks=blocks, metadata=metadata, edited=edited)
-            self._messages[ts] = changed
+            self._set(ts, changed)
             return changed
 
     def remove(self, ts: str) -> Message | None:
         """Take the message named `ts` away and return it, None where the channel has none."""
         with self._lock:
-            return self._messages.pop(ts, None)
+            removed = self._messages.get(ts)
+            if removed:
+                self._set(ts, None)
+            return removed
+
+    def _set(self, ts: str, message: Message | None) -> None:
+        if self.keep:
+            self.keep(ts, message)
+        if message:
+            self._messages[ts] = message
+        else:
+            del self._messages[ts]
 
     def _next_ts(self) -> str:
         # Two messages of one microsecond, or a clock set back, must not share a name.

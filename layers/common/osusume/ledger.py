@@ -64,6 +64,14 @@ class Record:
     ts: str | None = None
 
 
+def labelled_elsewhere(item: Item, now: float) -> Record:
+    """Return the record of an item that a label brought, not a crawl: so that it is never new, and never posted.
+
+    `now` is in seconds since the epoch.
+    """
+    return Record(item, choice="passed", snapshot="", recorded_at=now)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What came of one snapshot: how many items it listed, how many failed, and how many of each choice were new."""

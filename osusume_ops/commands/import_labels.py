@@ -1,0 +1,69 @@
+"""`python -m osusume_ops import-labels`: labels given elsewhere into a deployed stack."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from osusume_ops.commands import Commands, add_stack_options
+
+_EPILOG = """\
+FILE is a training file or an annotation file, such as .osusume/labels.jsonl, which 'python -m local run' writes: JSONL
+of {"item": {...}, "is_interested": 0 or 1, "created_at": "YYYY-MM-DD HH:MM:SS" in the stack's time zone}. Of an item's
+labels the latest counts, be it in the stack or in the file, so that importing a file twice changes nothing; a label
+without created_at gives way to any other. The items come into the ledger: none of them is ever posted as new.
+
+examples:
+  python -m osusume_ops import-labels .osusume/labels.jsonl --stack osusume
+  python -m osusume_ops import-labels old.jsonl --stack osusume --region ap-northeast-1"""
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "import-labels",
+        help="bring labels of a training file into the stack",
+        description="Bring the labels of a training file, and their items, into a deployed stack.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the training file")
+    add_stack_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read the whole file, then store it with a progress bar on standard error, and print what was stored.
+
+    Raises `OpsError`.
+    """
+    from rich.console import Console  # noqa: PLC0415  # --help works where it is not installed
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from model.dataset import DatasetError  # noqa: PLC0415
+    from osusume_ops.errors import OpsError  # noqa: PLC0415
+    from osusume_ops.label_import import import_labels, read_labels  # noqa: PLC0415
+    from osusume_ops.stack import open_stack  # noqa: PLC0415
+
+    stack = open_stack(options)
+    time_zone = ZoneInfo(stack.parameter("TimeZone"))
+    try:
+        given = read_labels(options.file, time_zone)
+    except DatasetError as error:
+        raise OpsError(str(error)) from error
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task("storing labels", total=len(given))
+        imported = import_labels(
+            given,
+            stack.labels,
+            stack.ledger,
+            time_zone=time_zone,
+            now=time.time(),
+            advance=lambda: progress.advance(bar),
+        )
+    print(
+        f"{stack.name}: {imported.stored} labels stored, {imported.kept} left as they stood,"
+        f" {imported.new_items} items new to the ledger"
+    )

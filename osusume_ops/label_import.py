@@ -1,0 +1,104 @@
+"""Labels that were given elsewhere, brought into a stack's tables together with their items."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+from model.dataset import Example, read_examples
+from osusume.labels import Label, Labels, Origin
+from osusume.ledger import Ledger, labelled_elsewhere
+from osusume_ops.errors import OpsError
+
+_USER = "import"
+_DATELESS = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GivenLabel:
+    """A label to bring in; `given_at` is in seconds since the epoch, 0 where nobody knows: older than any other."""
+
+    example: Example
+    given_at: float
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """How many labels were stored, how many gave way to one as late or later, how many items the ledger did not know.
+
+    A label that stands already, since the same file was imported before, is among those that gave way.
+    """
+
+    stored: int
+    kept: int
+    new_items: int
+
+
+def read_labels(path: Path, time_zone: tzinfo) -> list[GivenLabel]:
+    """Return the labels of a training file or an annotation file.
+
+    `created_at` is a time in `time_zone`, unless it names its own. A row may say its `origin` (slack or annotation);
+    one that does not is an annotation. Raises `model.dataset.DatasetError`, and `OpsError` for a time or an origin that
+    makes no sense; either names the line.
+    """
+    examples = read_examples(path)
+    lines = [(number, line) for number, line in enumerate(path.read_bytes().split(b"\n"), 1) if line.strip()]
+    labels = []
+    for example, (number, line) in zip(examples, lines, strict=True):
+        try:
+            given_at = _seconds(example.created_at, time_zone)
+            labels.append(GivenLabel(example, given_at, _origin(json.loads(line).get("origin"))))
+        except ValueError as error:
+            raise OpsError(f"{path}, line {number}: {error}") from error
+    return labels
+
+
+def import_labels(
+    given: Sequence[GivenLabel],
+    labels: Labels,
+    ledger: Ledger,
+    *,
+    time_zone: tzinfo,
+    now: float,
+    advance: Callable[[], None] = lambda: None,
+) -> Imported:
+    """Store the labels where no later one stands, each after its item: doing it again changes nothing.
+
+    `created_at` is written in `time_zone`, the owner's. `now`, in seconds since the epoch, is when the items come into
+    the ledger. `advance` is called after each label.
+    """
+    stored = new_items = 0
+    for each in given:
+        item = each.example.item
+        # the item first: a label without one is of no use to anybody
+        new_items += ledger.record(labelled_elsewhere(item, now))
+        created_at = datetime.fromtimestamp(each.given_at, time_zone).strftime("%Y-%m-%d %H:%M:%S")
+        action_ts = f"{each.given_at:.6f}"
+        before = labels.get(item.item_id)
+        if before is None or float(before.action_ts) < each.given_at:
+            label = Label(item.item_id, each.example.is_interested, _USER, action_ts, created_at, each.origin)
+            stored += labels.store(label) == label
+        advance()
+    return Imported(stored, len(given) - stored, new_items)
+
+
+def _seconds(created_at: str | None, time_zone: tzinfo) -> float:
+    if created_at is None:
+        return _DATELESS
+    try:
+        time = datetime.fromisoformat(created_at)
+        return max(_DATELESS, (time if time.tzinfo else time.replace(tzinfo=time_zone)).timestamp())
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"created_at must be a time such as 2026-11-22 07:00:00, not {created_at!r:.40}") from error
+
+
+def _origin(value: object) -> Origin:
+    if value is None or value == "annotation":
+        return "annotation"
+    if value == "slack":
+        return "slack"
+    raise ValueError(f"origin must be slack or annotation, not {value!r:.40}")
