@@ -7,19 +7,29 @@ import os
 import time
 from collections.abc import Mapping
 
+import boto3
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
 
 from classifier.predict import Answer, InvalidRequest, answer, requested_items
-from model.package import ModelPackage
+from classifier.serving import Serving
+from model.package import ENCODER, ModelPackage
+from osusume.heads import NO_ENCODER, Heads
 from osusume.items import Item
 from osusume.observability import logger
 from osusume.settings import ClassifierSettings
 
 settings = ClassifierSettings.from_environment(os.environ)
-package = ModelPackage.load(settings.model_package)  # here, so that Lambda loads it before the first request
-if package.card.taste == "made-up" and not settings.use_made_up_taste:
-    logger.warning("no taste learnt yet: every score will be null", model_version=package.version)
+own_package = ModelPackage.load(settings.model_package)  # here, so that Lambda loads it before the first request
+heads = None
+if settings.bucket:
+    quickly = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+    s3 = boto3.client("s3", config=quickly)
+    heads = Heads(s3, settings.bucket, own_package.card.files.get(ENCODER, NO_ENCODER))
+serving = Serving(own_package, heads, time.monotonic)
+if serving.package().card.taste == "made-up" and not settings.use_made_up_taste:
+    logger.warning("no taste learnt yet: every score will be null", model_version=serving.package().version)
 
 
 @logger.inject_lambda_context
@@ -31,6 +41,7 @@ def handler(event: dict[str, object], context: LambdaContext) -> dict[str, objec
     except InvalidRequest as error:
         logger.info("refused", status=error.status, reason=str(error))
         return _response(error.status, {"error": {"message": str(error), "field": error.field}})
+    package = serving.package()
     body = answer(package, items, use_made_up_taste=settings.use_made_up_taste)
     seconds = round(time.perf_counter() - started, 3)
     logger.info("scored", model_version=package.version, items=len(items), seconds=seconds)

@@ -197,7 +197,7 @@ import sys
 from pathlib import Path
 from model.package import ModelPackage
 from osusume.items import Item
-import classifier.predict, osusume.observability, osusume.settings
+import classifier.predict, classifier.serving, osusume.observability, osusume.settings
 print(classifier.predict.answer(ModelPackage.load("package"), [Item("1", "s", "u", "t")], use_made_up_taste=True))
 assert not {"torch", "transformers", "onnx", "rich"} & sys.modules.keys()
 """

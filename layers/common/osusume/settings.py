@@ -73,10 +73,15 @@ class NotifierSettings:
 
 @dataclass(frozen=True, slots=True)
 class ClassifierSettings:
-    """The classifier's environment; `use_made_up_taste` lets a package give scores that no owner taught."""
+    """The classifier's environment.
+
+    `use_made_up_taste` lets a package give scores that no owner taught. `bucket` holds promoted heads; without one, as
+    in a container started by hand, the package's own head scores.
+    """
 
     model_package: Path
     use_made_up_taste: bool
+    bucket: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> ClassifierSettings:
@@ -84,7 +89,11 @@ class ClassifierSettings:
         made_up_taste = _text(environment, "MADE_UP_TASTE")
         if made_up_taste not in {"use", "ignore"}:
             raise InvalidSetting(f'MADE_UP_TASTE must be "use" or "ignore", not {made_up_taste!r:.40}')
-        return cls(Path(_text(environment, "MODEL_PACKAGE")), use_made_up_taste=made_up_taste == "use")
+        return cls(
+            model_package=Path(_text(environment, "MODEL_PACKAGE")),
+            use_made_up_taste=made_up_taste == "use",
+            bucket=environment.get("BUCKET") or None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
