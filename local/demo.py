@@ -22,6 +22,7 @@ from rich.text import Text
 from local.catalogue.works import FIRST_DAY
 from local.cloud import StillBusy
 from local.machine import Machine, one_machine
+from local.opening import open_in_browser
 from local.slack import Message, as_text, duplicate_posts
 from osusume.messages import INTERESTED, NOT_INTERESTED
 
@@ -69,7 +70,8 @@ def run_demo(folder: Path, *, serve: bool, console: Console) -> None:
         console.print(f"\nDone in {time.monotonic() - began:.0f} s. Numbers: {path}, logs: {folder / 'logs'}")
         _check(machine, days, summary)
         if serve:
-            console.print(f"\nThe channel, with working buttons: {machine.slack.address}\nCtrl-C ends it.")
+            console.print(f"\nThe channel, with working buttons: {machine.slack.page_address}\nCtrl-C ends it.")
+            open_in_browser(machine.slack.page_address)
             threading.Event().wait()
 
 

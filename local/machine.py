@@ -12,6 +12,7 @@ from typing import Any
 
 from local.catalogue.site import Site, serve_site
 from local.cloud import Cloud
+from local.panel import side_panel
 from local.slack import Message, Slack, serve_slack
 from local.state import State
 from osusume.labels import Labels
@@ -129,6 +130,7 @@ def deployment(
         ) as cloud:
             slack.interactions_url = f"{cloud.api_url}/slack/interactions"
             slack.image_hosts = {"img.dlsite.jp": site_address} if site_address else {}
+            slack.side_panel = side_panel(cloud)
             yield Deployment(slack, cloud)
 
 

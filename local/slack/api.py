@@ -92,7 +92,7 @@ def _call(slack: Slack, request: Request, method: str, arguments: Arguments) -> 
             raise SlackError("channel_not_found")
     if method == "chat.postMessage" and (wait := slack.rate_limit.seconds_to_wait(slack.clock())):
         raise SlackError("ratelimited", retry_after=math.ceil(wait))
-    answer: Answer = METHODS[method](slack.channel, arguments, slack.address)
+    answer: Answer = METHODS[method](slack.channel, arguments, slack.page_address)
     return _Outcome(200, answer.body, answer.ts)
 
 

@@ -237,7 +237,7 @@ def _auth_test(_channel: Channel, _arguments: Arguments, address: str) -> Answer
     return Answer(
         {
             "ok": True,
-            "url": f"{address}/",
+            "url": address,
             "team": TEAM_DOMAIN,
             "user": "osusume",
             "team_id": TEAM_ID,
@@ -251,7 +251,7 @@ def _auth_test(_channel: Channel, _arguments: Arguments, address: str) -> Answer
 def _permalink(channel: Channel, arguments: Arguments, address: str) -> Answer:
     message = _named_message(channel, arguments, "message_ts")
     anchor = message.ts.replace(".", "")
-    return Answer({"ok": True, "channel": channel.channel_id, "permalink": f"{address}/#p{anchor}"})
+    return Answer({"ok": True, "channel": channel.channel_id, "permalink": f"{address}#p{anchor}"})
 
 
 def _named_message(channel: Channel, arguments: Arguments, name: str) -> Message:
@@ -272,6 +272,6 @@ METHODS: dict[str, Callable[[Channel, Arguments, str], Answer]] = {
     "chat.update": _update,
     "conversations.history": _history,
 }
-"""The methods by name: each takes the channel, decoded arguments and the stand-in's address; raises `SlackError`."""
+"""The methods by name: each takes the channel, decoded arguments and the page's address; raises `SlackError`."""
 
 METHODS_OF_A_CHANNEL = frozenset(METHODS) - {"auth.test"}

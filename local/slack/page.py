@@ -1,23 +1,79 @@
-"""The channel as a page: messages oldest first, buttons as forms."""
+"""The channel as a page: messages oldest first, drawn as Slack draws them, buttons as forms.
+
+The page is whole without its script. With it the parts named `messages` and `panel` are asked for again every moment,
+and a press leaves the page where it is.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader
+import requests
+from flask import Flask, redirect, render_template, request, url_for
+from markupsafe import Markup
+from werkzeug import Response
 
-from local.slack.stand_in import Slack
-from local.slack.text import spans
+from local.guard import guard
+from local.slack.channel import Message
+from local.slack.stand_in import FailedPress, Slack
+from local.slack.text import shown_text, spans
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; img-src http: https:; style-src 'unsafe-inline'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "same-origin",
-}
+WEEKDAYS = "月火水木金土日"
+
+
+def channel_page(slack: Slack, token: str) -> Flask:
+    """Return the page of the channel, served under /`token`/ as `local.guard` has it."""
+    app = Flask(__package__)
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.jinja_env.filters |= {
+        "anchor": anchor,
+        "heading": _heading,
+        "local_day": lambda message: f"{_local(message):%Y-%m-%d}",
+        "local_time": lambda message: f"{_local(message):%H:%M}",
+        "spans": spans,
+        "written_day": lambda message: _written_day(_local(message)),
+    }
+    guard(app, token)
+
+    def messages() -> str:
+        return render_template(
+            "messages.html",
+            messages=sorted([*slack.messages, *slack.ephemerals], key=lambda message: message.ts),
+            warning_of=lambda message: _warning(message, slack.failed_presses),
+            image=lambda url: _image_address(url, slack.image_hosts),
+        )
+
+    @app.get("/")
+    def index() -> str:
+        panel = slack.side_panel and Markup(slack.side_panel())  # noqa: S704  # HTML of this machine's own
+        return render_template("channel.html", messages=Markup(messages()), panel=panel)  # noqa: S704  # as above
+
+    @app.get("/messages")
+    def messages_alone() -> Response:
+        return _unless_known(_state_of(slack), messages)
+
+    @app.get("/panel")
+    def panel_alone() -> Response:
+        panel = slack.side_panel() if slack.side_panel else ""
+        return _unless_known(panel, lambda: panel)
+
+    @app.post("/press")
+    def press() -> Response:
+        ts = request.form.get("ts", "")
+        try:
+            slack.press(ts, request.form.get("action_id", ""), block_id=request.form.get("block_id"))
+        except (LookupError, RuntimeError) as error:
+            return Response(f"ボタンを押せません: {error}", status=409, mimetype="text/plain")
+        except requests.RequestException:
+            pass  # kept in failed_presses, which the page shows beside the message
+        if request.headers.get("X-Requested-With") == "fetch":
+            return Response(status=204)
+        return redirect(f"{url_for('index')}#{anchor(ts)}", code=303)
+
+    return app
 
 
 def anchor(ts: str) -> str:
@@ -25,14 +81,32 @@ def anchor(ts: str) -> str:
     return "p" + ts.replace(".", "")
 
 
-def render(slack: Slack, token: str) -> str:
-    """Return the page of the channel as it stands now; `token` is what its forms carry to be let in."""
-    return _templates.get_template("channel.html").render(
-        messages=sorted([*slack.messages, *slack.ephemerals], key=lambda message: message.ts),
-        warnings=slack.failed_presses,
-        token=token,
-        image=lambda url: _image_address(url, slack.image_hosts),
-    )
+def _unless_known(state: str, draw: Callable[[], str]) -> Response:
+    """Return what `draw` draws, or 304 where the asker has it as of that `state` already."""
+    answer = Response(mimetype="text/html")
+    tag = hashlib.sha256(state.encode()).hexdigest()
+    answer.set_etag(tag)
+    if request.if_none_match.contains(tag):
+        answer.status_code = 304
+    else:
+        answer.set_data(draw())
+    return answer
+
+
+def _state_of(slack: Slack) -> str:
+    drawn = [(message.ts, message.edited) for message in (*slack.messages, *slack.ephemerals)]
+    return repr((drawn, len(slack.failed_presses)))
+
+
+def _heading(message: Message) -> str:
+    return shown_text({"type": "mrkdwn", "text": message.text})
+
+
+def _warning(message: Message, failed_presses: list[FailedPress]) -> FailedPress | None:
+    """Return the last press of the message that failed, unless it was changed after that."""
+    changed_at = float(message.edited or 0)
+    failed = [press for press in failed_presses if press.message_ts == message.ts and press.at >= changed_at]
+    return failed[-1] if failed else None
 
 
 def _image_address(url: str, image_hosts: dict[str, str]) -> str:
@@ -41,9 +115,9 @@ def _image_address(url: str, image_hosts: dict[str, str]) -> str:
     return url if origin is None else f"{origin}{parts.path}"
 
 
-def _local_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def _local(message: Message) -> datetime:
+    return datetime.fromtimestamp(message.posted_at, UTC).astimezone()
 
 
-_templates = Environment(loader=PackageLoader("local.slack"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-_templates.filters |= {"anchor": anchor, "local_time": _local_time, "spans": spans}
+def _written_day(moment: datetime) -> str:
+    return f"{moment.month}月{moment.day}日（{WEEKDAYS[moment.weekday()]}）"

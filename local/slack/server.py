@@ -1,26 +1,24 @@
-"""The stand-in over HTTP: the Web API at /api/, response_urls at /actions/, the channel's page at /."""
+"""The stand-in over HTTP: the Web API at /api/, response_urls at /actions/, the channel's page under its token."""
 
 from __future__ import annotations
 
 import contextlib
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import requests
-from werkzeug import Request, Response
+from werkzeug import Request
 from werkzeug.serving import WSGIRequestHandler, make_server
-from werkzeug.utils import redirect
 
+from local.guard import new_token, refusal
 from local.slack.api import response_url, web_api
 from local.slack.channel import RateLimit
-from local.slack.page import HEADERS, anchor, render
+from local.slack.page import channel_page
 from local.slack.stand_in import Slack
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 @contextlib.contextmanager
@@ -51,10 +49,11 @@ def serve_slack(
         rate_limit=RateLimit(post_burst, post_interval),
         press_timeout=press_timeout,
     )
-    site = _Site(slack)
+    token = new_token()
+    site = _site(slack, channel_page(slack, token))
     server = make_server("127.0.0.1", 0, site, threaded=True, request_handler=_QuietHandler)
     slack.address = f"http://127.0.0.1:{server.server_port}"
-    site.hosts = frozenset({f"127.0.0.1:{server.server_port}", f"localhost:{server.server_port}"})
+    slack.page_address = f"{slack.address}/{token}/"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -72,46 +71,18 @@ class _QuietHandler(WSGIRequestHandler):
         """Say nothing: `Slack.log` keeps the calls."""
 
 
-class _Site:
-    """The WSGI application: which path is answered by what, and who may ask."""
+def _site(slack: Slack, page: WSGIApplication) -> WSGIApplication:
+    """Return what answers a request: the Web API and response_urls for the app, or the page for the owner."""
 
-    def __init__(self, slack: Slack) -> None:
-        self.hosts: frozenset[str] = frozenset()
-        self._slack = slack
-        self._page_token = secrets.token_urlsafe(24)
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
         request.max_form_memory_size = None  # Japanese blocks in a form, three bytes and nine characters a letter
-        return self._answer(request)(environ, start_response)
+        if request.path.startswith("/api/"):
+            answer = refusal(environ) or web_api(slack, request, request.path.removeprefix("/api/"))
+        elif request.path.startswith("/actions/") and request.method == "POST":
+            answer = refusal(environ) or response_url(slack, request)
+        else:
+            return page(environ, start_response)
+        return answer(environ, start_response)
 
-    def _answer(self, request: Request) -> Response:
-        # A foreign name that leads here belongs to a page that wants to read or press in the owner's browser.
-        if request.headers.get("Host") not in self.hosts:
-            return Response("このアドレスからは利用できません。", status=403)
-        match request.method, request.path:
-            case _, path if path.startswith("/api/"):
-                return web_api(self._slack, request, path.removeprefix("/api/"))
-            case "POST", path if path.startswith("/actions/"):
-                return response_url(self._slack, request)
-            case "GET" | "HEAD", "/":
-                return Response(render(self._slack, self._page_token), headers=HEADERS, mimetype="text/html")
-            case "POST", "/press":
-                return self._press(request)
-            case _:
-                return Response("ページがありません。", status=404)
-
-    def _press(self, request: Request) -> Response:
-        form = request.form
-        own_origins = {None, *(f"http://{host}" for host in self.hosts)}
-        token_is_right = secrets.compare_digest(form.get("token", "").encode(), self._page_token.encode())
-        if not token_is_right or request.headers.get("Origin") not in own_origins:
-            return Response("このページのボタンからのみ操作できます。ページを開き直してください。", status=403)
-        ts = form.get("ts", "")
-        try:
-            self._slack.press(ts, form.get("action_id", ""), block_id=form.get("block_id"))
-        except (LookupError, RuntimeError) as error:
-            return Response(f"ボタンを押せません: {error}", status=409)
-        except requests.RequestException:
-            pass  # kept in failed_presses, which the page shows beside the message
-        return redirect(f"/#{anchor(ts)}", code=303)
+    return serve

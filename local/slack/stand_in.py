@@ -83,8 +83,10 @@ class Slack:
     """A workspace with one channel, one bot and one owner.
 
     `interactions_url` is where presses go; it can be set once the app's address is known. `log`, `failed_presses` and
-    `faults` are plain lists to read and to add to. `address` has no slash at its end. `image_hosts` names, by host, the
-    addresses that stand in for where images are: Slack fetches images itself, the page fetches them from there.
+    `faults` are plain lists to read and to add to. `address` has no slash at its end, `page_address` is where the owner
+    watches the channel. `image_hosts` names, by host, the addresses that stand in for where images are: Slack fetches
+    images itself, the page fetches them from there. `side_panel`, where set, returns the HTML that the page shows
+    beside the channel.
     """
 
     def __init__(
@@ -101,6 +103,8 @@ class Slack:
         self.bot_token = bot_token
         self.interactions_url = interactions_url
         self.address = ""
+        self.page_address = ""
+        self.side_panel: Callable[[], str] | None = None
         self.image_hosts: dict[str, str] = {}
         self.channel = Channel(channel, clock)
         self.clock = clock

@@ -46,6 +46,11 @@ def spans(text_object: Json) -> list[Span]:
     return list(_spans(text, frozenset()))
 
 
+def shown_text(text_object: Json) -> str:
+    """Return the letters that a text object shows, without its styles and addresses."""
+    return "".join(span.text for span in spans(text_object))
+
+
 def _rich(element: Json) -> Span:
     """Return the span of a rich text element, whose text is shown to the letter."""
     named: dict[str, Style] = {"bold": "bold", "italic": "italic", "strike": "strike", "code": "code"}

@@ -647,62 +647,113 @@ def test_mrkdwn_reads_as_slack_shows_it(slack: Slack, client: WebClient, text: s
 def test_the_page_shows_texts_as_text(slack: Slack, client: WebClient) -> None:
     client.chat_postMessage(channel=CHANNEL, text='&lt;script&gt;alert(1)&lt;/script&gt; <https://x.example/"|a>')
 
-    page = requests.get(slack.address, timeout=5)
+    page = requests.get(slack.page_address, timeout=5).text
 
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
-    assert 'href="https://x.example/&#34;"' in page.text
-    assert "script" not in page.headers["Content-Security-Policy"]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert 'href="https://x.example/&#34;"' in page
+
+
+def press_on_page(slack: Slack, form: dict[str, str], **headers: str) -> requests.Response:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return requests.post(slack.page_address + "press", form, headers=sent, allow_redirects=False, timeout=5)
 
 
 def test_a_button_of_the_page_presses(slack: Slack, client: WebClient, app: App) -> None:
     post_item(client, "RJ7")
     ts = post_item(client, "RJ8")
-    article = requests.get(slack.address, timeout=5).text.rpartition("<article")[2]
+    article = requests.get(slack.page_address, timeout=5).text.rpartition("<article")[2]
 
-    answer = requests.post(f"{slack.address}/press", form_of(article, "pass"), allow_redirects=False, timeout=5)
+    answer = press_on_page(slack, form_of(article, "pass"))
 
     assert answer.status_code == 303
+    assert slack.address + answer.headers["Location"] == f"{slack.page_address}#p{ts.replace('.', '')}"
     assert app.payload()["message"]["ts"] == ts
     assert app.payload()["actions"][0]["action_id"] == "pass"
 
 
-def test_the_page_warns_where_the_app_refused_a_press(slack: Slack, client: WebClient, app: App) -> None:
-    post_item(client)
+def test_a_press_by_the_page_script_is_answered_without_a_page(slack: Slack, client: WebClient, app: App) -> None:
+    form = {"ts": post_item(client), "action_id": "like"}
+
+    assert press_on_page(slack, form, X_Requested_With="fetch").status_code == 204
+    assert len(app.requests) == 1
+
+
+def test_a_press_of_a_message_that_is_gone_says_so(slack: Slack, app: App) -> None:
+    answer = press_on_page(slack, {"ts": "1.000001", "action_id": "like"})
+
+    assert answer.status_code == 409
+    assert "1.000001" in answer.text
+
+
+def test_the_page_warns_where_the_app_refused_a_press_until_the_message_changes(
+    slack: Slack, client: WebClient, app: App, clock: Clock
+) -> None:
+    ts = post_item(client)
     app.status = 500
-    form = form_of(requests.get(slack.address, timeout=5).text, "like")
+    press_on_page(slack, {"ts": ts, "action_id": "like"})
 
-    page = requests.post(f"{slack.address}/press", form, timeout=5).text
+    warned = requests.get(slack.page_address, timeout=5).text
+    clock.now += 1
+    client.chat_update(channel=CHANNEL, ts=ts, text="雨音")
+    changed = requests.get(slack.page_address, timeout=5).text
 
-    assert 'role="alert"' in page
-    assert "500" in page
+    assert 'role="alert"' in warned
+    assert "500" in warned
+    assert 'role="alert"' not in changed
+
+
+def test_the_messages_are_drawn_again_only_when_they_changed(slack: Slack, client: WebClient) -> None:
+    ts = post_item(client)
+
+    def ask(tag: str | None = None) -> requests.Response:
+        headers = {"If-None-Match": tag} if tag else {}
+        return requests.get(slack.page_address + "messages", headers=headers, timeout=5)
+
+    first = ask()
+    unchanged = ask(first.headers["ETag"])
+    client.chat_update(channel=CHANNEL, ts=ts, text="変更", blocks=[])
+    changed = ask(first.headers["ETag"])
+
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert changed.status_code == 200
+    assert "変更" in changed.text
+
+
+def test_the_side_panel_is_drawn_where_one_is_given(slack: Slack) -> None:
+    without = requests.get(slack.page_address, timeout=5).text
+    slack.side_panel = lambda: '<section id="x">二件</section>'
+    within = requests.get(slack.page_address, timeout=5).text
+
+    assert "<aside" not in without
+    assert '<section id="x">二件</section>' in within
+    assert requests.get(slack.page_address + "panel", timeout=5).text == '<section id="x">二件</section>'
 
 
 @pytest.mark.parametrize(
-    ("change", "headers"),
-    [
-        ({"token": "wrong"}, {}),
-        ({"token": ""}, {}),
-        ({}, {"Host": "shop.example"}),
-        ({}, {"Origin": "https://shop.example"}),
-        ({}, {"Origin": "null"}),
-    ],
+    "headers", [{"Host": "shop.example"}, {"Origin": "https://shop.example"}, {"Sec_Fetch_Site": "cross-site"}]
 )
-def test_a_press_from_elsewhere_is_refused(
-    slack: Slack, client: WebClient, app: App, change: dict[str, str], headers: dict[str, str]
-) -> None:
-    post_item(client)
-    form = form_of(requests.get(slack.address, timeout=5).text, "like") | change
+def test_a_press_from_elsewhere_is_refused(slack: Slack, client: WebClient, app: App, headers: dict[str, str]) -> None:
+    form = {"ts": post_item(client), "action_id": "like"}
 
-    answer = requests.post(f"{slack.address}/press", form, headers=headers, timeout=5)
-
-    assert answer.status_code == 403
+    assert press_on_page(slack, form, **headers).status_code == 403
     assert app.requests == []
 
 
-def test_the_page_is_refused_under_a_foreign_name(slack: Slack) -> None:
-    answer = requests.get(slack.address, headers={"Host": "shop.example"}, timeout=5)
+@pytest.mark.parametrize("path", ["", "/", "/press", "/wrong/press", "/static/channel.js"])
+def test_the_page_is_refused_without_its_token(slack: Slack, app: App, path: str) -> None:
+    assert requests.get(slack.address + path, timeout=5).status_code == 403
+    assert requests.post(slack.address + path, timeout=5).status_code == 403
+
+
+def test_the_api_is_refused_to_other_pages_of_the_browser(slack: Slack) -> None:
+    call = {"token": TOKEN, "channel": CHANNEL, "text": "x"}
+
+    answer = requests.post(
+        slack.api_url + "chat.postMessage", call, headers={"Origin": "https://shop.example"}, timeout=5
+    )
 
     assert answer.status_code == 403
+    assert slack.messages == []
 
 
 def test_posts_at_the_same_time_are_all_kept(slack: Slack, client: WebClient) -> None:

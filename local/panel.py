@@ -1,0 +1,150 @@
+"""What the stores hold, as the panel beside the channel: labels, the ledger, the last runs, dead letters."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader
+
+from local.cloud import Cloud
+from osusume.labels import Label, Labels
+from osusume.ledger import RUN_PREFIX, Choice, Ledger, Record, Run, Status
+from osusume.snapshots import list_snapshot_keys, read_snapshot
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+SHOWN_LABELS = 3
+SHOWN_RUNS = 5
+SHOWN_DEAD_LETTERS = 3
+REASON_LENGTH = 160
+SHARE_OF_TIME = 0.1
+"""At most this share of the time goes into reading the stores, however much they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the stores hold at one moment.
+
+    `labels` and `runs` come newest first, `titles` names the items of the labels that are shown, `ledger` counts items
+    by choice and status, `reasons` says of some dead letters why they are there.
+    """
+
+    labels: list[Label]
+    titles: dict[str, str]
+    ledger: Counter[tuple[Choice, Status]]
+    runs: list[Run]
+    dead_letters: int
+    reasons: list[str]
+
+
+def side_panel(cloud: Cloud, source: str = "dlsite") -> Callable[[], str]:
+    """Return what draws the panel as the cloud's stores are now; it may be called as often as one likes."""
+    stores = _Stores(cloud, source)
+    lock = threading.Lock()
+    html, due = "", 0.0
+
+    def draw() -> str:
+        nonlocal html, due
+        with lock:
+            began = time.monotonic()
+            if began >= due:
+                html = _templates.get_template("panel.html").render(held=stores.read())
+                ended = time.monotonic()
+                due = ended + (ended - began) / SHARE_OF_TIME
+            return html
+
+    return draw
+
+
+class _Stores:
+    """The stores of a cloud. A snapshot never changes, nor does the status of an item that is posted or passed over."""
+
+    def __init__(self, cloud: Cloud, source: str) -> None:
+        self._labels = Labels(cloud.dynamodb(), cloud.resources["LabelsTable"])
+        self._ledger = Ledger(cloud.dynamodb(), cloud.resources["ItemsTable"])
+        self._s3, self._bucket, self._source = cloud.client("s3"), cloud.resources["Bucket"], source
+        self._sqs, self._queue = cloud.client("sqs"), cloud.resources["DeadLetters"]
+        self._items: dict[str, list[str]] = {}  # by a snapshot's key
+        self._settled: dict[str, Record] = {}
+
+    def read(self) -> Held:
+        keys = list_snapshot_keys(self._s3, self._bucket, self._source)
+        labels = sorted(self._labels.all(), key=lambda label: float(label.action_ts), reverse=True)
+        records = self._records(keys, [label.item_id for label in labels])
+        runs = self._ledger.get(RUN_PREFIX + key for key in keys[-SHOWN_RUNS:])
+        dead_letters, reasons = _dead_letters(self._sqs, self._queue)
+        return Held(
+            labels=labels,
+            titles={item_id: record.item.title for item_id, record in records.items()},
+            ledger=Counter((record.choice, record.status) for record in records.values()),
+            runs=sorted(
+                (run for run in runs.values() if isinstance(run, Run)), key=lambda run: run.recorded_at, reverse=True
+            ),
+            dead_letters=dead_letters,
+            reasons=reasons,
+        )
+
+    def _records(self, keys: list[str], labelled: list[str]) -> dict[str, Record]:
+        """Return the records of all items that a snapshot or a label names."""
+        for key in keys:
+            if key not in self._items:
+                self._items[key] = [item.item_id for item in read_snapshot(self._s3, self._bucket, key).items]
+        item_ids = dict.fromkeys([item_id for key in keys for item_id in self._items[key]] + labelled)
+        found = self._ledger.get(item_id for item_id in item_ids if item_id not in self._settled)
+        records = {item_id: record for item_id, record in found.items() if isinstance(record, Record)}
+        self._settled |= {
+            item_id: record
+            for item_id, record in records.items()
+            if record.status == "posted" or record.choice == "passed"
+        }
+        return self._settled | records
+
+
+def _dead_letters(sqs: SQSClient, queue: str) -> tuple[int, list[str]]:
+    """Return how many events wait in the queue, and of a few of them what failed. They stay there."""
+    counted: QueueAttributeNameType = "ApproximateNumberOfMessages"
+    count = int(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[counted])["Attributes"][counted])
+    if not count:
+        return 0, []
+    letters = sqs.receive_message(
+        QueueUrl=queue, MaxNumberOfMessages=SHOWN_DEAD_LETTERS, VisibilityTimeout=0, MessageAttributeNames=["All"]
+    )
+    return count, [_reason(letter) for letter in letters.get("Messages", [])]
+
+
+def _reason(letter: MessageTypeDef) -> str:
+    """Return why an event failed: Lambda writes a record of it, a schedule adds the error to what it wanted to send."""
+    body = letter["Body"]
+    try:
+        record = json.loads(body)
+        context = record["requestContext"]
+        function = context["functionArn"].split(":")[6]
+        reason = f"{function}: {(record.get('responsePayload') or {}).get('errorMessage') or context['condition']}"
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        told = letter.get("MessageAttributes", {}).get("ERROR_MESSAGE")
+        reason = told.get("StringValue", body) if told else body
+    return reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
+
+
+def _local_time(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC).astimezone()
+    return f"{moment.month}/{moment.day} {moment:%H:%M}"
+
+
+_templates = Environment(loader=PackageLoader("local"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+_templates.filters["local_time"] = _local_time
+_templates.globals |= {
+    "choices": {"recommended": "おすすめ", "explored": "おためし", "passed": "見送り"},
+    "statuses": {"scored": "採点済み", "posting": "投稿中", "posted": "投稿済み"},
+    "shown_labels": SHOWN_LABELS,
+}
