@@ -119,13 +119,12 @@ class FunctionPool:
             self._give_back(environment)
         return outcome
 
-    def kill_busy(self) -> int:
-        """Kill the processes that are at an event, as a host does that dies, and return how many they were."""
+    def kill(self) -> None:
+        """Kill all processes, as a host does that dies: those at an event, and those that are warm."""
         with self._changed:
-            busy = [environment.process for environment in self._busy]
-        for process in busy:
+            processes = [environment.process for environment in (*self._idle, *self._busy)]
+        for process in processes:
             process.kill()
-        return len(busy)
 
     @property
     def pids(self) -> list[int]:
