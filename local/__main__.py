@@ -15,17 +15,49 @@ from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.demo import DemoFailed, run_demo
 from local.machine import PARAMETERS, ROOT
+from local.run import SOURCES, Options, RunFailed, WrongUse, run_once
 
 DESCRIPTION = """\
 Runs template.yaml on this machine, without an AWS account: its resources in moto, its functions as processes under the
-Lambda Runtime API, Slack and the shop played by stand-ins. Everything listens on 127.0.0.1 alone."""
+Lambda Runtime API, Slack played by a stand-in. `demo` makes up the shop too, `run` reads the real one. Everything
+listens on 127.0.0.1 alone."""
 
 EPILOG = """\
 examples:
   python -m local demo              two mornings, presses between them; the channel stays up until Ctrl-C
   python -m local demo --no-serve   the same, and ends
 
-exit status: 0 when all went well, 1 when the demo did not do what it shows, 130 on Ctrl-C before it was done"""
+  python -m local run --source dlsite --limit 20 --contact you@example.com
+                                    the newest works of the real site; the page is the channel
+
+exit status: 0 when all went well, 1 when the demo did not do what it shows or a run failed, 2 for wrong use, 130 on
+Ctrl-C before it was done"""
+
+RUN_DESCRIPTION = """\
+Reads the newest works of the site, politely, and posts those that are new to a page on this machine, which shows them
+as Slack would, with buttons that work: no AWS account, no Slack. What was read, posted and pressed is kept in a folder,
+so that the next run posts only what is new. Until it has learnt a taste it posts a few random works for you to judge.
+
+It obeys the site's robots.txt, whose crawl-delay of ten seconds makes twenty works take three and a half minutes.
+Ctrl-C halfway is safe: the next run goes on without reading those pages again."""
+
+RUN_EPILOG = """\
+examples:
+  python -m local run --source dlsite --limit 20 --contact you@example.com
+      the first day; tomorrow the same command again
+  python -m local run --source dlsite --limit 20 --contact you@example.com --no-serve
+      the same for cron: it ends when all is posted
+  python -m local run --source dlsite --contact you@example.com --import-labels labels.jsonl --model package
+      with labels given elsewhere, and a model made of them by 'python -m model train'
+  python -m local.catalogue --crawl-delay 0.1 --port 8080
+  python -m local run --source dlsite --limit 20 --site-address http://127.0.0.1:8080 --folder .trial
+      a trial on the made-up shop, served in another terminal
+
+FOLDER/labels.jsonl holds every press as a training file: 'python -m model train' learns from it, and
+'python -m osusume_ops import-labels' takes it along to a deployed stack. FOLDER/logs holds the functions' logs.
+
+exit status: 0 when it is done, 1 when the crawl or a function failed, 2 for wrong use, 130 on Ctrl-C before it was
+done"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,6 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     demo.add_argument(
         "--folder", type=Path, default=Path(".demo"), help="where summary.json and the logs go (default: %(default)s)"
     )
+    _add_run(commands)
     bench = commands.add_parser("bench", help="measure how long the parts take on this machine")
     bench.add_argument(
         "--folder", type=Path, default=Path(".bench"), help="where local.json goes (default: %(default)s)"
@@ -59,7 +92,72 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "bench":
         run_bench(options.folder, Console(highlight=False))
         return 0
-    return _demo(options)
+    return _run(options) if options.command == "run" else _demo(options)
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="the newest works of the real site, once; the page is the channel",
+        description=RUN_DESCRIPTION,
+        epilog=RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("--source", required=True, choices=SOURCES, help="the site to read")
+    run.add_argument(
+        "--limit",
+        type=int,
+        default=20,
+        metavar="N",
+        help="how many of the newest works to look at (default: %(default)s)",
+    )
+    run.add_argument(
+        "--floor", default="home", help="of the shop, as in its addresses (default: %(default)s, all ages)"
+    )
+    run.add_argument(
+        "--contact",
+        metavar="MAIL|URL",
+        help="your e-mail or web address, which the User-Agent names to the site's operators; needed for the real site",
+    )
+    run.add_argument(
+        "--folder", type=Path, default=Path(".osusume"), metavar="DIR", help="what is kept (default: %(default)s)"
+    )
+    run.add_argument(
+        "--import-labels",
+        type=Path,
+        metavar="FILE",
+        dest="import_file",
+        help="bring in labels given elsewhere first, from a training or annotation file",
+    )
+    run.add_argument(
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="score with this package, made by 'python -m model train' (default: score nothing, and learn)",
+    )
+    run.add_argument("--site-address", metavar="URL", help="a stand-in for the site, on this machine")
+    run.add_argument(
+        "--serve",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="keep the channel's page up until Ctrl-C (default: yes)",
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    values = {name: value for name, value in vars(options).items() if name != "command"}
+    try:
+        run_once(Options(**values), Console(highlight=False))
+    except WrongUse as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except RunFailed as error:
+        print(f"run failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Ended halfway: what was read is kept, and the next run goes on from there.", file=sys.stderr)
+        return 130
+    return 0
 
 
 def _demo(options: argparse.Namespace) -> int:

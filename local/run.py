@@ -1,0 +1,306 @@
+"""`python -m local run`: the main job on the live site, with the stand-in's page as the channel.
+
+What a run reads, stores and posts is kept in a folder, from which the next one goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus, urlsplit
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from crawler.fetcher import user_agent
+from crawler.progress import Crawls
+from crawler.sources import dlsite
+from local.cloud import Invocation, StillBusy, TemplateError
+from local.machine import CHANNEL, SCHEDULE, STARTER, Deployment, deployment
+from local.opening import open_in_browser
+from local.state import State, StateError, open_state
+from model.dataset import DatasetError, merge, write_examples
+from model.deployed import read_tables
+from model.package import ModelPackage, PackageError
+from osusume.ledger import RUN_PREFIX, Run
+from osusume_ops.errors import OpsError
+from osusume_ops.label_import import GivenLabel, import_labels, read_labels
+
+SOURCES = (dlsite.SOURCE,)
+TIME_ZONE = ZoneInfo("Asia/Tokyo")
+LABELS_FILE = "labels.jsonl"
+TICK_SECONDS = 0.5
+CONTACT_OF_A_TRIAL = "trial@example.com"
+_SPEED_SECONDS = 120.0
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+_PLAIN_WORDS = {
+    "Challenged": "the site takes the crawler for a burst and asks for a pause: try again in some hours",
+    "Disallowed": "the site's robots.txt forbids it",
+    "Forbidden": "the site refuses, perhaps this network or this region",
+    "NotFound": "the site does not show this floor here, perhaps because of the region",
+    "TimedOut": "the site does not answer in time",
+    "Unavailable": "the site cannot be reached: check the network, or it may be in maintenance",
+    "BadCrawl": "too little could be read to make a snapshot of it",
+}
+"""What the crawler's errors come to for somebody at a terminal; the error's own words follow."""
+
+
+class WrongUse(Exception):
+    """Raised when what the command line names cannot be used; the message says why and what to do."""
+
+
+class RunFailed(Exception):
+    """Raised when the crawl or a function failed; the message says why, in plain words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is told.
+
+    Without a `site_address` it reads the real site, which wants a `contact`; without a `model` it takes the starter.
+    """
+
+    source: str
+    limit: int
+    floor: str
+    folder: Path
+    site_address: str | None = None
+    contact: str | None = None
+    import_file: Path | None = None
+    model: Path | None = None
+    serve: bool = True
+
+
+def run_once(options: Options, console: Console) -> None:
+    """Finish what an earlier run left, crawl, post what is new and say what was done; then serve, where told to.
+
+    Serving ends at Ctrl-C, which is raised only before. Raises `WrongUse` and `RunFailed`.
+    """
+    parameters = _parameters(options)
+    given = _given_labels(options)
+    with ExitStack() as stack:
+        try:
+            with console.status("starting the cloud and the channel"):
+                state = stack.enter_context(open_state(options.folder))
+                _remember_site(state, options)
+                deployed = stack.enter_context(
+                    deployment(
+                        options.site_address,
+                        parameters=parameters,
+                        model=options.model or STARTER,
+                        state=state,
+                        state_dir=options.folder / "logs",
+                        edit=_leave_a_failed_crawl_alone,
+                    )
+                )
+        except (StateError, TemplateError) as error:
+            raise WrongUse(_in_options(str(error))) from error
+        page = deployed.slack.page_address
+        console.print(Text(f"The channel: {page}"), soft_wrap=True)
+        run = _Run(deployed, options.folder / LABELS_FILE, console)
+        if given:
+            run.bring(given)
+        if deployed.cloud.deliver_unfinished():
+            console.print("Going on where the last run ended.")
+            run.wait()
+            run.check()
+        deployed.cloud.fire_schedule(SCHEDULE)
+        run.wait()
+        run.check()
+        console.print(Text(run.account()))
+        console.print(Text(f"Kept in {options.folder}: run it again tomorrow, and only what is new is posted."))
+        if options.serve:
+            open_in_browser(page)
+            console.print(Text(f"The channel, with working buttons: {page}\nCtrl-C ends it."), soft_wrap=True)
+            run.serve()
+
+
+def _parameters(options: Options) -> dict[str, str]:
+    """Return the template's parameters; what is wrong is told in the words of the command line."""
+    if options.site_address is None and not options.contact:
+        raise WrongUse(
+            "the real site is read only by name: give your e-mail or web address with --contact; the crawler sends it"
+            " in its User-Agent, so that the site's operators can reach you"
+        )
+    if options.site_address is not None and urlsplit(options.site_address).hostname not in _LOOPBACK:
+        raise WrongUse(
+            f"--site-address {options.site_address} must be on this machine, such as http://127.0.0.1:8080:"
+            " leave it out to read the real site"
+        )
+    contact = options.contact or CONTACT_OF_A_TRIAL
+    try:
+        user_agent(contact)
+        dlsite.work_url(options.floor, "RJ01234567")
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
+    return {
+        "Contact": contact,
+        "Floor": options.floor,
+        "ItemLimit": str(options.limit),
+        "MadeUpTaste": "ignore",
+        "SlackChannelId": CHANNEL,
+        "TimeZone": TIME_ZONE.key,
+    }
+
+
+def _in_options(text: str) -> str:
+    for parameter, option in (("Contact", "--contact"), ("Floor", "--floor"), ("ItemLimit", "--limit")):
+        text = text.replace(f"parameter {parameter} ", f"{option} ")
+    return text
+
+
+def _given_labels(options: Options) -> list[GivenLabel]:
+    try:
+        if options.model:
+            ModelPackage.load(options.model)
+        return read_labels(options.import_file, TIME_ZONE) if options.import_file else []
+    except (PackageError, DatasetError, OpsError) as error:
+        raise WrongUse(str(error)) from error
+
+
+def _remember_site(state: State, options: Options) -> None:
+    """Refuse a folder of another site: works that a trial made up must not mix with those that exist."""
+    site = b"real" if options.site_address is None else b"trial"
+    before = state.all("site").get(options.source, site)
+    if before != site:
+        told = "without --site-address" if before == b"real" else "with --site-address"
+        raise WrongUse(f"{options.folder} was begun {told}: name another --folder")
+    state.put("site", options.source, site)
+
+
+def _leave_a_failed_crawl_alone(template: dict[str, Any]) -> None:
+    """Let a crawl that fails fail at once: who runs it reads why, and runs it again when it makes sense."""
+    for resource in template["Resources"].values():
+        properties = resource.get("Properties", {})
+        is_crawlers = properties.get("FunctionName") == {"Ref": "CrawlerFunction"}
+        if resource["Type"] == "AWS::Lambda::EventInvokeConfig" and is_crawlers:
+            properties["MaximumRetryAttempts"] = 0
+
+
+class _Run:
+    """One run, from the stores as they are when it begins."""
+
+    def __init__(self, deployed: Deployment, labels_file: Path, console: Console) -> None:
+        self._deployed = deployed
+        self._labels_file = labels_file
+        self._console = console
+        resources = deployed.cloud.resources
+        self._crawls = Crawls(deployed.cloud.client("s3"), resources["Bucket"], dlsite.SOURCE)
+        self._pages_before = self._crawls.kept_pages()
+        self._posts_before = self._posts()
+        self._presses = -1
+
+    def bring(self, given: list[GivenLabel]) -> None:
+        """Bring labels of a file into the stores, and say how many."""
+        imported = import_labels(
+            given, self._deployed.labels, self._deployed.ledger, time_zone=TIME_ZONE, now=time.time()
+        )
+        self._console.print(
+            f"Imported {imported.stored} labels ({imported.kept} were there as late or later),"
+            f" {imported.new_items} works new to the ledger."
+        )
+
+    def wait(self) -> None:
+        """Return when nothing is under way, with a progress bar until then."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(
+            *columns,
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+            speed_estimate_period=_SPEED_SECONDS,
+        ) as progress:
+            bar = progress.add_task("reading the listing", total=None)
+            while True:
+                try:
+                    self._deployed.cloud.wait_until_idle(TICK_SECONDS)
+                except StillBusy:
+                    self._show(progress, bar)
+                    self._write_labels()
+                else:
+                    self._write_labels()
+                    return
+
+    def _show(self, progress: Progress, bar: TaskID) -> None:
+        crawl = self._crawls.current()
+        if crawl is None or not crawl.listed:
+            return
+        unread = {listed.item_id for listed in crawl.listed} - self._pages_before
+        read = unread & self._crawls.kept_pages()
+        what = "reading pages" if crawl.holder else "scoring and posting"
+        progress.update(bar, description=what, completed=len(read), total=len(unread))
+
+    def check(self) -> None:
+        """Raise `RunFailed` where a function failed for good, or nothing came of the crawl."""
+        last = {each.request_id: each for each in self._deployed.cloud.invocations if each.trigger != "http"}
+        reasons = [_reason(each) for each in last.values() if each.error]
+        if any(each.response == {"status": "under_way"} for each in last.values()):
+            reasons.append(
+                "an earlier crawl broke off and is waited for until its time is over: try again in 15 minutes"
+            )
+        reasons += self._deployed.cloud.delivery_errors
+        if reasons:
+            raise RunFailed("\n".join(reasons) + "\nWhat was read is kept: run it again to go on.")
+
+    def account(self) -> str:
+        """Return what this run did, in a sentence or two."""
+        keys = {
+            unquote_plus(record["s3"]["object"]["key"])
+            for each in self._deployed.cloud.invocations
+            if each.function == "NotifierFunction"
+            for record in each.event["Records"]
+        }
+        found = self._deployed.ledger.get(RUN_PREFIX + key for key in keys).values()
+        runs = [run for run in found if isinstance(run, Run)]
+        read = len(self._crawls.kept_pages() - self._pages_before)
+        new = sum(run.new for run in runs)
+        failed = sum(run.failed for run in runs)
+        lines = [
+            f"{read} pages read, {new} new works, {self._posts() - self._posts_before} posted"
+            f" ({sum(run.recommended for run in runs)} recommended, {sum(run.explored for run in runs)} to learn from)."
+        ]
+        if failed:
+            lines.append(f"{failed} pages could not be read; they are tried again the next time.")
+        if any(not run.has_taste for run in runs):
+            lines.append("There is no taste to go by yet: random works are posted for you to judge.")
+        return "\n".join(lines)
+
+    def serve(self) -> None:
+        """Keep the labels' file up to date until Ctrl-C."""
+        try:
+            while True:
+                self._write_labels()
+                time.sleep(TICK_SECONDS)
+        except KeyboardInterrupt:
+            self._write_labels()
+
+    def _posts(self) -> int:
+        return sum(message.item_id is not None for message in self._deployed.slack.messages)
+
+    def _write_labels(self) -> None:
+        """Write the labels as a training file, where there are any and a press may have changed them."""
+        presses = sum(each.function == "FeedbackFunction" for each in self._deployed.cloud.invocations)
+        if presses == self._presses:
+            return
+        learnt = read_tables(self._deployed.labels.all(), self._deployed.ledger, {}, lambda _share: None)
+        if learnt.examples:
+            try:
+                write_examples(self._labels_file, merge({"": learnt.examples}).examples)
+            except DatasetError as error:
+                raise RunFailed(str(error)) from error
+        self._presses = presses
+
+
+def _reason(invocation: Invocation) -> str:
+    error = invocation.error or {}
+    message = str(error.get("errorMessage", ""))
+    if invocation.function == "CrawlerFunction":
+        plain = _PLAIN_WORDS.get(str(error.get("errorType")))
+        return f"the crawl failed: {plain} ({message})" if plain else f"the crawl failed: {message}"
+    return f"{invocation.function} failed: {message}"
