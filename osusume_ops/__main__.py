@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from osusume.heads import HeadUnusable, PromotedMeanwhile
 from osusume_ops.commands import COMMANDS
 from osusume_ops.errors import OpsError
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.run(options)
-    except OpsError as error:
+    except (OpsError, HeadUnusable, PromotedMeanwhile) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except BotoCoreError as error:  # no region, no profile, no credentials, no connection: it says which

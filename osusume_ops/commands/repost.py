@@ -1,0 +1,79 @@
+"""`python -m osusume_ops repost`: what a broken day missed is posted."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+
+from rich.console import Console
+
+from osusume_ops.commands import Commands, add_stack_options, add_yes_option
+from osusume_ops.errors import OpsError
+from osusume_ops.reposting import missed, newest_snapshot, notify_again, snapshots_of_day
+from osusume_ops.stack import Stack, open_stack
+
+_EPILOG = """\
+Without --snapshot and --date, what earlier runs recorded and could not post is posted, with the newest snapshot. A
+message that is in the channel already is never posted a second time.
+
+examples:
+  python -m osusume_ops repost                                   what is waiting to be posted
+  python -m osusume_ops repost --yes                             post it
+  python -m osusume_ops repost --date 2026-04-02 --yes           as if S3 told again of that day's snapshots
+  python -m osusume_ops repost --snapshot snapshots/dlsite/2026/04/01/220000Z.json --yes
+
+exit status: 0, or 1 when something is left that could not be posted"""
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "repost",
+        help="post what a broken day missed",
+        description="Post what a broken day missed: the notifier is told of a snapshot again.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--snapshot", metavar="KEY", help="of one snapshot in the bucket")
+    which.add_argument("--date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="all snapshots of this day")
+    parser.add_argument("--source", default="dlsite", help="whose snapshots (default: %(default)s)")
+    add_yes_option(parser)
+    add_stack_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Tell what is missing, and have it posted. Raises `OpsError`."""
+    stack = open_stack(options)
+    unfinished = stack.ledger.unfinished()
+    print(f"{len(unfinished)} messages of earlier runs wait to be posted")
+    keys = _keys(options, stack)
+    if not keys and not unfinished:
+        return
+    for key in keys or [newest_snapshot(stack, options.source)]:
+        before = missed(stack, key)
+        print(f"{key}: {before.listed} works, {before.without_record} without a record, {before.not_posted} to post")
+        if options.yes:
+            _notify(stack, key)
+    if not options.yes:
+        print("nothing was posted: add --yes to do it")
+
+
+def _keys(options: argparse.Namespace, stack: Stack) -> list[str]:
+    if options.snapshot:
+        return [options.snapshot]
+    if options.date:
+        keys = snapshots_of_day(stack, options.source, options.date)
+        if not keys:
+            raise OpsError(f"there is no snapshot of {options.date}: the crawler's log says why; name another day")
+        return keys
+    return []
+
+
+def _notify(stack: Stack, key: str) -> None:
+    with Console(file=sys.stderr).status(f"telling the notifier of {key}") as status:
+        notify_again(stack, key, lambda: status.update(f"{len(stack.ledger.unfinished())} messages left to post"))
+    after = missed(stack, key)
+    print(f"{key}: done, {after.without_record} without a record, {after.not_posted} to post")
