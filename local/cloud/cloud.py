@@ -20,10 +20,12 @@ from local.cloud.dispatch import Dispatcher, Invocation, async_settings_of
 from local.cloud.errors import CloudError, TemplateError
 from local.cloud.functions import Function, FunctionPool, functions_of
 from local.cloud.gateway import Gateway, routes_of
+from local.cloud.kept import KeptStores
 from local.cloud.moto_access import enforce
 from local.cloud.sources import ObjectNotifications, fire_schedule
 from local.cloud.stack import AwsServer, Stack, clear
 from local.cloud.template import Template, isolated_session, load_template
+from local.state import State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
@@ -62,6 +64,7 @@ class Cloud:
         edit: Callable[[dict[str, Any]], None] | None = None,
         state_dir: Path | None = None,
         stack_name: str = "osusume",
+        state: State | None = None,
     ) -> None:
         """Set up a cloud that starts when it is entered.
 
@@ -69,7 +72,7 @@ class Cloud:
         to those of single ones (by logical id): what stands for the outside world. `time_limits` takes the place of
         `Timeout`, in seconds, by logical id. `retry_delays` are the seconds before a failed event is tried again; AWS
         waits 60 and 120. `edit` changes the transformed template before it is deployed. `state_dir` gets a log file a
-        function.
+        function. `state` keeps buckets, tables and the queue of asynchronous events from one process to the next.
 
         Entering raises TemplateError where the template or its parameters cannot be deployed.
         """
@@ -83,6 +86,7 @@ class Cloud:
         self._edit = edit
         self._state_dir = state_dir
         self._stack_name = stack_name
+        self._state = state
         self._session = isolated_session(REGION)
         self._session_lock = threading.Lock()  # sessions are not made for several threads
         self._closing = ExitStack()
@@ -109,7 +113,7 @@ class Cloud:
         closing.callback(clear)
         self._stack = Stack(self._stack_name, template, self._secrets)
         self.resources = self._stack.resources
-        server = AwsServer()
+        server = AwsServer(KeptStores(self._state, self._stack).note if self._state else None)
         closing.callback(server.close)
         self.endpoint = server.url
         self._administrator = create_administrator("local-administrator")
@@ -118,7 +122,12 @@ class Cloud:
         self._names = {function.name: function.logical_id for function in functions}
         self._pools = {function.logical_id: self._open_pool(function, closing) for function in functions}
         self._dispatcher = Dispatcher(
-            self._pools, async_settings_of(self._stack), self._retry_delays, self._client, self.delivery_errors.append
+            self._pools,
+            async_settings_of(self._stack),
+            self._retry_delays,
+            self._client,
+            self.delivery_errors.append,
+            state=self._state,
         )
         closing.callback(self._dispatcher.stop)
         self._notifications = ObjectNotifications(self._queue, self.delivery_errors.append)
@@ -222,6 +231,14 @@ class Cloud:
         `bucket` is a logical id. For an object that caused no notification yet S3 makes them now.
         """
         self._notifications.deliver_again(self.resources[bucket], key, times)
+
+    def deliver_unfinished(self) -> int:
+        """Deliver again the asynchronous events that were not done with when the process before this one ended.
+
+        As Lambda does, which keeps them in its queue, they keep their request ids. Returns how many they are; without
+        `state` there are none.
+        """
+        return self._dispatcher.deliver_unfinished()
 
     def kill(self, function: str) -> None:
         """Kill the processes of the function with that logical id: SIGKILL, in the middle of whatever they do.
