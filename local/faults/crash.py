@@ -1,0 +1,118 @@
+"""Crash at every step: a function's process dies, or an answer is lost, at each call that it makes.
+
+The steps are the calls that a recording run makes. Each is run once a moment: the process is killed just before the
+call is applied, just after it is applied and before its answer comes, or lives on and does not get the answer. Then
+Lambda tries again, a quiet day goes by, and everything is audited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from local.faults.happenings import answer_lost, killed_after, killed_before, numbered
+from local.faults.rows import Row
+from local.faults.wire import Act, Rule
+from local.faults.world import Settings, World, world
+
+GROUP = "Crash at every step"
+MOMENTS = ("killed before", "killed after", "answer lost")
+TURN_SECONDS, TURN_DELAY, TURN_WORKS = 3.0, 0.5, 3
+"""A time limit, a crawl-delay and a number of new works that do not fit one turn of the crawler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Every step of one function, in what makes it take them."""
+
+    name: str
+    function: str
+    settings: Settings
+    act: Callable[[World], None]
+
+
+def a_crawl_in_turns(on: World) -> None:
+    """Let a day begin whose crawl takes several turns."""
+    on.machine.site.crawl_delay = TURN_DELAY
+    on.begin_day(TURN_WORKS)
+    on.settle()
+    on.machine.site.crawl_delay = 0.0
+
+
+def a_morning(on: World) -> None:
+    """Let a day begin."""
+    on.begin_day()
+    on.settle()
+
+
+def a_press(on: World) -> None:
+    """Press a button until it is taken, a cold function behind it."""
+    on.machine.cloud.kill("FeedbackFunction")
+    on.press_until_taken(on.newest_message())
+
+
+IN_TURNS = Settings(time_limits=(("CrawlerFunction", TURN_SECONDS),))
+SWEEPS = (
+    Sweep("crash-crawler", "CrawlerFunction", IN_TURNS, a_crawl_in_turns),
+    Sweep("crash-notifier", "NotifierFunction", Settings(), a_morning),
+    Sweep("crash-feedback", "FeedbackFunction", Settings(), a_press),
+)
+
+
+def swept(
+    sweep: Sweep, tell: Callable[[float], None], *, every: int = 1, moments: tuple[str, ...] = MOMENTS
+) -> Iterator[Row]:
+    """Run a sweep and yield a row for each kind of call; `tell` hears how much of it is done, from 0 to 1.
+
+    `every` takes every so many steps alone.
+    """
+    with world(sweep.settings) as on:
+        steps = range(1, 1 + _steps(on, sweep), every)
+    rows: dict[str, Row] = {}
+    runs = [(number, moment) for number in steps for moment in moments]
+    while runs:
+        with world(sweep.settings) as on:
+            while runs:
+                number, moment = runs.pop(0)
+                is_clean = _crash(on, sweep, number, moment, rows)
+                tell(1 - len(runs) / (len(steps) * len(moments)))
+                if not is_clean:
+                    break  # what is wrong stays wrong in this world
+    yield from rows.values()
+
+
+def _steps(on: World, sweep: Sweep) -> int:
+    """Return how many calls the function makes, undisturbed."""
+    on.wire.count_anew()
+    before = len(on.wire.log)
+    sweep.act(on)
+    return max(noted.number for noted in on.wire.log[before:] if noted.function == sweep.function)
+
+
+def _crash(on: World, sweep: Sweep, number: int, moment: str, rows: dict[str, Row]) -> bool:
+    rule = Rule(numbered(sweep.function, number), _act(moment, on), times=1)
+
+    def happen(_: World) -> None:
+        on.wire.count_anew()
+        on.wire.rules = [rule]
+        sweep.act(on)
+        on.wire.rules = []
+        on.a_day(1)
+
+    audit = on.observe(happen)
+    # a crawl may take one step less than the one that was recorded: its turns end by the clock
+    name = rule.met[0] if rule.met else f"{sweep.name}: none"
+    if rule.met:
+        row = rows.setdefault(name, Row(GROUP, sweep.name, f"{', '.join(MOMENTS)}: `{name}`"))
+        row.add(1, audit)
+        row.problems[len(row.problems) - len(audit.problems) :] = [
+            f"{moment} step {number}: {problem}" for problem in audit.problems
+        ]
+    return audit.is_clean
+
+
+def _act(moment: str, on: World) -> Act:
+    kill = on.machine.cloud.kill
+    return {"killed before": killed_before(kill), "killed after": killed_after(kill), "answer lost": answer_lost}[
+        moment
+    ]

@@ -1,0 +1,102 @@
+"""What an owner sees of a fault: alarms, dead letters, and what Slack shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.machine import Machine
+from local.slack import as_text
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything that reached the owner: names of the template's alarms, counts, and lines of messages."""
+
+    alarms: frozenset[str] = frozenset()
+    dead_letters: int = 0
+    warnings_at_buttons: int = 0
+    lines: tuple[str, ...] = ()
+
+    def __add__(self, other: Seen) -> Seen:
+        return Seen(
+            self.alarms | other.alarms,
+            self.dead_letters + other.dead_letters,
+            self.warnings_at_buttons + other.warnings_at_buttons,
+            tuple(dict.fromkeys((*self.lines, *other.lines))),
+        )
+
+    def __str__(self) -> str:
+        return "; ".join(self._parts()) or "nothing"
+
+    def _parts(self) -> Iterator[str]:
+        if self.alarms:
+            yield f"alarm {', '.join(sorted(self.alarms))}"
+        if self.dead_letters:
+            yield f"{self.dead_letters} dead letter{'s' if self.dead_letters > 1 else ''}"
+        if self.warnings_at_buttons:
+            yield f"{self.warnings_at_buttons} × Slack's warning at the button"
+        yield from (f"in Slack: {line}" for line in self.lines)
+
+
+def seen_since(
+    document: Mapping[str, Any],
+    machine: Machine,
+    *,
+    invocations: int,
+    messages: int,
+    failed_presses: int,
+    ephemerals: int,
+    days_without_snapshot: int,
+) -> Seen:
+    """Return what reached the owner since there were that many invocations, messages and so on.
+
+    Alarms are those of the template, `document`, that the failed invocations, the dead letters and the days without a
+    snapshot set off.
+    """
+    finished = machine.cloud.invocations[invocations:]
+    failed = Counter(invocation.function for invocation in finished if invocation.error)
+    dead = _taken_dead_letters(machine)
+    posted = machine.slack.messages[messages:]
+    summaries = [as_text(message) for message in posted if not message.item_id]
+    remarks = [line for text in summaries for line in text.splitlines() if "⚠" in line]
+    refusals = [as_text(message) for message in machine.slack.ephemerals[ephemerals:]]
+    return Seen(
+        alarms=frozenset(_alarms(document, failed, dead, days_without_snapshot)),
+        dead_letters=dead,
+        warnings_at_buttons=len(machine.slack.failed_presses) - failed_presses,
+        lines=tuple(dict.fromkeys(line.strip() for line in (*remarks, *refusals))),
+    )
+
+
+def _alarms(
+    document: Mapping[str, Any], failed: Counter[str], dead_letters: int, days_without_snapshot: int
+) -> Iterator[str]:
+    for name, resource in document["Resources"].items():
+        if resource["Type"] != "AWS::CloudWatch::Alarm":
+            continue
+        properties = resource["Properties"]
+        match properties["Namespace"], properties["MetricName"]:
+            case "AWS/Lambda", "Errors":
+                rings = failed[properties["Dimensions"][0]["Value"]["Ref"]] > 0
+            case "AWS/SQS", "ApproximateNumberOfMessagesVisible":
+                rings = dead_letters > 0
+            case "Osusume", "SnapshotsWritten":
+                rings = days_without_snapshot > 0
+            case _:
+                rings = False
+        if rings:
+            yield name
+
+
+def _taken_dead_letters(machine: Machine) -> int:
+    """Return how many dead letters wait, and take them away, so that the next fault begins with none."""
+    queue = machine.cloud.resources["DeadLetters"]
+    sqs = machine.cloud.client("sqs")
+    name = "ApproximateNumberOfMessages"
+    waiting = int(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[name])["Attributes"][name])
+    if waiting:
+        sqs.purge_queue(QueueUrl=queue)
+    return waiting

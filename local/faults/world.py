@@ -1,0 +1,250 @@
+"""A small world to break: one machine behind the wire, a shop that grows day by day, and the audit of what came of it.
+
+The threshold is 0, so that every work that the shop puts on sale is worth posting: whatever is not in Slack was lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+
+from local.catalogue.works import generate_works
+from local.cloud.access import REGION
+from local.cloud.template import load_template
+from local.faults.seen import Seen, seen_since
+from local.faults.wire import Rule, Wire
+from local.machine import PARAMETERS, ROOT, Machine, one_machine
+from local.slack import Message
+from local.slack.channel import RateLimit
+from osusume.messages import INTERESTED
+from osusume.snapshots import InvalidSnapshot
+
+FIRST_MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
+FIRST_WORKS, WORKS = 8, 4000
+ITEM_LIMIT = 12
+CLAIM_SECONDS = 3
+RETRY_DELAYS = (0.05, 0.1)
+LONGEST_DAY_SECONDS = 300.0
+MOST_PRESSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a world's machine differs from the usual: `parameters` of the template and functions' time limits, as pairs.
+
+    Pairs rather than mappings, so that faults that need the same machine are told by equal settings.
+    """
+
+    parameters: tuple[tuple[str, str], ...] = ()
+    time_limits: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What came of a fault: three counts, what else is wrong, in words, and what the owner saw."""
+
+    lost: int
+    doubled: int
+    presses_lost: int
+    problems: list[str]
+    seen: Seen
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was lost, nothing doubled and nothing else is wrong."""
+        return not (self.lost or self.doubled or self.presses_lost or self.problems)
+
+
+@dataclass(slots=True)
+class World:
+    """One machine, its wire, and what was done to it so far.
+
+    `gone` are ids of works that left the shop for good, `unsaid` snapshots of which no run can speak: they were broken
+    or deleted before one saw them. A press is kept in `pressed` when it was answered 200.
+    """
+
+    machine: Machine
+    wire: Wire
+    document: Mapping[str, Any]
+    days: list[int] = field(default_factory=list)
+    pressed: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
+    unsaid: set[str] = field(default_factory=set)
+
+    # ---- what a fault does ----
+
+    def begin_day(self, new: int = 2) -> None:
+        """Put `new` works on sale and fire the schedule of the next morning; what follows goes on by itself."""
+        self.days.append(new)
+        self.machine.site.days = [FIRST_WORKS, *self.days]
+        self.machine.begin_day(len(self.days) + 1, self.morning)
+
+    @property
+    def morning(self) -> datetime:
+        """When the schedule is due on the present day."""
+        return FIRST_MORNING + timedelta(days=len(self.days))
+
+    def a_day(self, new: int = 2, rules: Sequence[Rule] = ()) -> None:
+        """Let a whole day go by, retries included, while calls meet the rules."""
+        self.wire.rules = list(rules)
+        try:
+            self.begin_day(new)
+            self.settle()
+        finally:
+            self.wire.rules = []
+
+    def settle(self) -> None:
+        """Wait until nothing is queued, running or waiting for a retry. Raises `StillBusy`."""
+        self.machine.cloud.wait_until_idle(LONGEST_DAY_SECONDS)
+
+    def newest_message(self) -> Message:
+        """Return the newest message about an item."""
+        return next(message for message in reversed(self.machine.slack.messages) if message.item_id)
+
+    def press(self, message: Message, action_id: str = INTERESTED, at: float | None = None) -> bool:
+        """Press a button once, by Slack's clock at `at`; return whether the press was answered 200."""
+        at = time.time() if at is None else at
+        try:
+            answer = self.machine.slack.press(message.ts, action_id, at=at)
+        except requests.RequestException:
+            return False
+        if answer.status_code != requests.codes.ok:
+            return False
+        self.pressed.setdefault(str(message.item_id), []).append((at, action_id == INTERESTED))
+        return True
+
+    def press_until_taken(self, message: Message, action_id: str = INTERESTED) -> int:
+        """Press a button until Slack shows no warning, as an owner does; return how many presses it took."""
+        for tries in range(1, MOST_PRESSES + 1):
+            if self.press(message, action_id):
+                return tries
+        raise RuntimeError(f"{MOST_PRESSES} presses in a row were not taken")
+
+    # ---- what came of it ----
+
+    def observe(self, happen: Callable[[World], object]) -> Audit:
+        """Let something happen, and audit everything that is there afterwards."""
+        invocations = len(self.machine.cloud.invocations)
+        messages = len(self.machine.slack.messages)
+        failed_presses = len(self.machine.slack.failed_presses)
+        ephemerals = len(self.machine.slack.ephemerals)
+        snapshots = set(self.machine.snapshot_keys)
+        days = len(self.days)
+        happen(self)
+        self.settle()
+        seen = seen_since(
+            self.document,
+            self.machine,
+            invocations=invocations,
+            messages=messages,
+            failed_presses=failed_presses,
+            ephemerals=ephemerals,
+            days_without_snapshot=max(0, len(self.days) - days - len(set(self.machine.snapshot_keys) - snapshots)),
+        )
+        return self._audit(seen)
+
+    def _audit(self, seen: Seen) -> Audit:
+        posted = Counter(message.item_id for message in self.machine.slack.messages if message.item_id)
+        on_sale = [entry.item.item_id for entry in self.machine.site.entries() if entry.work_type == "SOU"]
+        problems = [*self._half_snapshots(), *self._summaries(), *self._fetched_again(), *self._unfinished()]
+        return Audit(
+            lost=sum(item_id not in posted for item_id in on_sale),
+            doubled=posted.total() - len(posted),
+            presses_lost=self._presses_lost(),
+            problems=[*problems, *self.machine.cloud.delivery_errors],
+            seen=seen,
+        )
+
+    def _half_snapshots(self) -> Iterator[str]:
+        for key in self.machine.snapshot_keys:
+            try:
+                snapshot = self.machine.snapshot(key)
+            except InvalidSnapshot as error:
+                if key not in self.unsaid:
+                    yield str(error)
+            else:
+                if not snapshot.complete:
+                    yield f"{key} is not complete"
+
+    def _summaries(self) -> Iterator[str]:
+        """Each snapshot is spoken of once; one whose event failed for good waits in the dead-letter queue instead."""
+        payloads = [(message.metadata or {}).get("event_payload", {}) for message in self.machine.slack.messages]
+        said = Counter(payload.get("snapshot") for payload in payloads if "item_id" not in payload)
+        for key in self.machine.snapshot_keys:
+            if said[key] != 1 and key not in self.unsaid and not (said[key] == 0 and self._is_dead(key)):
+                yield f"the run of {key} was spoken of {said[key]} times"
+
+    def _is_dead(self, key: str) -> bool:
+        failed = Counter(
+            invocation.request_id
+            for invocation in self.machine.cloud.invocations
+            if invocation.function == "NotifierFunction" and invocation.error and key in str(invocation.event)
+        )
+        return any(times == 1 + len(RETRY_DELAYS) for times in failed.values())
+
+    def _fetched_again(self) -> Iterator[str]:
+        saved: set[str] = set()
+        for noted in list(self.wire.log):
+            item_id = noted.path.rpartition("/")[2].partition(".")[0]
+            if noted.operation.startswith("s3:PutObject") and "/pages/" in noted.path and noted.applied == 200:
+                saved.add(item_id)
+            elif "/product_id/" in noted.path and item_id in saved:
+                yield f"the page of {item_id} was fetched again after it was saved"
+
+    def _unfinished(self) -> Iterator[str]:
+        ledger = self.machine.ledger
+        for record_id in ledger.unfinished():
+            yield f"{record_id} was left unfinished"
+
+    def _presses_lost(self) -> int:
+        """Count the presses answered 200 that a label neither shows nor is later than."""
+        lost = 0
+        for item_id, presses in self.pressed.items():
+            label = self.machine.labels.get(item_id)
+            at, is_interested = max(presses)
+            if label is None or float(label.action_ts) < round(at, 6):
+                stored = float(label.action_ts) if label else 0.0
+                lost += sum(stored < round(when, 6) for when, _ in presses)
+            elif label.is_interested != is_interested:
+                lost += 1
+        return lost
+
+
+@contextmanager
+def world(settings: Settings = Settings()) -> Iterator[World]:  # noqa: B008  # frozen, and the same each time
+    """Start a world and let its first day go by."""
+    parameters = {**PARAMETERS, "ItemLimit": str(ITEM_LIMIT), "Threshold": "0", **dict(settings.parameters)}
+    document = load_template(ROOT / "template.yaml", parameters, REGION).document
+    functions = [name for name, value in document["Resources"].items() if value["Type"] == "AWS::Lambda::Function"]
+    with Wire(functions) as wire:
+        overrides = {function: wire.environment(function) for function in functions}
+        overrides["NotifierFunction"]["CLAIM_SECONDS"] = str(CLAIM_SECONDS)
+        overrides["ClassifierFunction"]["MODEL_PACKAGE"] = str(ROOT / "model" / "starter")
+        with one_machine(
+            crawl_delay=0.0,
+            parameters=parameters,
+            overrides=overrides,
+            time_limits=dict(settings.time_limits),
+            retry_delays=RETRY_DELAYS,
+        ) as machine:
+            cloud, slack = machine.cloud, machine.slack
+            wire.targets = {
+                "aws": cloud.endpoint,
+                "slack": slack.address,
+                "classifier": cloud.api_url,
+                "site": machine.site.address,
+            }
+            slack.address = wire.address("FeedbackFunction", "slack")  # where the response_urls of presses lead
+            slack.rate_limit = RateLimit(10_000, 0.0)  # days go by in seconds here
+            machine.site.works = generate_works(WORKS, seed=5)
+            machine.site.days = [FIRST_WORKS]
+            started = World(machine, wire, document)
+            machine.begin_day(1, FIRST_MORNING)
+            started.settle()
+            yield started
