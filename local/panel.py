@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader
 from local.cloud import Cloud
 from osusume.labels import Label, Labels
 from osusume.ledger import RUN_PREFIX, Choice, Ledger, Record, Run, Status
-from osusume.snapshots import list_snapshot_keys, read_snapshot
+from osusume.snapshots import InvalidSnapshot, SnapshotMissing, list_snapshot_keys, read_snapshot
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -27,8 +27,9 @@ SHOWN_LABELS = 3
 SHOWN_RUNS = 5
 SHOWN_DEAD_LETTERS = 3
 REASON_LENGTH = 160
-SHARE_OF_TIME = 0.1
-"""At most this share of the time goes into reading the stores, however much they hold."""
+REST = 9
+LONGEST_REST_SECONDS = 3.0
+"""After reading the stores rest nine times as long as that took, but not longer than anyone wants to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def side_panel(cloud: Cloud, source: str = "dlsite") -> Callable[[], str]:
             if began >= due:
                 html = _templates.get_template("panel.html").render(held=stores.read())
                 ended = time.monotonic()
-                due = ended + (ended - began) / SHARE_OF_TIME
+                due = ended + min(REST * (ended - began), LONGEST_REST_SECONDS)
             return html
 
     return draw
@@ -98,7 +99,7 @@ class _Stores:
         """Return the records of all items that a snapshot or a label names."""
         for key in keys:
             if key not in self._items:
-                self._items[key] = [item.item_id for item in read_snapshot(self._s3, self._bucket, key).items]
+                self._items[key] = self._item_ids(key)
         item_ids = dict.fromkeys([item_id for key in keys for item_id in self._items[key]] + labelled)
         found = self._ledger.get(item_id for item_id in item_ids if item_id not in self._settled)
         records = {item_id: record for item_id, record in found.items() if isinstance(record, Record)}
@@ -108,6 +109,12 @@ class _Stores:
             if record.status == "posted" or record.choice == "passed"
         }
         return self._settled | records
+
+    def _item_ids(self, key: str) -> list[str]:
+        try:
+            return [item.item_id for item in read_snapshot(self._s3, self._bucket, key).items]
+        except (InvalidSnapshot, SnapshotMissing):  # the notifier failed on it: it is among the dead letters
+            return []
 
 
 def _dead_letters(sqs: SQSClient, queue: str) -> tuple[int, list[str]]:

@@ -99,7 +99,11 @@ def _state_of(slack: Slack) -> str:
 
 
 def _heading(message: Message) -> str:
-    return shown_text({"type": "mrkdwn", "text": message.text})
+    """Return the first text that the message shows, which names it."""
+    texts = {"rich_text_section", "plain_text", "mrkdwn"}
+    shown = (element for block in message.blocks for element in (block.get("text"), *block.get("elements", ())))
+    first = next((text for text in shown if text and text["type"] in texts), {"type": "mrkdwn", "text": message.text})
+    return shown_text(first)
 
 
 def _warning(message: Message, failed_presses: list[FailedPress]) -> FailedPress | None:

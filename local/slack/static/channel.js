@@ -1,7 +1,7 @@
 // Keeps the channel up to date and presses its buttons without leaving the page.
 "use strict";
 
-const EVERY = 1000; // milliseconds between two looks at the channel; the panel is looked at every third time
+const EVERY = 1000; // milliseconds between two looks
 const messages = document.getElementById("messages");
 const records = document.getElementById("records"); // missing where nobody gives a panel
 const connection = document.getElementById("connection");
@@ -80,7 +80,6 @@ async function lookAtPanel() {
   if (fresh) renew(records, fresh);
 }
 
-let looks = 0;
 let trouble = ""; // what kept the last press from being sent
 let looking = Promise.resolve();
 
@@ -89,7 +88,7 @@ function look() {
   looking = looking.then(async () => {
     try {
       await lookAtMessages();
-      if (looks++ % 3 === 0) await lookAtPanel();
+      await lookAtPanel();
       connection.textContent = trouble || calm;
       connection.classList.remove("lost");
     } catch {
@@ -112,7 +111,6 @@ async function press(form, button) {
   } catch {
     trouble = "接続が切れているため、押せませんでした。";
   }
-  looks = 0; // the panel shows the press at once
   await look();
   const article = form.closest("article") ?? document.getElementById(id)?.closest("article");
   document.getElementById(id)?.removeAttribute("aria-busy");
