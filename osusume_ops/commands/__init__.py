@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-COMMANDS = ("dead_letters", "repost", "restore_labels", "rotate_secret", "model")
+COMMANDS = ("dead_letters", "repost", "restore_labels", "rotate_secret", "import_labels", "model")
 """In the order in which `--help` lists them."""
 
 

@@ -1,0 +1,164 @@
+"""`python -m local run` as processes of its own, on the demo's shop served as if it were the site."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from local.catalogue.site import Fault, Site, serve_site
+from local.catalogue.works import demo_works
+from local.machine import ROOT
+from local.state import open_state
+from model.dataset import read_examples
+
+DAYS = (8, 4, 3)
+POSTED_A_DAY = 3  # ExploredItemsADay: no taste is learnt yet
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serve_site(0.05, works=demo_works()[: sum(DAYS)], days=DAYS) as site:
+        yield site
+
+
+@contextmanager
+def running(site: Site, folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "local", "run", "--source", "dlsite", "--limit", "20"]
+    process = subprocess.Popen(  # noqa: S603  # the command above
+        [*command, "--site-address", site.address, "--folder", str(folder), *more],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": "functions:layers/common", "PYTHONUNBUFFERED": "1", "CI": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def a_whole_run(site: Site, folder: Path, *more: str) -> tuple[int, str]:
+    with running(site, folder, "--no-serve", *more) as process:
+        told, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        return process.returncode, told
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+def pages_read(site: Site) -> list[str]:
+    return [path for _, path, _ in site.log if "/work/=/product_id/" in path]
+
+
+def page_when_all_is_posted(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    for line in process.stdout:
+        if found := re.match(r"The channel, with working buttons: (http://127\.0\.0\.1:\d+/\S+/)", line):
+            return found[1]
+    raise AssertionError("the run ended without serving the channel")
+
+
+def press(page: str, number: int, action_id: str) -> None:
+    """Press a button under the `number`th message that has some, as the page's own form does."""
+    stamps = list(dict.fromkeys(re.findall(r'name="ts" value="([\d.]+)"', requests.get(page, timeout=10).text)))
+    answer = requests.post(f"{page}press", data={"ts": stamps[number], "action_id": action_id}, timeout=10)
+    assert answer.status_code == 200  # after the redirect back to the page
+
+
+def posted(folder: Path) -> list[str]:
+    """The items in the channel, oldest message first."""
+    with open_state(folder) as state:
+        messages = [json.loads(value) for value in state.all("messages").values()]
+    payloads = [message["metadata"]["event_payload"] for message in messages]
+    return [payload["item_id"] for payload in payloads if "item_id" in payload]
+
+
+def labels(folder: Path) -> list[bool]:
+    return [example.is_interested for example in read_examples(folder / "labels.jsonl")]
+
+
+def test_each_of_three_days_posts_only_what_is_new_though_runs_are_killed(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+
+    # the first day: the owner presses twice, and the machine loses power
+    with running(site, folder) as process:
+        page = page_when_all_is_posted(process)
+        press(page, 0, "interested")
+        press(page, 1, "interested")
+        process.kill()
+    first_day = posted(folder)
+    assert len(first_day) == POSTED_A_DAY
+    assert len(pages_read(site)) == len(site.entries()) - 1 == DAYS[0]  # one of the entries is music
+
+    # the second day: killed halfway through the crawl, and run again
+    site.day = 2
+    site.clear_log()
+    site.crawl_delay = 0.5
+    with running(site, folder, "--no-serve") as process:
+        wait_until(lambda: len(pages_read(site)) == 3)
+        process.kill()
+    before = pages_read(site)
+    site.crawl_delay = 0.05
+    status, told = a_whole_run(site, folder)
+    assert status == 0, told
+    assert "Going on where the last run ended." in told
+    read = Counter(pages_read(site))
+    assert len(read) == DAYS[1]
+    # the page that was in flight is read again, and no other
+    assert all(read[page] == 1 for page in before[:-1])
+    second_day = posted(folder)
+    assert second_day[:POSTED_A_DAY] == first_day
+    assert len(second_day) == 2 * POSTED_A_DAY == len(set(second_day))
+    assert labels(folder) == [True, True]
+
+    # the third day: the owner thinks again about a work of the first
+    site.day = 3
+    site.clear_log()
+    with running(site, folder) as process:
+        page = page_when_all_is_posted(process)
+        press(page, 1, "not_interested")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) == 0
+    assert len(pages_read(site)) == DAYS[2]
+    third_day = posted(folder)
+    assert third_day[: 2 * POSTED_A_DAY] == second_day
+    assert len(third_day) == 3 * POSTED_A_DAY == len(set(third_day))
+    assert sorted(labels(folder)) == [False, True]
+
+
+def test_a_crawl_that_the_site_refuses_ends_with_the_reason_and_is_not_tried_again(site: Site, tmp_path: Path) -> None:
+    site.faults["/works/type"] = Fault(status=403)
+    status, told = a_whole_run(site, tmp_path)
+    assert status == 1
+    assert "the crawl failed: the site refuses, perhaps this network or this region (https://www.dlsite.com/" in told
+    assert sum("/works/type" in path for _, path, _ in site.log) == 1
+
+
+def test_ctrl_c_halfway_ends_with_130_and_says_that_nothing_is_lost(site: Site, tmp_path: Path) -> None:
+    site.crawl_delay = 0.5
+    with running(site, tmp_path, "--no-serve") as process:
+        wait_until(lambda: len(pages_read(site)) == 1)
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 130
+    assert "the next run goes on from there" in told
+    assert "Traceback" not in told

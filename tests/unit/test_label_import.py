@@ -1,0 +1,141 @@
+"""Labels of a file brought into a stack: each once, the latest standing, their items never new again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import boto3
+import pytest
+from conftest import REGION, ROOT, Stores
+from samtranslator.yaml_helper import yaml_parse
+
+from model.dataset import DatasetError, Example
+from osusume.items import Item
+from osusume.labels import Label, Labels
+from osusume.ledger import Ledger, Record
+from osusume_ops.__main__ import main
+from osusume_ops.errors import OpsError
+from osusume_ops.label_import import GivenLabel, Imported, import_labels, read_labels
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+NOW = 1_764_000_000.0
+
+
+def work(number: int) -> Item:
+    item_id = f"RJ{number:08}"
+    return Item(item_id, "dlsite", f"https://www.dlsite.com/home/work/=/product_id/{item_id}.html", f"雨音 {number}")
+
+
+def row(number: int, is_interested: int, created_at: str | None, **more: str) -> str:
+    values = {"item": work(number).to_json(), "is_interested": is_interested, "created_at": created_at}
+    return json.dumps({**values, **more}, ensure_ascii=False)
+
+
+def given(number: int, is_interested: bool, at: float = NOW) -> GivenLabel:
+    return GivenLabel(Example(work(number), is_interested), at, "annotation")
+
+
+def bring(labels: list[GivenLabel], stores: Stores) -> Imported:
+    tables = Labels(stores.dynamodb, stores.labels_table), Ledger(stores.dynamodb, stores.items_table)
+    return import_labels(labels, *tables, time_zone=TOKYO, now=NOW)
+
+
+def test_importing_a_file_twice_changes_nothing(stores: Stores) -> None:
+    labels = [given(1, True), given(2, False), given(3, True, at=0.0)]
+    assert bring(labels, stores) == Imported(stored=3, kept=0, new_items=3)
+    before = sorted(Labels(stores.dynamodb, stores.labels_table).all(), key=lambda label: label.item_id)
+    assert bring(labels, stores) == Imported(stored=0, kept=3, new_items=0)
+    assert sorted(Labels(stores.dynamodb, stores.labels_table).all(), key=lambda label: label.item_id) == before
+
+
+def test_a_label_gives_way_to_a_later_one_and_takes_the_place_of_an_older_one(stores: Stores) -> None:
+    labels = Labels(stores.dynamodb, stores.labels_table)
+    for number, action_ts in ((1, NOW + 0.5), (2, NOW - 0.5)):
+        labels.store(Label(work(number).item_id, False, "U0OWNER", f"{action_ts:.6f}", "2025-11-25 01:00:00"))
+    assert bring([given(1, True), given(2, True)], stores) == Imported(stored=1, kept=1, new_items=2)
+    first, second = (labels.get(work(number).item_id) for number in (1, 2))
+    assert first
+    assert (first.is_interested, first.origin) == (False, "slack")
+    assert second
+    assert (second.is_interested, second.origin) == (True, "annotation")
+    assert second.created_at == "2025-11-25 01:00:00"
+
+
+def test_an_item_that_a_label_brings_is_known_and_never_waits_to_be_posted(stores: Stores) -> None:
+    ledger = Ledger(stores.dynamodb, stores.items_table)
+    ledger.record(Record(work(1), "recommended", "snapshots/a.json", NOW, score=0.9))
+    assert bring([given(1, True), given(2, True)], stores).new_items == 1
+    first, second = (ledger.get([work(number).item_id])[work(number).item_id] for number in (1, 2))
+    assert isinstance(first, Record)
+    assert first.choice == "recommended"
+    assert isinstance(second, Record)
+    assert (second.item, second.choice) == (work(2), "passed")
+    assert ledger.unfinished() == [work(1).item_id]
+
+
+def test_times_are_the_owners_unless_they_name_their_zone(tmp_path: Path) -> None:
+    rows = [
+        row(1, 1, "2025-11-25 01:00:00"),
+        "",
+        row(2, 0, "2025-11-24T16:00:00+00:00", origin="slack"),
+        row(3, 0, None),
+        row(4, 0, "1900-01-01 00:00:00"),
+    ]
+    path = tmp_path / "labels.jsonl"
+    path.write_text("\n".join(rows), encoding="utf-8")
+    labels = read_labels(path, TOKYO)
+    assert [(label.given_at, label.origin) for label in labels] == [
+        (NOW, "annotation"),
+        (NOW, "slack"),
+        (0.0, "annotation"),
+        (0.0, "annotation"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bad_row", "told"),
+    [
+        (row(2, 1, "yesterday"), "created_at must be a time"),
+        (row(2, 1, None, origin="rumour"), "origin must be slack or annotation, not 'rumour'"),
+        (row(2, 2, None), "is_interested must be 0 or 1"),
+        (row(1, 0, None), "stands on line 1 already"),
+        ('{"item": ', "Expecting value"),
+    ],
+)
+def test_a_bad_row_is_named_by_its_line(tmp_path: Path, bad_row: str, told: str) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_text(f"{row(1, 1, None)}\n\n{bad_row}\n", encoding="utf-8")
+    with pytest.raises((OpsError, DatasetError), match=rf"labels\.jsonl, line 3: .*{told}"):
+        read_labels(path, TOKYO)
+
+
+def test_the_command_finds_the_stack_and_prints_what_it_stored(
+    tmp_path: Path, moto_address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"ENDPOINT_URL": moto_address, "ACCESS_KEY_ID": "t", "SECRET_ACCESS_KEY": "t", "DEFAULT_REGION": REGION}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    stack = f"osusume-{uuid4().hex[:8]}"
+    tables = {name: dict(template["Resources"][name]) for name in ("ItemsTable", "LabelsTable")}
+    for name, table in tables.items():
+        table["Properties"] = {**table["Properties"], "TableName": f"{stack}-{name}"}
+    body = {"Parameters": {"TimeZone": template["Parameters"]["TimeZone"]}, "Resources": tables}
+    cloudformation: Any = boto3.Session().client("cloudformation")
+    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(body))
+    path = tmp_path / "labels.jsonl"
+    path.write_text(row(1, 1, "2025-11-25 01:00:00"), encoding="utf-8")
+
+    assert main(["import-labels", str(path), "--stack", stack]) == 0
+    assert "1 labels stored, 0 left as they stood, 1 items new to the ledger" in capsys.readouterr().out
+    label = Labels(boto3.Session().resource("dynamodb"), f"{stack}-LabelsTable").get(work(1).item_id)
+    assert label
+    assert (label.is_interested, label.created_at) == (True, "2025-11-25 01:00:00")
+
+    path.write_text("{}", encoding="utf-8")
+    assert main(["import-labels", str(path), "--stack", stack]) == 1
+    assert "labels.jsonl, line 1: it has no item" in capsys.readouterr().err
