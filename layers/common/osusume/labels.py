@@ -55,15 +55,7 @@ class Labels:
         """Store `label` unless one from a later press is there; return the label that now stands."""
         try:
             self._table.put_item(
-                Item={
-                    "item_id": label.item_id,
-                    "is_interested": int(label.is_interested),
-                    "user_id": label.user_id,
-                    # a number, so that the database compares presses by time, whatever their number of digits
-                    "action_ts": Decimal(label.action_ts),
-                    "created_at": label.created_at,
-                    "origin": label.origin,
-                },
+                Item=_to_attributes(label),
                 ConditionExpression="attribute_not_exists(item_id) OR action_ts < :action_ts",
                 ExpressionAttributeValues={":action_ts": Decimal(label.action_ts)},
             )
@@ -72,6 +64,23 @@ class Labels:
                 raise
             return self.get(label.item_id) or label
         return label
+
+    def take_back(self, label: Label, earlier: Label | None) -> bool:
+        """Put `earlier`, or nothing, in the place of `label`; return False, changing nothing, where another stands."""
+        condition: Any = {
+            "ConditionExpression": "action_ts = :action_ts AND user_id = :user_id",
+            "ExpressionAttributeValues": {":action_ts": Decimal(label.action_ts), ":user_id": label.user_id},
+        }
+        try:
+            if earlier is None:
+                self._table.delete_item(Key={"item_id": label.item_id}, **condition)
+            else:
+                self._table.put_item(Item=_to_attributes(earlier), **condition)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
 
     def get(self, item_id: str) -> Label | None:
         """Return the label of an item, None where it has none."""
@@ -87,6 +96,18 @@ class Labels:
             if "LastEvaluatedKey" not in answer:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _to_attributes(label: Label) -> dict[str, Any]:
+    return {
+        "item_id": label.item_id,
+        "is_interested": int(label.is_interested),
+        "user_id": label.user_id,
+        # a number, so that the database compares presses by time, whatever their number of digits
+        "action_ts": Decimal(label.action_ts),
+        "created_at": label.created_at,
+        "origin": label.origin,
+    }
 
 
 def _from_attributes(attributes: dict[str, Any]) -> Label:

@@ -1,7 +1,7 @@
 """The ledger: one record for every item ever seen, and one for every run.
 
-This module alone knows the attributes of the table `items`. A record goes from `scored` to `posting` to `posted`; an
-item that is passed over stays `scored`. Whoever wants to post a record claims it first, for a while. A claim that has
+This module alone knows the attributes of these records. A record goes from `scored` to `posting` to `posted`, or to
+`refused` when Slack refused it so often that it is given up; an item that is passed over stays `scored`. Whoever wants to post a record claims it first, for a while. A claim that has
 run out may be taken over, by someone who then looks in the channel before posting, since whether the first one got that
 far is not known.
 """
@@ -9,7 +9,7 @@ far is not known.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
 Choice = Literal["recommended", "explored", "passed"]
-Status = Literal["scored", "posting", "posted"]
+Status = Literal["scored", "posting", "posted", "refused"]
 
 KEYS_A_BATCH = 100
 """BatchGetItem takes at most 100 keys; at 16 MB an answer it may return fewer, the rest as unprocessed."""
+
+MOST_REFUSALS = 3
+"""A message that Slack refused in so many runs is given up."""
 
 RUN_PREFIX = "run:"
 
@@ -86,6 +89,7 @@ class Run:
     passed: int
     model_version: str = ""
     has_taste: bool = True
+    status: Status = "scored"
 
     @property
     def record_id(self) -> str:
@@ -97,13 +101,14 @@ class Run:
 class Claim:
     """The right to post one record until `expires_at`, in seconds since the epoch.
 
-    `taken_over` tells that someone claimed it before and may have posted it.
+    `taken_over` tells that someone claimed it before and may have posted it, `refusals` how often Slack refused it.
     """
 
     record_id: str
     token: str
     expires_at: float
     taken_over: bool
+    refusals: int = 0
 
 
 class Ledger:
@@ -130,6 +135,34 @@ class Ledger:
             wanted = [key["item_id"] for key in left] + wanted[KEYS_A_BATCH:]
         return found
 
+    def all(self) -> Iterator[Record | Run]:
+        """Return every record, in no order."""
+        scan: Any = {"ConsistentRead": True}
+        while True:
+            answer = self._table.scan(**scan)
+            yield from map(_from_attributes, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def forget(self, record: Record) -> bool:
+        """Delete a record that is as `record` was first written; return False, changing nothing, where it is not."""
+        attributes = _to_attributes(record)
+        try:
+            self._table.delete_item(
+                Key={"item_id": record.item.item_id},
+                ConditionExpression="recorded_at = :recorded_at AND #snapshot = :snapshot AND #status = :status",
+                ExpressionAttributeNames={"#snapshot": "snapshot", "#status": "status"},
+                ExpressionAttributeValues={
+                    f":{name}": attributes[name] for name in ("recorded_at", "snapshot", "status")
+                },
+            )
+        except ClientError as error:
+            if _is_condition_failure(error):
+                return False
+            raise
+        return True
+
     def record(self, entry: Record | Run) -> bool:
         """Write a first record; return False, changing nothing, where there is one."""
         try:
@@ -141,7 +174,10 @@ class Ledger:
         return True
 
     def unfinished(self) -> list[str]:
-        """Return the ids of records that are to be posted and are not; the index lags a little behind the table."""
+        """Return the ids of records that are to be posted and are not, and of the refused that nobody was told of.
+
+        The index lags a little behind the table.
+        """
         ids: list[str] = []
         query: Any = {"IndexName": "unfinished", "KeyConditionExpression": Key("unfinished").eq("yes")}
         while True:
@@ -151,8 +187,8 @@ class Ledger:
                 return sorted(ids)
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def claim(self, record_id: str, seconds: float) -> Claim | Literal["posting", "posted"]:
-        """Claim a record for `seconds`; return its status where someone else is `posting` it, or it is `posted`."""
+    def claim(self, record_id: str, seconds: float) -> Claim | Literal["posting", "posted", "refused"]:
+        """Claim a record for `seconds`; return its status where someone else is `posting` it, or it needs no posting."""
         now = self._clock()
         token, expires_at = uuid4().hex, now + seconds
         try:
@@ -176,18 +212,36 @@ class Ledger:
                 raise
             # an error's attributes come as DynamoDB sends them, with their types
             found: Any = error.response
-            return "posted" if found["Item"]["status"]["S"] == "posted" else "posting"
-        return Claim(record_id, token, expires_at, taken_over=before["status"] == "posting")
+            status = found["Item"]["status"]["S"]
+            return status if status in {"posted", "refused"} else "posting"
+        refusals: Any = before.get("refusals", 0)
+        return Claim(record_id, token, expires_at, before["status"] == "posting", int(refusals))
 
     def release(self, claim: Claim) -> None:
         """Give a claim back, since this claim's holder surely did not post the message.
 
         Whether an earlier holder did stays open: then the next one is told again that it takes the record over.
         """
-        if claim.taken_over:
-            self._finish(claim, "SET #status = :status, claim_expires_at = :past", {":status": "posting", ":past": 0})
-        else:
-            self._finish(claim, "SET #status = :status REMOVE claim, claim_expires_at", {":status": "scored"})
+        self._release(claim, claim.refusals)
+
+    def refuse(self, claim: Claim) -> bool:
+        """Note that Slack refuses the message; return whether it is given up, which it is after `MOST_REFUSALS`."""
+        refusals = claim.refusals + 1
+        if refusals < MOST_REFUSALS:
+            self._release(claim, refusals)
+            return False
+        update = "SET #status = :status, refusals = :refusals REMOVE claim, claim_expires_at"
+        self._finish(claim, update, {":status": "refused", ":refusals": refusals})
+        return True
+
+    def told(self, record_id: str) -> None:
+        """Note that the owner was told of a refused record: `unfinished` does not name it any more."""
+        self._change_refused(record_id, "REMOVE unfinished", {})
+
+    def offer_again(self, record_id: str) -> bool:
+        """Let the next run post a refused record once more; return False, changing nothing, for one that is not."""
+        update = "SET #status = :scored, unfinished = :yes REMOVE refusals"
+        return self._change_refused(record_id, update, {":scored": "scored", ":yes": "yes"})
 
     def posted(self, claim: Claim, channel: str, ts: str) -> None:
         """Note that the message is in the channel."""
@@ -196,6 +250,29 @@ class Ledger:
             "SET #status = :status, channel = :channel, ts = :ts REMOVE claim, claim_expires_at, unfinished",
             {":status": "posted", ":channel": channel, ":ts": ts},
         )
+
+    def _release(self, claim: Claim, refusals: int) -> None:
+        if claim.taken_over:
+            update, status = "SET #status = :status, refusals = :refusals, claim_expires_at = :past", "posting"
+            self._finish(claim, update, {":status": status, ":refusals": refusals, ":past": 0})
+        else:
+            update, status = "SET #status = :status, refusals = :refusals REMOVE claim, claim_expires_at", "scored"
+            self._finish(claim, update, {":status": status, ":refusals": refusals})
+
+    def _change_refused(self, record_id: str, update: str, values: dict[str, Any]) -> bool:
+        try:
+            self._table.update_item(
+                Key={"item_id": record_id},
+                UpdateExpression=update,
+                ConditionExpression="#status = :refused",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={**values, ":refused": "refused"},
+            )
+        except ClientError as error:
+            if not _is_condition_failure(error):
+                raise
+            return False
+        return True
 
     def _finish(self, claim: Claim, update: str, values: dict[str, Any]) -> None:
         try:
@@ -231,7 +308,7 @@ def _to_attributes(entry: Record | Run) -> dict[str, Any]:
             },
             "model_version": entry.model_version,
             "has_taste": entry.has_taste,
-            "status": "scored",
+            "status": entry.status,
             "unfinished": "yes",
         }
     attributes: dict[str, Any] = {
@@ -260,6 +337,7 @@ def _from_attributes(attributes: dict[str, Any]) -> Record | Run:
             recorded_at=float(attributes["recorded_at"]),
             model_version=attributes["model_version"],
             has_taste=attributes["has_taste"],
+            status=attributes["status"],
             **counts,
         )
     score = attributes["score"]
