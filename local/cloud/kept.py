@@ -1,6 +1,7 @@
 """The contents of the stack's buckets and tables, kept in a `State` so that they outlive the process.
 
-Kept: the newest version of each object, and each record. Not kept: older versions, objects' headers, queues, logs.
+Kept: the newest version of each object, and each record. Not kept: older versions, objects' headers, queues, logs. A
+record with a binary value fails loudly: none of this project's has any.
 """
 
 from __future__ import annotations

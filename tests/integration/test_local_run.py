@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from local.__main__ import main
 from local.catalogue.site import Fault, Site, serve_site
 from local.catalogue.works import demo_works
 from local.machine import ROOT
 from local.state import open_state
-from model.dataset import read_examples
+from model.dataset import Example, read_examples, write_examples
 
 DAYS = (8, 4, 3)
 POSTED_A_DAY = 3  # ExploredItemsADay: no taste is learnt yet
@@ -151,6 +152,45 @@ def test_a_crawl_that_the_site_refuses_ends_with_the_reason_and_is_not_tried_aga
     assert status == 1
     assert "the crawl failed: the site refuses, perhaps this network or this region (https://www.dlsite.com/" in told
     assert sum("/works/type" in path for _, path, _ in site.log) == 1
+
+
+def test_imported_labels_are_kept_and_their_works_are_not_posted(site: Site, tmp_path: Path) -> None:
+    works = [entry.item for entry in site.entries() if entry.work_type == "SOU"]
+    given = tmp_path / "given.jsonl"
+    write_examples(given, [Example(work, False, "2026-11-20 07:00:00") for work in works[1:]])
+    status, told = a_whole_run(site, tmp_path, "--import-labels", str(given))
+    assert status == 0, told
+    assert f"Imported {len(works) - 1} labels" in told
+    assert posted(tmp_path) == [works[0].item_id]
+    assert len(labels(tmp_path)) == len(works) - 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "--contact; the crawler sends it in its User-Agent"),
+        (["--contact", "(me)"], "must be plain ASCII without brackets"),
+        (["--contact", "me at example"], "--contact must be an e-mail or web address, without spaces"),
+        (["--contact", "me@example.com", "--floor", "a b"], "is not a floor of DLsite"),
+        (["--contact", "me@example.com", "--limit", "0"], "--limit must be at least 1"),
+        (["--contact", "me@example.com", "--model", "nowhere"], "nowhere"),
+        (["--contact", "me@example.com", "--import-labels", "nowhere"], "nowhere cannot be read"),
+        (["--site-address", "https://www.dlsite.com"], "must be on this machine"),
+    ],
+)
+def test_wrong_use_is_told_before_anything_is_read(
+    arguments: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--source", "dlsite", "--folder", str(tmp_path), "--no-serve", *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_folder_of_a_trial_is_not_used_for_the_real_site(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_state(tmp_path) as state:
+        state.put("site", "dlsite", b"trial")
+    command = ["run", "--source", "dlsite", "--contact", "me@example.com", "--folder", str(tmp_path), "--no-serve"]
+    assert main(command) == 2
+    assert "was begun with --site-address: name another --folder" in capsys.readouterr().err
 
 
 def test_ctrl_c_halfway_ends_with_130_and_says_that_nothing_is_lost(site: Site, tmp_path: Path) -> None:
