@@ -6,14 +6,13 @@ import os
 import time
 from functools import partial
 from typing import Any
-from urllib.parse import unquote_plus
 
 import boto3
-from aws_lambda_powertools.utilities.data_classes import S3Event, event_source
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from notifier.channel import Channel
 from notifier.delivery import Clock
+from notifier.events import written_snapshots
 from notifier.notify import Surroundings, notify
 from notifier.scoring import score_items
 from osusume.ledger import Ledger
@@ -30,13 +29,11 @@ ledger = Ledger(session.resource("dynamodb"), settings.items_table)
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-@event_source(data_class=S3Event)
-def handler(event: S3Event, context: LambdaContext) -> None:
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Post what is new in each snapshot that the event names."""
-    for record in event.records:
-        key = unquote_plus(record.s3.get_object.key)
+    for bucket, key in written_snapshots(event):
         try:
-            snapshot = read_snapshot(s3, record.s3.bucket.name, key)
+            snapshot = read_snapshot(s3, bucket, key)
         except SnapshotMissing as error:
             logger.warning("nothing to do", reason=str(error))
             continue
