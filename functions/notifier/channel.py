@@ -65,14 +65,17 @@ class Channel:
         answer = self._ask(
             "chat_postMessage", text=text, blocks=blocks, metadata=metadata, unfurl_links=False, unfurl_media=False
         )
-        return str(answer["ts"])
+        ts = _text(answer, "ts")
+        if not ts:
+            raise Unclear("chat_postMessage: the answer has no ts")
+        return ts
 
     def find(self, metadata: dict[str, Any], since: float) -> str | None:
         """Return the ts of the message with this metadata, None where there is none.
 
         Only what was posted after `since`, in seconds since the epoch, is looked at. Raises as `post` does.
         """
-        cursor = ""
+        cursor, seen = "", {""}
         while True:
             answer = self._ask(
                 "conversations_history",
@@ -81,28 +84,45 @@ class Channel:
                 limit=MESSAGES_A_PAGE,
                 cursor=cursor,
             )
-            messages: list[dict[str, Any]] = answer["messages"]
+            messages = answer.get("messages")
+            if not isinstance(messages, list):
+                raise Unclear("conversations_history: the answer has no messages")
             for message in messages:
-                if message.get("metadata", {}).get("event_payload") == metadata["event_payload"]:
-                    return str(message["ts"])
-            following: dict[str, str] = answer.get("response_metadata") or {}
-            cursor = following.get("next_cursor", "")
+                found = _object(_object(message).get("metadata"))
+                if found.get("event_payload") == metadata["event_payload"] and (ts := _text(message, "ts")):
+                    return ts
+            cursor = _text(answer.get("response_metadata"), "next_cursor")
             if not cursor:
                 return None
+            if cursor in seen:
+                raise Unclear("conversations_history: the answers name the same page over and over")
+            seen.add(cursor)
 
-    def _ask(self, method: str, **arguments: Any) -> SlackResponse:
+    def _ask(self, method: str, **arguments: Any) -> dict[str, object]:
         try:
             answer: SlackResponse = getattr(self._client, method)(channel=self.channel_id, **arguments)
         except SlackApiError as error:
             raise _explained(error, method, self.channel_id) from error
-        except (SlackClientError, OSError, HTTPException, ValueError) as error:
+        except (SlackClientError, OSError, HTTPException, ValueError, AttributeError, RecursionError) as error:
+            # slack_sdk takes any JSON for an object: a list has no `get`
             raise Unclear(f"{method}: {type(error).__name__} {error}") from error
-        return answer
+        return _object(answer.data)
+
+
+def _object(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object, name: str) -> str:
+    """Return the text called `name` in an object of an answer, empty where there is none."""
+    text = _object(value).get(name)
+    return text if isinstance(text, str) else ""
 
 
 def _explained(error: SlackApiError, method: str, channel_id: str) -> Exception:
     response = error.response
-    code = str(response.get("error", "")) or f"HTTP {response.status_code}"
+    answer = _object(response.data)
+    code = _text(answer, "error") or f"HTTP {response.status_code}"
     if response.status_code == 429 or code in {"ratelimited", "rate_limited"}:
         headers = {name.lower(): value for name, value in response.headers.items()}
         wait = str(headers.get("retry-after", ""))
@@ -111,8 +131,10 @@ def _explained(error: SlackApiError, method: str, channel_id: str) -> Exception:
     if response.status_code != 200 or code in UNCLEAR_ERRORS or not re.fullmatch("[a-z_0-9]+", code):
         return Unclear(f"{method}: {code}")
     if code in MESSAGE_ERRORS:
-        details = response.get("response_metadata", {}).get("messages", [])
-        return MessageRefused(f"{method}: {code} {' '.join(details)}".strip())
+        details = _object(answer.get("response_metadata")).get("messages")
+        return MessageRefused(
+            f"{method}: {code} {' '.join(map(str, details)) if isinstance(details, list) else ''}".strip()
+        )
     return ChannelRefused(
         f"{method} to {channel_id}: {code}: check that the bot is in the channel, that its token is the current one,"
         " and that it has the scopes chat:write and channels:history (groups:history where the channel is private)"

@@ -106,7 +106,7 @@ def _ask(
         ) from error
     except requests.RequestException as error:
         raise ScoringFailed(f"the classifier could not be asked: {error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ScoringFailed(f"the classifier's answer is not JSON: {error}") from error
     return _scores(answer, [item["item_id"] for item in batch])
 
@@ -127,7 +127,7 @@ def _scores(answer: Any, item_ids: list[str]) -> Scores:
                 if prediction["item_id"] in item_ids
             },
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ScoringFailed(f"the classifier's answer is malformed: {type(error).__name__} {error}") from error
     for item_id in item_ids:
         prediction = scores.predictions.get(item_id)
