@@ -8,6 +8,7 @@ which invocation works on it, so that a second one, started by an event delivere
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,7 @@ class Crawls:
             return None
         try:
             return Item.from_json(json.loads(found["Body"].read()))
-        except ValueError as error:  # JSON's and UTF-8's errors and InvalidItem alike
+        except (ValueError, RecursionError) as error:  # JSON's and UTF-8's errors and InvalidItem alike
             logger.warning("a kept page cannot be read and is fetched again", key=key, reason=str(error))
             return None
 
@@ -137,7 +138,16 @@ def _stored_progress(body: bytes) -> Progress:
         value = json.loads(body)
         listed = [ListedItem.from_json(listed) for listed in value["listed"]]
         failures = [Failure.from_json(failure) for failure in value["failures"]]
-        return Progress(**{**value, "listed": listed, "failures": failures})
-    except (ValueError, KeyError, TypeError) as error:
+        return _checked(Progress(**{**value, "listed": listed, "failures": failures}))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         logger.warning("the stored progress cannot be read, the crawl begins anew", reason=repr(error))
         return Progress(due_at="", holder="unknown")
+
+
+def _checked(progress: Progress) -> Progress:
+    """Return `progress`; raises `TypeError` or `ValueError` where a value is none that the crawl can go on from."""
+    texts = (progress.due_at, progress.holder, progress.robots_txt or "")
+    numbers = (progress.troubles, progress.last_request_at or 0.0, progress.not_before, progress.held_until)
+    if not all(isinstance(text, str) for text in texts) or not all(map(math.isfinite, numbers)):
+        raise ValueError("a text is no string, or a number not finite")
+    return progress

@@ -135,7 +135,7 @@ def read_snapshot(s3: S3Client, bucket: str, key: str) -> Snapshot:
         raise SnapshotMissing(f"there is no snapshot {key} in {bucket}: it was deleted after it was written") from None
     try:
         return Snapshot.from_json(json.loads(body))
-    except ValueError as error:  # JSON's and UTF-8's errors and InvalidSnapshot alike
+    except (ValueError, RecursionError) as error:  # JSON's and UTF-8's errors and InvalidSnapshot alike
         raise InvalidSnapshot(f"{key} is not a snapshot: {error}") from error
 
 
