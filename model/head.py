@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -137,8 +136,10 @@ class Head:
                 text=tuple(_text_term(arrays, number, text) for number, text in enumerate(about.pop("text"))),
                 fields=_field_weights(arrays),
             )
-        except (KeyError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(f"it is not a head ({error})") from error
+        except ValueError:
+            raise
+        except Exception as error:  # zipfile, zlib and numpy's reader of headers have a class for each kind of damage
+            raise ValueError(f"it is not a head ({type(error).__name__} {error})") from error
         unknown = sorted([*about, *arrays])
         if unknown:
             raise ValueError(f"{', '.join(unknown)} cannot be applied by this version of the code")
