@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench build deploy starter clean
+.PHONY: help demo test lint browser bench build deploy starter clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= x86_64
@@ -21,8 +21,17 @@ help:  ## show this list
 demo: $(VENV)/local  ## two mornings of the main job on this machine, without AWS (SERVE=0: and then end)
 	@$(BIN)/python -m local demo $(if $(filter 0,$(SERVE)),--no-serve,--serve)
 
-test: lint  ## every check and every test
+test: lint browser  ## every check and every test
 	@$(BIN)/python -m pytest -n 2
+
+# Debian's own package, since a browser wants the system's libraries and fonts; only root can install it
+browser:  ## install Chromium for the tests of the pages, where root and apt-get can; they are skipped without
+	@if for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name && break; done >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing Chromium for the tests of the pages"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+			chromium fonts-noto-cjk fonts-noto-color-emoji >/dev/null || echo "Chromium could not be installed: the tests of the pages are skipped"; \
+	else echo "no Chromium here: the tests of the pages are skipped"; fi
 
 lint: $(VENV)/test $(SAM_VENV)/sam  ## ruff, mypy, the template three ways, the Dockerfile
 	$(BIN)/ruff check .
