@@ -1,7 +1,8 @@
 """What the owner reads in Slack. This module alone knows Block Kit.
 
 Whatever comes from the web goes into `rich_text` and `plain_text`, which Slack shows to the letter: no title can
-mention anyone, break a link or turn bold. Lengths are cut to Block Kit's limits
+mention anyone, break a link or turn bold. `legible` keeps it from hiding
+anything and from turning the words around it. Lengths are cut to Block Kit's limits
 (https://docs.slack.dev/reference/block-kit/blocks).
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from osusume.foreign import legible
 from osusume.items import Item
 from osusume.labels import Label
 from osusume.ledger import Record, Run
@@ -38,6 +40,7 @@ SHOWN_REASONS = 3
 TITLE_LENGTH = 300
 FIELD_LENGTH = 300
 REMARK_LENGTH = 300
+REASON_LENGTH = 40
 NOTIFICATION_LENGTH = 150
 URL_LENGTH = 2000  # Block Kit allows 3,000, but a whole message must stay under some 13,000 characters
 
@@ -50,7 +53,7 @@ def item_message(record: Record, label: Label | None = None, *, with_image: bool
         details["accessory"] = {
             "type": "image",
             "image_url": item.image_url,
-            "alt_text": _cut(item.title, TITLE_LENGTH),
+            "alt_text": _shown_title(item, TITLE_LENGTH),
         }
     blocks = [
         {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [_title(item)]}]},
@@ -58,7 +61,7 @@ def item_message(record: Record, label: Label | None = None, *, with_image: bool
         {"type": "context", "elements": [_plain(text) for text in _remarks(record, label)]},
         {"type": "actions", "block_id": "press", "elements": _buttons(item, label)},
     ]
-    return _escape(_cut(item.title, NOTIFICATION_LENGTH)), blocks
+    return _escape(_shown_title(item, NOTIFICATION_LENGTH)), blocks
 
 
 def item_metadata(record: Record) -> dict[str, Any]:
@@ -86,19 +89,24 @@ def run_metadata(run: Run) -> dict[str, Any]:
 
 
 def _title(item: Item) -> Block:
-    title = _cut(item.title, TITLE_LENGTH)
+    title = _shown_title(item, TITLE_LENGTH)
     if _is_web_address(item.url):
         return {"type": "link", "url": item.url, "text": title, "style": {"bold": True}}
     return {"type": "text", "text": title, "style": {"bold": True}}
 
 
+def _shown_title(item: Item, length: int) -> str:
+    return legible(item.title, length) or item.item_id  # Slack refuses an empty text
+
+
 def _details(record: Record) -> list[str]:
     item = record.item
-    lines = [f"{FIELD_NAMES[name]}\n{'、'.join(values)}" for name in SHOWN_FIELDS if (values := item.values(name))]
+    values = {name: legible("、".join(item.values(name)), FIELD_LENGTH) for name in SHOWN_FIELDS}
+    lines = [f"{FIELD_NAMES[name]}\n{shown}" for name, shown in values.items() if shown]
     lines.append(f"価格\n{'不明' if item.price is None else f'{item.price:,}円'}")
     lines.append(f"発売日\n{item.published_on or '不明'}")
     lines.append(f"おすすめ度\n{'未学習' if record.score is None else f'{record.score:.0%}'}")
-    return [_cut(line, FIELD_LENGTH) for line in lines]
+    return lines
 
 
 def _remarks(record: Record, label: Label | None) -> list[str]:
@@ -107,7 +115,7 @@ def _remarks(record: Record, label: Label | None) -> list[str]:
         remarks.append("🔍 おためし: 好みを学ぶために選んだ作品です")
     if record.reasons:
         reasons = [
-            f"{FIELD_NAMES.get(reason.field, reason.field)}「{_cut(reason.value, 40)}」{reason.effect * 100:+.0f}"
+            f"{_field_name(reason.field)}「{legible(reason.value, REASON_LENGTH)}」{reason.effect * 100:+.0f}"
             for reason in record.reasons[:SHOWN_REASONS]
         ]
         remarks.append("理由: " + "、".join(reasons))
@@ -115,6 +123,10 @@ def _remarks(record: Record, label: Label | None) -> list[str]:
         answer = "👍 「興味あり!」" if label.is_interested else "👋 「別に…」"
         remarks.append(f"{answer}と記録しました（もう一度押すと変えられます）")
     return [_cut(remark, REMARK_LENGTH) for remark in remarks] or ["好みに合うか、ボタンで教えてください"]
+
+
+def _field_name(field: str) -> str:
+    return FIELD_NAMES.get(field) or legible(field, REASON_LENGTH)
 
 
 def _buttons(item: Item, label: Label | None) -> list[Block]:

@@ -1,0 +1,52 @@
+"""Text from the web, made fit to stand among one's own words."""
+
+from __future__ import annotations
+
+import unicodedata
+
+MOST_MARKS = 4
+"""No script puts more marks on a letter; a tower of them would cover the lines above."""
+
+_SPACES = frozenset("\t\r\v\f\x85\u2028\u2029")
+_JOINERS = frozenset("\u200c\u200d")  # they shape letters and emoji, and stand between characters that show
+_CUT = "…"
+_ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
+
+
+def legible(text: str, length: int) -> str:
+    r"""Return up to `length` characters of `text`, which cannot change how what stands around them reads.
+
+    Control and format characters, which show nothing or turn the direction of writing, are left out. A text with
+    letters written from right to left is put between isolates, so that its direction ends with it. The result is empty
+    where nothing is left to see.
+
+    >>> legible("rain\u202e and\u200b tea", 80)
+    'rain and tea'
+    >>> legible("rain and tea", 6)
+    'rain …'
+    """
+    kept: list[str] = []
+    marks = 0
+    for character in text:
+        category = unicodedata.category(character)
+        is_joiner = character in _JOINERS
+        if character in _SPACES:
+            kept.append(" ")
+        elif character == "\n" or is_joiner or category not in {"Cc", "Cf", "Cs"}:
+            if category in {"Mn", "Me"}:
+                marks += 1
+            elif not is_joiner:
+                marks = 0
+            if marks <= MOST_MARKS:
+                kept.append(character)
+        if len(kept) > length:
+            break
+    if not any(not character.isspace() and character not in _JOINERS for character in kept):
+        return ""
+    if any(unicodedata.bidirectional(character) in {"R", "AL"} for character in kept):
+        return _ISOLATE + _cut(kept, length - 2) + _END_OF_ISOLATE
+    return _cut(kept, length)
+
+
+def _cut(characters: list[str], length: int) -> str:
+    return "".join(characters if len(characters) <= length else [*characters[: length - 1], _CUT])
