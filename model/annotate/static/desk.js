@@ -5,7 +5,7 @@
 const RETRY_EVERY = 1000; // milliseconds, as are the others
 const ASK_EVERY = 3000;
 const GIVE_UP_AFTER = 15000;
-const ONE_PRESS = 250; // a second press within this is the same finger
+const ONE_PRESS = 200; // a second press within this is the same finger
 const ANSWERS = { 1: "興味あり!", 0: "別に…" };
 
 const part = (id) => document.getElementById(id);
@@ -111,6 +111,8 @@ function act(name) {
     else remember({ id, act: "label", body: { ...body, is_interested: name === "yes" ? 1 : 0 } });
   }
   say("unsent", "");
+  part(name).classList.add("pressed");
+  setTimeout(() => part(name).classList.remove("pressed"), ONE_PRESS);
   send();
 }
 
