@@ -103,10 +103,15 @@ class Crawls:
         try:
             answer = self._s3.put_object(Bucket=self._bucket, Key=self._crawl_key, Body=body, **condition)
         except ClientError as error:
-            if error.response["Error"]["Code"] in {"PreconditionFailed", "ConditionalRequestConflict"}:
+            if error.response["Error"]["Code"] not in {"PreconditionFailed", "ConditionalRequestConflict"}:
+                raise
+            # where S3's answer was lost on the way, the client asked again and met its own object
+            found = self._read(self._crawl_key)
+            if found is None or found["Body"].read() != body:
                 raise CrawlUnderWay("another invocation took up the crawl at the same moment") from error
-            raise
-        self._etag = answer["ETag"]
+            self._etag = found["ETag"]
+        else:
+            self._etag = answer["ETag"]
 
     def page(self, item_id: str) -> Item | None:
         """Return the item as its page gave it when it was read; None where none is kept that this code can read."""

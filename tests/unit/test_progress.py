@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from conftest import Stores
 
@@ -59,9 +61,9 @@ def test_of_two_that_take_up_a_crawl_at_the_same_moment_one_leaves_it_alone(stor
 
 def test_of_two_that_begin_the_very_first_crawl_at_the_same_moment_one_leaves_it_alone(stores: Stores) -> None:
     first, second = crawls(stores), crawls(stores)
-    first.save(Progress(DUE))
+    first.save(Progress(DUE, holder="a"))
     with pytest.raises(CrawlUnderWay):
-        second.save(Progress(DUE))
+        second.save(Progress(DUE, holder="b"))
 
 
 def test_a_page_comes_back_as_it_was_kept(stores: Stores) -> None:
@@ -71,3 +73,19 @@ def test_a_page_comes_back_as_it_was_kept(stores: Stores) -> None:
 
 def test_a_page_never_read_is_not_there(stores: Stores) -> None:
     assert crawls(stores).page(ITEM.item_id) is None
+
+
+def test_a_save_whose_answer_is_lost_and_that_the_client_sends_again_is_one_save(stores: Stores) -> None:
+    def send_twice(params: dict[str, Any], **_: object) -> None:
+        # as after a broken connection: the first time did its work, and the second meets it
+        stores.s3.meta.events.unregister("before-call.s3.PutObject", send_twice)
+        stores.s3.put_object(Bucket=stores.bucket, Key="crawls/dlsite/crawl.json", Body=params["body"])
+
+    turn = crawls(stores)
+    progress = turn.begin(DUE, "a", now=0, held_until=900)
+    stores.s3.meta.events.register("before-call.s3.PutObject", send_twice)
+    progress.troubles = 1
+    turn.save(progress)
+    progress.troubles = 2
+    turn.save(progress)
+    assert crawls(stores).begin(DUE, "a", now=1, held_until=901).troubles == 2
