@@ -24,7 +24,14 @@ CLOCK_SKEW_SECONDS = 300
 
 
 class Undelivered(RuntimeError):
-    """Raised when messages are left that this run could not post; the ledger keeps them for the next."""
+    """Raised when messages are left that this run could not post; the ledger keeps them for the next.
+
+    `refused` tells that Slack refused some of them, and that a later run gives them up.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +62,15 @@ def deliver(posts: Iterable[Post], ledger: Ledger, channel: Channel, claim_secon
     """Post what is not in the channel yet, in order; return how many messages this call found or put there.
 
     A message that somebody else has claimed is waited for: either they post it, or their claim runs out and it is taken
-    over. Raises `Undelivered` where time runs out, where it stays unclear whether messages were posted or where Slack
-    refuses single ones, and `ChannelRefused` where it refuses them all.
+    over. One that Slack refuses run after run is given up: it is `refused` in the ledger from then on. Raises
+    `Undelivered` where time runs out, where it stays unclear whether messages were posted or where Slack refuses single
+    ones that are not given up yet, and `ChannelRefused` where it refuses them all.
     """
     waiting = deque(posts)
     tries: Counter[str] = Counter()
     left: deque[Post] = deque()
     delivered = 0
+    refused = False
     while waiting:
         post = waiting.popleft()
         if clock.remaining() < 2 * channel.call_seconds:
@@ -84,9 +93,11 @@ def deliver(posts: Iterable[Post], ledger: Ledger, channel: Channel, claim_secon
             tries[post.record_id] += 1
             (waiting if tries[post.record_id] < UNCLEAR_TRIES else left).append(post)
         except MessageRefused as error:
-            ledger.release(claim)
-            logger.error("Slack refuses a message", record_id=post.record_id, error=str(error))
-            left.append(post)
+            given_up = ledger.refuse(claim)
+            logger.error("Slack refuses a message", record_id=post.record_id, given_up=given_up, error=str(error))
+            if not given_up:
+                refused = True
+                left.append(post)
         except ChannelRefused:
             ledger.release(claim)
             raise
@@ -94,7 +105,8 @@ def deliver(posts: Iterable[Post], ledger: Ledger, channel: Channel, claim_secon
             ledger.posted(claim, channel.channel_id, ts)
             delivered += 1
     if left:
-        raise Undelivered(f"not posted: {', '.join(post.record_id for post in left)}; the log says why")
+        names = ", ".join(post.record_id for post in left)
+        raise Undelivered(f"not posted: {names}; the log says why", refused=refused)
     return delivered
 
 

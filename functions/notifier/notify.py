@@ -45,17 +45,34 @@ def notify(snapshot: Snapshot, key: str, around: Surroundings) -> Run:
     # the index may not have heard yet of what was recorded just now
     entries = list((records | around.ledger.get([run.record_id, *around.ledger.unfinished()])).values())
     chosen = [entry for entry in entries if isinstance(entry, Record) and entry.choice != "passed"]
-    to_post = sorted((record for record in chosen if record.status != "posted"), key=_order)
-    runs = [entry for entry in entries if isinstance(entry, Run)]
-    undelivered = []
-    for posts in ([_item_post(record) for record in to_post], [_run_post(run) for run in runs]):
-        try:
-            deliver(posts, around.ledger, around.channel, around.claim_seconds, around.clock)
-        except Undelivered as error:  # one message that Slack refuses each day must not silence the summaries
-            undelivered.append(str(error))
+    to_post = sorted((record for record in chosen if record.status in {"scored", "posting"}), key=_order)
+    undelivered = _deliver_items(to_post, around)
+    _deliver_runs([entry for entry in entries if isinstance(entry, Run)], around)
     if undelivered:
-        raise Undelivered("; ".join(undelivered))
+        raise undelivered
     return run
+
+
+def _deliver_items(records: Sequence[Record], around: Surroundings) -> Undelivered | None:
+    """Post the items; return what kept some from being posted where the summaries need not wait for them."""
+    posts = [_item_post(record) for record in records]
+    try:
+        deliver(posts, around.ledger, around.channel, around.claim_seconds, around.clock)
+    except Undelivered as error:
+        if error.refused:  # they are given up after a few tries, which the summary is to say
+            raise
+        return error
+    return None
+
+
+def _deliver_runs(runs: Sequence[Run], around: Surroundings) -> None:
+    """Post the summaries, which name what was given up since the last one."""
+    unfinished = around.ledger.get(around.ledger.unfinished()).values()
+    refused = [entry for entry in unfinished if entry.status == "refused"]
+    posts = [_run_post(run, [_name(entry) for entry in refused]) for run in runs]
+    if deliver(posts, around.ledger, around.channel, around.claim_seconds, around.clock):
+        for entry in refused:
+            around.ledger.told(_record_id(entry))
 
 
 def _record_new_items(snapshot: Snapshot, key: str, around: Surroundings) -> None:
@@ -112,6 +129,14 @@ def _item_post(record: Record) -> Post:
     return Post(record.item.item_id, record.recorded_at, text, blocks, item_metadata(record), spare)
 
 
-def _run_post(run: Run) -> Post:
-    text, blocks = run_message(run)
+def _name(entry: Record | Run) -> str:
+    return entry.item.item_id if isinstance(entry, Record) else entry.snapshot
+
+
+def _record_id(entry: Record | Run) -> str:
+    return entry.item.item_id if isinstance(entry, Record) else entry.record_id
+
+
+def _run_post(run: Run, refused: Sequence[str]) -> Post:
+    text, blocks = run_message(run, refused)
     return Post(run.record_id, run.recorded_at, text, blocks, run_metadata(run))

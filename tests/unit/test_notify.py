@@ -247,9 +247,48 @@ def test_what_a_run_left_unposted_is_posted_by_the_next(world: World) -> None:
     assert len(world.summaries()) == 2
 
 
-def test_a_message_that_slack_refuses_holds_up_neither_the_others_nor_the_summary(world: World) -> None:
-    world.slack.faults.append(Fault("chat.postMessage", times=2, error="invalid_blocks"))
+REFUSED_ONCE = Fault("chat.postMessage", times=2, error="invalid_blocks")  # with its image, and without
+
+
+def test_a_message_that_slack_refuses_holds_up_none_of_the_others(world: World) -> None:
+    world.slack.faults.append(replace(REFUSED_ONCE))
     with pytest.raises(Undelivered):
         world.notify(MONDAY, WORKS)
     assert len(world.posted()) == 4
+    world.notify(MONDAY, WORKS)
+    assert len(world.posted()) == 5
     assert len(world.summaries()) == 1
+
+
+def refused_in_three_runs(world: World) -> str:
+    """Let Slack refuse the best item until it is given up, and return its id."""
+    for _ in range(2):
+        world.slack.faults.append(replace(REFUSED_ONCE))
+        with pytest.raises(Undelivered):
+            world.notify(MONDAY, WORKS)
+    world.slack.faults.append(replace(REFUSED_ONCE))
+    world.notify(MONDAY, WORKS)
+    (given_up,) = [item_id for item_id in GOOD if item_id not in world.posted()]
+    return given_up
+
+
+def test_a_message_that_slack_refuses_in_three_runs_is_given_up_and_the_summary_says_so(world: World) -> None:
+    given_up = refused_in_three_runs(world)
+    (summary,) = world.summaries()
+    assert f"投稿をあきらめました: {given_up}" in str(summary.blocks)
+    assert world.ledger.unfinished() == []
+
+
+def test_a_message_given_up_troubles_no_later_run(world: World) -> None:
+    given_up = refused_in_three_runs(world)
+    world.notify(TUESDAY, WORKS)
+    assert given_up not in world.posted()
+    assert "あきらめました" not in str(world.summaries()[-1].blocks)
+
+
+def test_a_message_given_up_is_posted_once_it_is_offered_again(world: World) -> None:
+    given_up = refused_in_three_runs(world)
+    assert world.ledger.offer_again(given_up)
+    world.notify(TUESDAY, WORKS)
+    assert given_up in world.posted()
+    assert not world.ledger.offer_again(given_up)

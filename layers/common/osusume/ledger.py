@@ -1,9 +1,9 @@
 """The ledger: one record for every item ever seen, and one for every run.
 
-This module alone knows the attributes of these records. A record goes from `scored` to `posting` to `posted`, or to
-`refused` when Slack refused it so often that it is given up; an item that is passed over stays `scored`. Whoever wants to post a record claims it first, for a while. A claim that has
-run out may be taken over, by someone who then looks in the channel before posting, since whether the first one got that
-far is not known.
+This module alone knows the attributes of the table `items`. A record goes from `scored` to `posting` to `posted`, or to
+`refused` when Slack refused it in so many runs that it is given up; an item that is passed over stays `scored`. Whoever
+wants to post a record claims it first, for a while. A claim that has run out may be taken over, by someone who then
+looks in the channel before posting, since whether the first one got that far is not known.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class Ledger:
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def claim(self, record_id: str, seconds: float) -> Claim | Literal["posting", "posted", "refused"]:
-        """Claim a record for `seconds`; return its status where someone else is `posting` it, or it needs no posting."""
+        """Claim a record for `seconds`; return its status where somebody else is at it or it is done with."""
         now = self._clock()
         token, expires_at = uuid4().hex, now + seconds
         try:

@@ -8,6 +8,7 @@ anything and from turning the words around it. Lengths are cut to Block Kit's li
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,14 +73,20 @@ def item_metadata(record: Record) -> dict[str, Any]:
     }
 
 
-def run_message(run: Run) -> tuple[str, list[Block]]:
-    """Return the text and the blocks that say what came of one snapshot, also when that is nothing."""
+def run_message(run: Run, refused: Sequence[str] = ()) -> tuple[str, list[Block]]:
+    """Return the text and the blocks that say what came of one snapshot, also when that is nothing.
+
+    `refused` names what was given up since the last run spoke.
+    """
     counts = f"{run.listed}件を確認 · 新着 {run.new}件 · おすすめ {run.recommended}件 · おためし {run.explored}件"
     elements = [_plain(f"📋 {counts}")]
     if run.failed:
         elements.append(_plain(f"⚠️ {run.failed}件は読み取れませんでした（明日もう一度試します）"))
     if not run.has_taste:
         elements.append(_plain("🌱 まだ好みを学習していません。おためしの作品にボタンで答えてください"))
+    if refused:
+        names = _cut("、".join(refused), REMARK_LENGTH)
+        elements.append(_plain(f"⚠️ {len(refused)}件はSlackが受け付けないため、投稿をあきらめました: {names}"))
     return counts, [{"type": "context", "elements": elements}]
 
 
