@@ -20,25 +20,29 @@ class PressRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """One press of one of the two buttons under an item; `action_ts` is when, by Slack's clock."""
+    """One press of one of the two buttons under an item; `action_ts` is when, by Slack's clock, `channel` is where."""
 
     item_id: str
     is_interested: bool
     user_id: str
     action_ts: str
+    channel: str | None = None
 
 
 def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set[str], time_zone: tzinfo) -> Record:
     """Store a press as a label, unless a later press is stored already; return the item's record.
 
-    An empty `allowed_users` allows everyone. Raises `PressRefused` for a user who is not allowed and for an item that
-    the ledger does not know.
+    An empty `allowed_users` allows everyone. Raises `PressRefused` for a user who is not allowed, for an item that the
+    ledger does not know, and for a press in another channel than the one where the item was posted: an app that is
+    installed in two workspaces gets the presses of both, signed with the same secret.
     """
     if allowed_users and press.user_id not in allowed_users:
         raise PressRefused("このボタンは、許可された人だけが使えます。")
     record = ledger.get([press.item_id]).get(press.item_id)
     if not isinstance(record, Record):
         raise PressRefused(f"作品 {press.item_id} の記録が見つからないため、保存できませんでした。")
+    if record.channel and press.channel and press.channel != record.channel:
+        raise PressRefused("この作品を投稿したチャンネルのボタンだけが使えます。")
     created_at = local_time(press.action_ts, time_zone)
     labels.store(Label(press.item_id, press.is_interested, press.user_id, press.action_ts, created_at))
     return record

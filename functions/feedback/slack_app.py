@@ -61,7 +61,13 @@ def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Cal
 
     def press(body: dict[str, Any], ack: Ack) -> None:
         action = body["actions"][0]
-        pressed = Press(action["value"], action["action_id"] == INTERESTED, body["user"]["id"], action["action_ts"])
+        pressed = Press(
+            action["value"],
+            action["action_id"] == INTERESTED,
+            body["user"]["id"],
+            action["action_ts"],
+            body.get("channel", {}).get("id"),
+        )
         try:
             record = store_press(pressed, labels, ledger, settings.allowed_users, settings.time_zone)
         except PressRefused as error:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,7 +9,7 @@ from conftest import Stores
 from feedback.press import Press, PressRefused, show_label, store_press
 from local.catalogue.works import demo_works
 from osusume.labels import Label, Labels
-from osusume.ledger import Ledger, Record, Run
+from osusume.ledger import Claim, Ledger, Record, Run
 from osusume.messages import item_message
 
 WORK = demo_works()[0]
@@ -52,6 +53,19 @@ def test_a_press_for_what_is_no_item_of_the_ledger_stores_nothing(labels: Labels
     with pytest.raises(PressRefused, match=item_id):
         store_press(Press(item_id, True, "U0OWNER", PRESS.action_ts), labels, ledger, frozenset(), TOKYO)
     assert labels.get(item_id) is None
+
+
+def test_a_press_in_another_channel_than_the_items_own_stores_nothing(stores: Stores, labels: Labels) -> None:
+    ledger = Ledger(stores.dynamodb, stores.items_table)
+    ledger.record(RECORD)
+    claim = ledger.claim(WORK.item_id, 60)
+    assert isinstance(claim, Claim)
+    ledger.posted(claim, "C0HERE", "1764000000.000001")
+    with pytest.raises(PressRefused, match="チャンネル"):
+        store_press(replace(PRESS, channel="C0ELSEWHERE"), labels, ledger, frozenset(), TOKYO)
+    assert labels.get(WORK.item_id) is None
+    store_press(replace(PRESS, channel="C0HERE"), labels, ledger, frozenset(), TOKYO)
+    assert labels.get(WORK.item_id)
 
 
 def test_a_message_is_rewritten_once_where_nobody_else_presses(labels: Labels, ledger: Ledger) -> None:
