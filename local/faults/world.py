@@ -217,7 +217,7 @@ class World:
 
 
 @contextmanager
-def world(settings: Settings = Settings()) -> Iterator[World]:  # noqa: B008  # frozen, and the same each time
+def world(settings: Settings = Settings()) -> Iterator[World]:
     """Start a world and let its first day go by."""
     parameters = {**PARAMETERS, "ItemLimit": str(ITEM_LIMIT), "Threshold": "0", **dict(settings.parameters)}
     document = load_template(ROOT / "template.yaml", parameters, REGION).document
