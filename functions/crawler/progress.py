@@ -99,7 +99,7 @@ class Crawls:
     def save(self, progress: Progress) -> None:
         """Store the progress. Raises `CrawlUnderWay` where another invocation stored its own meanwhile."""
         condition: Any = {"IfNoneMatch": "*"} if self._etag is None else {"IfMatch": self._etag}
-        body = json.dumps(asdict(progress), ensure_ascii=False).encode()
+        body = json.dumps(asdict(progress)).encode()
         try:
             answer = self._s3.put_object(Bucket=self._bucket, Key=self._crawl_key, Body=body, **condition)
         except ClientError as error:

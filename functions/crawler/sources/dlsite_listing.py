@@ -5,6 +5,7 @@ from __future__ import annotations
 import html as html_entities
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from bs4 import BeautifulSoup
 from bs4.element import Tag
@@ -93,7 +94,7 @@ def _rows_in(container: Tag) -> Iterator[Tag]:
 
 def _address(row: Tag, url: str) -> WorkAddress | None:
     """Return the work of a row: its id from the row, else a link; its floor from the link, else the listing."""
-    linked = row.select(".work_name a[href]") + row.select("a[href], [link]")
+    linked = chain(row.css.iselect(".work_name a[href]"), row.css.iselect("a[href], [link]"))
     addresses = (work_address(str(tag.get("href") or tag.get("link") or ""), base=url) for tag in linked)
     link = next(filter(None, addresses), None)
     item_id = _own_id(row) or (link.item_id if link else None) or _id_of_thumbnail(row)
@@ -104,10 +105,10 @@ def _address(row: Tag, url: str) -> WorkAddress | None:
 
 
 def _own_id(row: Tag) -> str | None:
-    marked = [row, *row.select("[data-product_id]")]
-    texts = [
+    marked = chain([row], row.css.iselect("[data-product_id]"))
+    texts = (
         str(tag.get(name, "")).strip() for tag in marked for name in ("data-list_item_product_id", "data-product_id")
-    ]
+    )
     return next((text.upper() for text in texts if is_item_id(text)), None)
 
 
