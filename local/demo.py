@@ -70,8 +70,9 @@ def run_demo(folder: Path, *, serve: bool, console: Console) -> None:
         console.print(f"\nDone in {time.monotonic() - began:.0f} s. Numbers: {path}, logs: {folder / 'logs'}")
         _check(machine, days, summary)
         if serve:
-            console.print(f"\nThe channel, with working buttons: {machine.slack.page_address}\nCtrl-C ends it.")
-            open_in_browser(machine.slack.page_address)
+            address = machine.slack.page_address
+            console.print(f"\nThe channel, with working buttons: {address}\nCtrl-C ends it.", soft_wrap=True)
+            open_in_browser(address)
             threading.Event().wait()
 
 

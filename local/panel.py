@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 
 from local.cloud import Cloud
 from osusume.labels import Label, Labels
@@ -30,6 +32,8 @@ REASON_LENGTH = 160
 REST = 9
 LONGEST_REST_SECONDS = 3.0
 """After reading the stores rest nine times as long as that took, but not longer than anyone wants to wait."""
+
+UNREAD = Markup('<p id="held-trouble" class="warning">いまは読み取れません: {}</p>')
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +55,22 @@ class Held:
 def side_panel(cloud: Cloud, source: str = "dlsite") -> Callable[[], str]:
     """Return what draws the panel as the cloud's stores are now; it may be called as often as one likes."""
     stores = _Stores(cloud, source)
+    template = _templates.get_template("panel.html")
     lock = threading.Lock()
-    html, due = "", 0.0
+    html, trouble, due = "", Markup(), 0.0
 
     def draw() -> str:
-        nonlocal html, due
+        nonlocal html, trouble, due
         with lock:
             began = time.monotonic()
             if began >= due:
-                html = _templates.get_template("panel.html").render(held=stores.read())
+                try:
+                    html, trouble = template.render(held=stores.read()), Markup()
+                except (BotoCoreError, ClientError) as error:  # as when the cloud ends before the page
+                    trouble = UNREAD.format(error)
                 ended = time.monotonic()
                 due = ended + min(REST * (ended - began), LONGEST_REST_SECONDS)
-            return html
+            return f"{html}{trouble}"
 
     return draw
 
