@@ -46,13 +46,13 @@ def refusal(event: Event, signing_secret: str) -> Response | None:
         return _answer(401, "not signed by Slack with this app's signing secret within the last five minutes")
     try:
         payload = json.loads(parse_qs(body, strict_parsing=True)["payload"][0])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         return _answer(400, "no readable payload: this address is for Slack's interactivity alone")
     return None if isinstance(payload, dict) else _answer(400, "the payload is not a JSON object")
 
 
 def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Callable[[Event, LambdaContext], Response]:
-    """Return the function that answers the requests that `refusal` let pass."""
+    """Return the function that answers the requests that `refusal` let pass: 500 where a press was not stored."""
     app = App(
         process_before_response=True,  # Lambda stops when it has answered, so the label is stored before that
         request_verification_enabled=False,
@@ -90,7 +90,15 @@ def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Cal
     app.action(INTERESTED)(press)
     app.action(NOT_INTERESTED)(press)
     app.action(re.compile(""))(unknown_action)
-    answer: Callable[[Event, LambdaContext], Response] = SlackRequestHandler(app).handle
+    bolt: Callable[[Event, LambdaContext], Response] = SlackRequestHandler(app).handle
+
+    def answer(event: Event, context: LambdaContext) -> Response:
+        try:
+            return bolt(event, context)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # Bolt looks into the payload's parts before it looks what they are
+            return _answer(500, f"the payload is not as Slack documents it: {type(error).__name__} {error}")
+
     return answer
 
 
