@@ -86,9 +86,10 @@ class Learner:
     def _draw(self, labels: Mapping[str, bool], items: Callable[[], Sequence[Item]]) -> None:
         from model.annotate.lesson import Course  # noqa: PLC0415  # scikit-learn takes seconds to import
 
-        if self._course is None or not self._course.knows(labels):
+        latest = dict(list(labels.items())[-MOST_ITEMS // 2 :])
+        if self._course is None or not self._course.knows(latest):
             every = items()
-            labelled = [item for item in every if item.item_id in labels]
+            labelled = [item for item in every if item.item_id in latest]
             others = [item for item in every if item.item_id not in labels]
-            self._course = Course([*labelled[-MOST_ITEMS // 2 :], *others][:MOST_ITEMS])
-        self.lesson = self._course.lesson(labels, self._seed) or self.lesson
+            self._course = Course([*labelled, *others][:MOST_ITEMS])
+        self.lesson = self._course.lesson(latest, self._seed) or self.lesson

@@ -28,6 +28,9 @@ from osusume.items import Item
 
 _FOLDS = 5
 _DRAWS = 3
+_ENOUGH = 200
+"""With fewer labels the folds are drawn several times, since one draw says little."""
+
 _RESAMPLES = 300
 _CHOSEN = 40
 """So many works are chosen at a time for teaching much together; the next lesson comes sooner than they run out."""
@@ -90,9 +93,10 @@ class Course:
 
     def _lesson(self, rows: Rows, kinds: Labels, folds: int, seed: int) -> Lesson:
         sums = np.zeros(len(rows))
-        for draw in range(_DRAWS):
+        draws = _DRAWS if len(rows) < _ENOUGH else 1
+        for draw in range(draws):
             for training, test in StratifiedKFold(folds, shuffle=True, random_state=seed + draw).split(rows, kinds):
-                sums[test] += self._sums(rows[training], kinds[training], rows[test]) / _DRAWS
+                sums[test] += self._sums(rows[training], kinds[training], rows[test]) / draws
         line = calibrate(sums, kinds)
         chances = squash(line.logits(sums))
         left = np.setdiff1d(np.arange(len(self._ids)), rows)
