@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from crawler.fetcher import user_agent
-from crawler.progress import Crawls
+from crawler.progress import Crawls, pages_among
 from crawler.sources import dlsite
 from local.cloud import Invocation, StillBusy, TemplateError
 from local.machine import CHANNEL, SCHEDULE, STARTER, Deployment, deployment
@@ -103,7 +103,7 @@ def run_once(options: Options, console: Console) -> None:
             raise WrongUse(_in_options(str(error))) from error
         page = deployed.slack.page_address
         console.print(Text(f"The channel: {page}"), soft_wrap=True)
-        run = _Run(deployed, options.folder / LABELS_FILE, console)
+        run = _Run(deployed, state, options.folder / LABELS_FILE, console)
         if given:
             run.bring(given)
         if deployed.cloud.deliver_unfinished():
@@ -186,13 +186,14 @@ def _leave_a_failed_crawl_alone(template: dict[str, Any]) -> None:
 class _Run:
     """One run, from the stores as they are when it begins."""
 
-    def __init__(self, deployed: Deployment, labels_file: Path, console: Console) -> None:
+    def __init__(self, deployed: Deployment, state: State, labels_file: Path, console: Console) -> None:
         self._deployed = deployed
+        self._state = state
         self._labels_file = labels_file
         self._console = console
         resources = deployed.cloud.resources
         self._crawls = Crawls(deployed.cloud.client("s3"), resources["Bucket"], dlsite.SOURCE)
-        self._pages_before = self._crawls.kept_pages()
+        self._pages_before = self._pages()
         self._posts_before = self._posts()
         self._presses = -1
 
@@ -229,10 +230,10 @@ class _Run:
 
     def _show(self, progress: Progress, bar: TaskID) -> None:
         crawl = self._crawls.current()
-        if crawl is None or not crawl.listed:
+        unread = {listed.item_id for listed in crawl.listed} - self._pages_before if crawl else set()
+        if crawl is None or not unread:
             return
-        unread = {listed.item_id for listed in crawl.listed} - self._pages_before
-        read = unread & self._crawls.kept_pages()
+        read = unread & self._pages()
         what = "reading pages" if crawl.holder else "scoring and posting"
         progress.update(bar, description=what, completed=len(read), total=len(unread))
 
@@ -258,7 +259,7 @@ class _Run:
         }
         found = self._deployed.ledger.get(RUN_PREFIX + key for key in keys).values()
         runs = [run for run in found if isinstance(run, Run)]
-        read = len(self._crawls.kept_pages() - self._pages_before)
+        read = len(self._pages() - self._pages_before)
         new = sum(run.new for run in runs)
         failed = sum(run.failed for run in runs)
         lines = [
@@ -279,6 +280,10 @@ class _Run:
                 time.sleep(TICK_SECONDS)
         except KeyboardInterrupt:
             self._write_labels()
+
+    def _pages(self) -> set[str]:
+        # the state's keys, for listing a bucket of years takes seconds
+        return pages_among(self._state.keys("Bucket"), dlsite.SOURCE)
 
     def _posts(self) -> int:
         return sum(message.item_id is not None for message in self._deployed.slack.messages)

@@ -39,6 +39,12 @@ class State:
         with self._lock, self._connection:
             self._connection.execute("DELETE FROM kept WHERE store = ? AND key = ?", (store, key))
 
+    def keys(self, store: str) -> list[str]:
+        """Return the keys of everything kept in `store`, in order."""
+        with self._lock:
+            rows = self._connection.execute("SELECT key FROM kept WHERE store = ? ORDER BY key", (store,))
+            return [key for (key,) in rows]
+
     def all(self, store: str) -> dict[str, bytes]:
         """Return everything kept in `store`, in the order of its keys."""
         with self._lock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ class Crawls:
     def __init__(self, s3: S3Client, bucket: str, source: str) -> None:
         self._s3, self._bucket = s3, bucket
         self._crawl_key = f"crawls/{source}/crawl.json"
-        self._pages_prefix = f"crawls/{source}/pages/"
+        self._pages_prefix = _pages_prefix(source)
         self._etag: str | None = None
 
     def begin(self, due_at: str, holder: str, now: float, held_until: float) -> Progress:
@@ -89,12 +90,6 @@ class Crawls:
         """
         found = self._read(self._crawl_key)
         return None if found is None else _stored_progress(found["Body"].read())
-
-    def kept_pages(self) -> set[str]:
-        """Return the ids of the items whose page is kept."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._pages_prefix)
-        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-        return {key.removeprefix(self._pages_prefix).removesuffix(".json") for key in keys}
 
     def save(self, progress: Progress) -> None:
         """Store the progress. Raises `CrawlUnderWay` where another invocation stored its own meanwhile."""
@@ -137,6 +132,20 @@ class Crawls:
             return None
 
 
+def pages_among(keys: Iterable[str], source: str) -> set[str]:
+    """Return the ids of the items of a source whose page is kept, by the keys of a bucket.
+
+    >>> pages_among(["crawls/dlsite/crawl.json", "crawls/dlsite/pages/RJ01234567.json"], "dlsite")
+    {'RJ01234567'}
+    """
+    prefix = _pages_prefix(source)
+    return {key.removeprefix(prefix).removesuffix(".json") for key in keys if key.startswith(prefix)}
+
+
+def _pages_prefix(source: str) -> str:
+    return f"crawls/{source}/pages/"
+
+
 def _stored_progress(body: bytes) -> Progress:
     """Return the progress that was stored as `body`; one of no crawl where another version's code stored it."""
     try:
@@ -151,7 +160,7 @@ def _stored_progress(body: bytes) -> Progress:
 
 def _checked(progress: Progress) -> Progress:
     """Return `progress`; raises `TypeError` or `ValueError` where a value is none that the crawl can go on from."""
-    texts = (progress.due_at, progress.holder, progress.robots_txt or "")
+    texts = (progress.due_at, progress.holder, "" if progress.robots_txt is None else progress.robots_txt)
     numbers = (progress.troubles, progress.last_request_at or 0.0, progress.not_before, progress.held_until)
     if not all(isinstance(text, str) for text in texts) or not all(map(math.isfinite, numbers)):
         raise ValueError("a text is no string, or a number not finite")

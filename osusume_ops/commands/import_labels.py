@@ -13,7 +13,8 @@ _EPILOG = """\
 FILE is a training file or an annotation file, such as .osusume/labels.jsonl, which 'python -m local run' writes: JSONL
 of {"item": {...}, "is_interested": 0 or 1, "created_at": "YYYY-MM-DD HH:MM:SS" in the stack's time zone}. Of an item's
 labels the latest counts, be it in the stack or in the file, so that importing a file twice changes nothing; a label
-without created_at gives way to any other. The items come into the ledger: none of them is ever posted as new.
+without created_at gives way to any other. The items come into the ledger: none of them is ever posted as new. Since it
+takes nothing away, it needs no --yes.
 
 examples:
   python -m osusume_ops import-labels .osusume/labels.jsonl --stack osusume

@@ -24,6 +24,7 @@ def test_what_is_put_is_there_when_the_folder_is_opened_again(tmp_path: Path) ->
         state.remove("Bucket", "never put")
     with open_state(tmp_path / "new" / "folder") as state:
         assert state.all("Bucket") == {"a": b"\x00new"}
+        assert state.keys("Bucket") == ["a"]
         assert state.all("LabelsTable") == {"a": b"{}"}
         assert state.all("ItemsTable") == {}
 
