@@ -11,11 +11,9 @@ const calm = connection.textContent;
 const known = new Map(); // by the name of a part, the entity tag of what is shown
 const drawn = new Map(); // by the id of an element, the HTML that it was drawn from
 
-function remember(parent) {
-  for (const child of parent.children) {
-    drawn.set(child.id, child.outerHTML);
-    if ("parts" in child.dataset) remember(child);
-  }
+function remember(element) {
+  drawn.set(element.id, element.outerHTML);
+  if ("parts" in element.dataset) for (const part of element.children) remember(part);
 }
 
 // Makes the children of `shown` those of `fresh`, touching only what differs: all of them carry ids. Returns the new ones.
@@ -28,7 +26,7 @@ function renew(shown, fresh) {
     const old = document.getElementById(child.id);
     if (!old) {
       shown.insertBefore(child, shown.children[index] ?? null);
-      remember({ children: [child] });
+      remember(child);
       added.push(child);
     } else if (drawn.get(child.id) !== html) {
       if ("parts" in child.dataset) renew(old, child);
@@ -80,6 +78,12 @@ async function lookAtPanel() {
   if (fresh) renew(records, fresh);
 }
 
+// A screen reader reads the line whenever it is written, so it is written only when it differs.
+function say(text, isBad) {
+  if (connection.textContent !== text) connection.textContent = text;
+  connection.classList.toggle("bad", isBad);
+}
+
 let trouble = ""; // what kept the last press from being sent
 let looking = Promise.resolve();
 
@@ -89,20 +93,26 @@ function look() {
     try {
       await lookAtMessages();
       await lookAtPanel();
-      connection.textContent = trouble || calm;
-      connection.classList.remove("lost");
+      say(trouble || calm, trouble !== "");
     } catch {
-      connection.textContent = "接続が切れました。もう一度起動すると、新しいアドレスが表示されます。";
-      connection.classList.add("lost");
+      say("接続が切れました。もう一度起動すると、新しいアドレスが表示されます。", true);
     }
   });
   return looking;
+}
+
+async function watch() {
+  for (;;) {
+    await new Promise((resume) => setTimeout(resume, EVERY));
+    if (!document.hidden) await look();
+  }
 }
 
 async function press(form, button) {
   if (button.getAttribute("aria-busy")) return;
   button.setAttribute("aria-busy", "true");
   const id = button.id;
+  const title = form.closest("article").getAttribute("aria-label");
   const body = new URLSearchParams(new FormData(form, button));
   trouble = "";
   try {
@@ -112,9 +122,8 @@ async function press(form, button) {
     trouble = "接続が切れているため、押せませんでした。";
   }
   await look();
-  const article = form.closest("article") ?? document.getElementById(id)?.closest("article");
   document.getElementById(id)?.removeAttribute("aria-busy");
-  announcement.textContent = trouble || `投稿が更新されました: ${article?.getAttribute("aria-label") ?? ""}`;
+  announcement.textContent = trouble || `投稿が更新されました: ${title}`;
 }
 
 // A picture that does not load leaves its box to the drawing behind it.
@@ -124,6 +133,7 @@ function showFailures() {
 }
 
 document.addEventListener("error", (event) => event.target.closest?.(".picture")?.classList.add("failed"), true);
+document.addEventListener("load", (event) => event.target.closest?.(".picture")?.classList.remove("failed"), true);
 document.addEventListener("submit", (event) => {
   if (!event.target.closest("#messages")) return;
   event.preventDefault();
@@ -133,8 +143,7 @@ document.addEventListener("scroll", () => isAtEnd() && (newer.hidden = true), { 
 document.addEventListener("visibilitychange", () => document.hidden || look());
 newer.addEventListener("click", toEnd);
 
-remember(messages);
-if (records) remember(records);
+for (const element of [...messages.children, ...(records?.children ?? [])]) remember(element);
 showFailures();
 if (!location.hash) toEnd();
-setInterval(() => document.hidden || look(), EVERY);
+watch();
