@@ -163,7 +163,7 @@ def read_card(folder: Path) -> Card:
     """Return the card of the package in `folder`; raises `PackageError` where there is none that can be read."""
     try:
         return Card.from_json(json.loads(_contents(folder, CARD)))
-    except ValueError as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise _broken(folder, CARD, error) from error
 
 

@@ -335,8 +335,8 @@ def _retry_after(value: str | None, now: float) -> float:
     """Return the seconds that a Retry-After header, in seconds or a date, asks to wait; 0 where it asks for none."""
     if value is None:
         return 0.0
-    if value.strip().isdecimal():
-        return min(float(value), 1e9)
+    if (seconds := value.strip()).isdecimal():
+        return min(float(seconds), 1e9)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, OverflowError):

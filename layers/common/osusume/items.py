@@ -22,6 +22,11 @@ ATTRIBUTE_FIELDS = (
 """The fields that a source may give in `Item.attributes`."""
 
 
+MAX_ITEM_ID = 200
+MAX_PRICE = 10**12
+"""More than any item has; a key of the ledger takes 2,048 bytes, a number there 38 digits."""
+
+
 class InvalidItem(ValueError):
     """Raised when JSON does not describe an item; `field` is what is wrong in it, empty where it is no object."""
 
@@ -88,7 +93,7 @@ class Item:
         if not isinstance(value, Mapping):
             raise InvalidItem("", f"an item must be a JSON object, not {type(value).__name__}")
         return cls(
-            item_id=_required_text(value, "item_id"),
+            item_id=_item_id(value, "item_id"),
             source=_required_text(value, "source"),
             url=_required_text(value, "url"),
             title=_required_text(value, "title"),
@@ -105,6 +110,13 @@ def _required_text(value: Mapping[str, object], name: str) -> str:
     text = value.get(name)
     if not isinstance(text, str) or not text.strip():
         raise InvalidItem(name, "must be a string that is not empty")
+    return text
+
+
+def _item_id(value: Mapping[str, object], name: str) -> str:
+    text = _required_text(value, name)
+    if len(text) > MAX_ITEM_ID:
+        raise InvalidItem(name, f"must have at most {MAX_ITEM_ID} characters")
     return text
 
 
@@ -129,8 +141,8 @@ def _price(value: Mapping[str, object], name: str) -> int | None:
     price = value.get(name)
     if price is None:
         return None
-    if isinstance(price, bool) or not isinstance(price, int) or price < 0:
-        raise InvalidItem(name, "must be a whole number of yen or null")
+    if isinstance(price, bool) or not isinstance(price, int) or not 0 <= price <= MAX_PRICE:
+        raise InvalidItem(name, f"must be a whole number of yen from 0 to {MAX_PRICE} or null")
     return price
 
 
