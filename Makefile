@@ -1,11 +1,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint browser bench build deploy starter clean
+.PHONY: help demo test lint browser bench fuzz properties build deploy starter clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= x86_64
 SERVE ?= 1
+INPUTS ?= 100000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ PIP := install --quiet --disable-pip-version-check
 SEARCH_PATH := $(CURDIR) $(CURDIR)/functions $(CURDIR)/layers/common
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/local  ## two mornings of the main job on this machine, without AWS (SERVE=0: and then end)
 	@$(BIN)/python -m local demo $(if $(filter 0,$(SERVE)),--no-serve,--serve)
@@ -46,6 +47,12 @@ bench: $(VENV)/test  ## measure on this machine how long the parts take, and the
 	@$(BIN)/python -m local bench
 	@$(BIN)/python -m model bench --json .bench/model.json
 
+fuzz: $(VENV)/test  ## give every parser damaged pages, answers, events and files (INPUTS=100000)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --inputs $(INPUTS)
+
+properties: $(VENV)/test  ## try thousands of orders of events, presses, crashes and outages
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/property
+
 starter: $(VENV)/test  ## train the starter package anew, on made-up works and a made-up taste
 	@$(BIN)/python -m model starter --output model/starter
 
@@ -59,7 +66,7 @@ deploy: build  ## deploy it to your AWS account, asking for what it needs to kno
 	$(SAM) deploy --guided
 
 clean:  ## remove what make made, the environments included
-	rm -rf $(VENV) $(SAM_VENV) .aws-sam .demo .bench .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(SAM_VENV) .aws-sam .demo .bench .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/local: requirements/local.txt
 	@$(MAKE) --no-print-directory environment SET=local

@@ -1,0 +1,147 @@
+"""The model package's files: card, head, and the whole folder, with hashes that fit and that do not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from fuzz.damage import damaged_bytes, damaged_json
+from fuzz.target import Target
+
+from local.catalogue.works import demo_works
+from model.card import Card
+from model.features import View
+from model.head import Head, TextTerm
+from model.package import ModelPackage, PackageError, read_card
+
+STARTER = Path(__file__).parents[2] / "model" / "starter"
+WORKS = demo_works()[:2]
+
+
+def read_a_card(content: bytes) -> None:
+    """Read a card from a folder, and check that it can be written again."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "card.json").write_bytes(content)
+        card = read_card(folder)
+    assert Card.from_json(json.loads(json.dumps(card.to_json()))) == card
+
+
+def read_a_head(content: bytes) -> None:
+    """Read a head, and check that what it scores is a score."""
+    head = Head.from_bytes(content)
+    scores = head.scores(np.zeros((2, len(head.embedding)), dtype=np.float32), WORKS)
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def load_package(content: bytes) -> None:
+    """Load a package of which one file is `content`: the file's name in the first line, then what it holds.
+
+    A name that begins with `sealed` has its hash put into the card.
+    """
+    line, _, held = content.partition(b"\n")
+    name = line.decode().removeprefix("sealed ")
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for path in STARTER.iterdir():
+            shutil.copyfile(path, folder / path.name)
+        (folder / name).write_bytes(held)
+        if line.startswith(b"sealed"):
+            card = json.loads((folder / "card.json").read_text())
+            card["files"][name] = hashlib.sha256(held).hexdigest()
+            (folder / "card.json").write_text(json.dumps(card))
+        ModelPackage.load(folder)
+
+
+@cache
+def _small_head() -> bytes:
+    view = View("item", "characters", 2, 3, 1.0)
+    ngrams = ("雨の", "図書", "書館")
+    term = TextTerm(view, ngrams, np.array([3, 2, 1], np.int32), np.array([0.5, -0.25, 1.0], np.float32), 20)
+    fields = {("circle", "青の箱"): 0.5, ("genres", "朗読"): -0.25}
+    return Head(np.array([0.5, -0.5, 0.125]), 0.25, 0.5, (term,), fields).to_bytes()
+
+
+def _cards() -> Sequence[object]:
+    return [json.loads((STARTER / "card.json").read_text())]
+
+
+def _card_damage(random: Random, seed: object) -> bytes:
+    return damaged_json(random, seed)
+
+
+def _head_damage(random: Random, _: object) -> bytes:
+    """Damage the archive, or what is in it, with sums that fit: zip's own would find the rest."""
+    if random.random() < 0.2:
+        return damaged_bytes(random, _small_head())
+    with zipfile.ZipFile(io.BytesIO(_small_head())) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    chosen = random.choice(list(members))
+    match random.randrange(6):
+        case 0:
+            del members[chosen]
+        case 1:
+            members[chosen + "x.npy"] = members[chosen]
+        case 2:
+            members[chosen] = members[random.choice(list(members))]
+        case 3 if chosen in {"about.npy", "fields.npy", "text.0.ngrams.npy"}:
+            value = json.loads(np.load(io.BytesIO(members[chosen])).tobytes())
+            members[chosen] = _array(np.frombuffer(damaged_json(random, value), np.uint8))
+        case 4:
+            odd = (
+                np.array(0.5),
+                np.zeros((2, 2)),
+                np.array([np.nan]),
+                np.array(["x"]),
+                np.array([1 + 2j]),
+                np.zeros(0),
+            )
+            members[chosen] = _array(random.choice(odd))
+        case _:
+            members[chosen] = damaged_bytes(random, members[chosen])
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return file.getvalue()
+
+
+def _array(value: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, value, allow_pickle=False)
+    return file.getvalue()
+
+
+def _file_damage(random: Random, _: object) -> bytes:
+    match random.randrange(4):
+        case 0:
+            line, held = "sealed head.npz", _head_damage(random, None)
+        case 1:
+            line, held = "sealed tokenizer.json", damaged_json(random, _tokenizer())
+        case 2:
+            line, held = "card.json", damaged_json(random, _cards()[0])
+        case _:
+            line = random.choice(("card.json", "head.npz", "tokenizer.json", "encoder.onnx"))
+            held = damaged_bytes(random, (STARTER / line).read_bytes())
+    return f"{line}\n".encode() + held
+
+
+@cache
+def _tokenizer() -> object:
+    return json.loads((STARTER / "tokenizer.json").read_text())
+
+
+TARGETS = (
+    Target("card", 4, (PackageError,), read_a_card, _cards, _card_damage),
+    Target("head", 4, (ValueError,), read_a_head, lambda: [b""], _head_damage),
+    Target("model package", 1, (PackageError,), load_package, lambda: [b""], _file_damage),
+)

@@ -1,0 +1,143 @@
+"""What comes to the address of Slack's presses: signed by Slack and not, whole and damaged."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import urlencode
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from fuzz.damage import damaged_json
+from fuzz.target import Target
+from moto.server import ThreadedMotoServer
+from slack_sdk.signature import SignatureVerifier
+
+from feedback.slack_app import refusal, slack_app
+from local.catalogue.works import demo_works
+from osusume.labels import Labels
+from osusume.ledger import Ledger, Record
+from osusume.settings import FeedbackSettings
+
+ROOT = Path(__file__).parents[2]
+SECRET = "signing-secret-of-the-fuzzer"
+WORK = demo_works()[0]
+RECORD = Record(WORK, "recommended", "snapshots/a.json", 1764000000.0, 0.75, "v1")
+NOWHERE = "http://127.0.0.1:9/actions/1"
+Event = dict[str, Any]
+
+PRESS: Event = {
+    "type": "block_actions",
+    "user": {"id": "U0OWNER", "username": "owner", "team_id": "T0LOCAL"},
+    "team": {"id": "T0LOCAL", "domain": "osusume"},
+    "enterprise": None,
+    "channel": {"id": "C0LOCAL0001", "name": "osusume"},
+    "container": {"type": "message", "message_ts": "1764000000.000100", "channel_id": "C0LOCAL0001"},
+    "response_url": NOWHERE,
+    "actions": [
+        {
+            "type": "button",
+            "action_id": "interested",
+            "block_id": "press",
+            "value": WORK.item_id,
+            "action_ts": "1764000001.5",
+        }
+    ],
+}
+
+
+class Context(LambdaContext):
+    """What Lambda says of the function, as far as Bolt asks."""
+
+    _function_name = "feedback"
+    _invoked_function_arn = "arn:aws:lambda:ap-northeast-1:123456789012:function:feedback"
+
+
+def read_signed_press(content: bytes) -> None:
+    """Answer a payload that Slack signed; 500 is for a press that cannot be stored, and rings the alarm."""
+    event = _signed(urlencode({"payload": content}))
+    answer = refusal(event, SECRET) or _app()(event, Context())
+    assert answer["statusCode"] in {200, 400, 404, 500}, answer
+
+
+def read_unsigned_request(content: bytes) -> None:
+    """Look at an event whose parts do not fit each other: it is refused, or it is the one that was signed."""
+    try:
+        event = json.loads(content)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(event, dict) and isinstance(event.get("headers"), dict):  # an API passes on nothing else
+        refused = refusal(event, SECRET)
+        assert refused is None or refused["statusCode"] in {400, 401}
+
+
+def _signed(body: str) -> Event:
+    timestamp = str(int(time.time()))
+    signature = SignatureVerifier(SECRET).generate_signature(timestamp=timestamp, body=body)
+    return {
+        "version": "2.0",
+        "rawPath": "/slack/interactions",
+        "rawQueryString": "",
+        "headers": {
+            "content-type": "application/x-www-form-urlencoded",
+            "x-slack-request-timestamp": timestamp,
+            "x-slack-signature": signature,
+        },
+        "requestContext": {"http": {"method": "POST", "path": "/slack/interactions"}},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+@cache
+def _app() -> Callable[[Event, LambdaContext], dict[str, Any]]:
+    """Return the app over stores of its own, which last as long as the process."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    account: Any = {"region_name": "ap-northeast-1", "aws_access_key_id": "fuzz", "aws_secret_access_key": "fuzz"}
+    dynamodb = boto3.resource("dynamodb", endpoint_url=f"http://{host}:{port}", **account)
+    for table in ("fuzz-items", "fuzz-labels"):
+        dynamodb.create_table(
+            TableName=table,
+            AttributeDefinitions=[{"AttributeName": "item_id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "item_id", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    settings = FeedbackSettings.from_environment(
+        {
+            "ITEMS_TABLE": "fuzz-items",
+            "LABELS_TABLE": "fuzz-labels",
+            "SLACK_SIGNING_SECRET_PARAMETER": "/unused",
+            "TIME_ZONE": "Asia/Tokyo",
+        }
+    )
+    ledger = Ledger(dynamodb, settings.items_table)
+    ledger.record(RECORD)
+    return slack_app(settings, Labels(dynamodb, settings.labels_table), ledger)
+
+
+def _presses() -> Sequence[object]:
+    unknown = {**PRESS, "actions": [{**PRESS["actions"][0], "action_id": "snooze"}]}
+    other = {"type": "view_submission", "user": PRESS["user"], "team": PRESS["team"], "view": {"id": "V1"}}
+    return [PRESS, PRESS, PRESS, unknown, other]
+
+
+def _requests() -> Sequence[object]:
+    real = json.loads((ROOT / "events" / "feedback.json").read_text())
+    return [_signed(urlencode({"payload": json.dumps(PRESS)})), real]
+
+
+def _json_damage(random: Random, seed: object) -> bytes:
+    return damaged_json(random, seed)
+
+
+TARGETS = (
+    Target("signed press", 4, (), read_signed_press, _presses, _json_damage),
+    Target("unsigned press", 3, (), read_unsigned_request, _requests, _json_damage),
+)
