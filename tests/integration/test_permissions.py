@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -84,10 +86,39 @@ def test_the_schedule_needs_its_two_permissions() -> None:
     assert dead_letters_of_a_schedule_that_may_not_invoke(neither) == -1
 
 
-def test_no_policy_names_every_resource() -> None:
+WILDCARDS = {
+    "/snapshots/*": "a snapshot's key is made of the time of its crawl",
+    "/crawls/*": "pages are kept by the ids of works, which nobody knows before they are listed",
+    "/models/*": "heads are kept by their encoder and their version, which training makes up",
+}
+"""The wildcards that policies hold, by what follows the bucket's name, and why no resource can be named instead."""
+
+
+def test_a_policy_names_its_actions_and_resources_but_for_the_folders_listed_here() -> None:
     document = load_template(ROOT / "template.yaml", PARAMETERS, REGION).document
-    for resource in document["Resources"].values():
-        for policy in resource.get("Properties", {}).get("Policies", []):
+    found = set()
+    for name, resource in document["Resources"].items():
+        properties = resource.get("Properties", {})
+        assert not properties.get("ManagedPolicyArns"), f"{name} has a policy that AWS wrote"
+        policies = [*properties.get("Policies", []), *([properties] if "PolicyDocument" in properties else [])]
+        for policy in policies:
             for statement in policy["PolicyDocument"]["Statement"]:
-                assert "*" not in _listed(statement["Resource"])
+                assert statement["Effect"] == "Allow"
+                assert not {"NotAction", "NotResource"} & statement.keys()
                 assert not any("*" in action for action in _listed(statement["Action"]))
+                texts = [json.dumps(target) for target in _listed(statement["Resource"])]
+                found |= {_after_bucket(text) for text in texts if "*" in text}
+    assert found == set(WILDCARDS)
+
+
+def test_only_the_services_that_the_template_names_may_call_a_function() -> None:
+    document = load_template(ROOT / "template.yaml", PARAMETERS, REGION).document
+    permissions = [r["Properties"] for r in document["Resources"].values() if r["Type"] == "AWS::Lambda::Permission"]
+    assert {permission["Principal"] for permission in permissions} == {"s3.amazonaws.com", "apigateway.amazonaws.com"}
+    # a bucket's name can be taken over by another account, an ARN of an API holds the account
+    assert all("SourceAccount" in permission or "SourceArn" in permission for permission in permissions)
+
+
+def _after_bucket(text: str) -> str:
+    found = re.search(r"s3:::\$\{AWS::StackName\}-\$\{AWS::AccountId\}-\$\{AWS::Region\}(/[^\"]*)", text)
+    return found[1] if found else text
