@@ -113,7 +113,7 @@ class Slack:
         self.log: list[Call] = []
         self.failed_presses: list[FailedPress] = []
         self.faults: list[Fault] = []
-        self._signing_secret = signing_secret
+        self.signing_secret = signing_secret
         self._press_timeout = press_timeout
         self._faults_lock = threading.Lock()
 
@@ -166,7 +166,7 @@ class Slack:
         if button is None:
             raise LookupError(f"message {pressed.ts} has no button with the action id {action_id!r}")
         payload = self._payload(pressed, button, user_id, self.clock() if at is None else at)
-        headers, body = signed_interaction(payload, self._signing_secret, self.clock())
+        headers, body = signed_interaction(payload, self.signing_secret, self.clock())
         try:
             answer = _post(self.interactions_url, headers, body, self._press_timeout)
         except requests.RequestException as error:
