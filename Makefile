@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint browser bench fuzz properties build deploy starter clean
+.PHONY: help demo test lint browser bench faults fuzz properties build deploy starter clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= x86_64
@@ -11,6 +11,7 @@ INPUTS ?= 100000
 VENV := .venv
 BIN := $(VENV)/bin
 SAM_VENV := .venv-sam
+CHECKOV_VENV := .venv-checkov
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 PIP := install --quiet --disable-pip-version-check
 # the first folders of the search path, as in Lambda; a path file in the environment saves every command from naming them
@@ -34,14 +35,18 @@ browser:  ## install Chromium for the tests of the pages, where root and apt-get
 			chromium fonts-noto-cjk fonts-noto-color-emoji >/dev/null || echo "Chromium could not be installed: the tests of the pages are skipped"; \
 	else echo "no Chromium here: the tests of the pages are skipped"; fi
 
-lint: $(VENV)/test $(SAM_VENV)/sam  ## ruff, mypy, the template three ways, the Dockerfile
+lint: $(VENV)/test $(SAM_VENV)/sam $(CHECKOV_VENV)/checkov  ## ruff, mypy, bandit, the template four ways, the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions layers/common/osusume local model osusume_ops
 	$(SAM) validate
 	$(SAM) validate --lint
 	$(BIN)/python -m local transform | $(BIN)/cfn-lint --regions ap-northeast-1
 	$(BIN)/hadolint functions/classifier/Dockerfile
+	@mkdir -p .aws-sam
+	$(BIN)/python -m local transform > .aws-sam/transformed.json
+	$(CHECKOV_VENV)/bin/checkov --file .aws-sam/transformed.json functions/classifier/Dockerfile
 
 bench: $(VENV)/test  ## measure on this machine how long the parts take, and the model beside transformers
 	@$(BIN)/python -m local bench
@@ -52,6 +57,9 @@ fuzz: $(VENV)/test  ## give every parser damaged pages, answers, events and file
 
 properties: $(VENV)/test  ## try thousands of orders of events, presses, crashes and outages
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/property
+
+faults: $(VENV)/test  ## break everything in turn, count what is lost, write docs/reliability.md (about 15 minutes)
+	@$(BIN)/python -m local faults
 
 starter: $(VENV)/test  ## train the starter package anew, on made-up works and a made-up taste
 	@$(BIN)/python -m model starter --output model/starter
@@ -66,7 +74,7 @@ deploy: build  ## deploy it to your AWS account, asking for what it needs to kno
 	$(SAM) deploy --guided
 
 clean:  ## remove what make made, the environments included
-	rm -rf $(VENV) $(SAM_VENV) .aws-sam .demo .bench .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(SAM_VENV) $(CHECKOV_VENV) .aws-sam .demo .bench .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/local: requirements/local.txt
 	@$(MAKE) --no-print-directory environment SET=local
@@ -84,7 +92,14 @@ environment:
 	@touch $(VENV)/$(SET)
 
 $(SAM_VENV)/sam: requirements/sam.txt
-	@echo "installing requirements/sam.txt into $(SAM_VENV) (sam needs older versions of some packages)"
-	@test -x $(SAM_VENV)/bin/python || $(PYTHON) -m venv $(SAM_VENV)
-	@$(SAM_VENV)/bin/python -m pip $(PIP) -r requirements/sam.txt
-	@touch $(SAM_VENV)/sam
+	@$(MAKE) --no-print-directory apart FOLDER=$(SAM_VENV) SET=sam
+
+$(CHECKOV_VENV)/checkov: requirements/checkov.txt
+	@$(MAKE) --no-print-directory apart FOLDER=$(CHECKOV_VENV) SET=checkov
+
+.PHONY: apart
+apart:
+	@echo "installing requirements/$(SET).txt into $(FOLDER) (it needs older versions of some packages)"
+	@test -x $(FOLDER)/bin/python || $(PYTHON) -m venv $(FOLDER)
+	@$(FOLDER)/bin/python -m pip $(PIP) -r requirements/$(SET).txt
+	@touch $(FOLDER)/$(SET)

@@ -14,6 +14,7 @@ from local.bench import run_bench
 from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.demo import DemoFailed, run_demo
+from local.faults import command as faults
 from local.machine import PARAMETERS, ROOT
 from local.run import SOURCES, Options, RunFailed, WrongUse, run_once
 
@@ -84,11 +85,14 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument(
         "--folder", type=Path, default=Path(".bench"), help="where local.json goes (default: %(default)s)"
     )
+    faults.add(commands)
     commands.add_parser("transform", help="print template.yaml as CloudFormation's JSON, as SAM transforms it")
     options = parser.parse_args(arguments)
     if options.command == "transform":
         print(json.dumps(load_template(ROOT / "template.yaml", PARAMETERS, REGION).document, indent=2, default=str))
         return 0
+    if options.command == "faults":
+        return faults.run(options, Console(highlight=False))
     if options.command == "bench":
         run_bench(options.folder, Console(highlight=False))
         return 0

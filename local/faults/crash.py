@@ -8,7 +8,7 @@ Lambda tries again, a quiet day goes by, and everything is audited.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from local.faults.happenings import answer_lost, killed_after, killed_before, numbered
 from local.faults.rows import Row
@@ -59,25 +59,15 @@ SWEEPS = (
 )
 
 
-def swept(
-    sweep: Sweep, tell: Callable[[float], None], *, every: int = 1, moments: tuple[str, ...] = MOMENTS
-) -> Iterator[Row]:
-    """Run a sweep and yield a row for each kind of call; `tell` hears how much of it is done, from 0 to 1.
-
-    `every` takes every so many steps alone.
-    """
+def swept(sweep: Sweep, moment: str, *, every: int = 1) -> Iterator[Row]:
+    """Run a sweep at one of the `MOMENTS` and yield a row for each kind of call; `every` takes every so many steps."""
     with world(sweep.settings) as on:
-        steps = range(1, 1 + _steps(on, sweep), every)
+        steps = list(range(1, 1 + _steps(on, sweep), every))
     rows: dict[str, Row] = {}
-    runs = [(number, moment) for number in steps for moment in moments]
-    while runs:
+    while steps:
         with world(sweep.settings) as on:
-            while runs:
-                number, moment = runs.pop(0)
-                is_clean = _crash(on, sweep, number, moment, rows)
-                tell(1 - len(runs) / (len(steps) * len(moments)))
-                if not is_clean:
-                    break  # what is wrong stays wrong in this world
+            while steps and _crash(on, sweep, steps.pop(0), moment, rows):
+                pass  # what is wrong stays wrong in a world: then the next step gets a new one
     yield from rows.values()
 
 
@@ -100,14 +90,13 @@ def _crash(on: World, sweep: Sweep, number: int, moment: str, rows: dict[str, Ro
         on.a_day(1)
 
     audit = on.observe(happen)
-    # a crawl may take one step less than the one that was recorded: its turns end by the clock
-    name = rule.met[0] if rule.met else f"{sweep.name}: none"
-    if rule.met:
-        row = rows.setdefault(name, Row(GROUP, sweep.name, f"{', '.join(MOMENTS)}: `{name}`"))
-        row.add(1, audit)
-        row.problems[len(row.problems) - len(audit.problems) :] = [
-            f"{moment} step {number}: {problem}" for problem in audit.problems
-        ]
+    if rule.met:  # a crawl may take a step less than was recorded: its turns end by the clock
+        name = rule.met[0]
+        row = rows.setdefault(name, Row(GROUP, sweep.name, f"`{name}`: {', '.join(MOMENTS)}"))
+        where = f"{moment} at call {number}"
+        row.add(1, replace(audit, problems=[f"{where}: {problem}" for problem in audit.problems]))
+        if not audit.is_clean:
+            row.problems.append(f"{where}: {audit.lost} lost, {audit.doubled} doubled, {audit.presses_lost} presses")
     return audit.is_clean
 
 

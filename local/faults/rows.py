@@ -10,7 +10,10 @@ from local.faults.world import Audit
 
 @dataclass(slots=True)
 class Row:
-    """One fault and what came of it: how often it was injected, three counts, what else was wrong, what was seen."""
+    """One fault and what came of it: how often it was injected, three counts, what else was wrong, what was seen.
+
+    `figures` are what was measured, by name.
+    """
 
     group: str
     name: str
@@ -21,6 +24,7 @@ class Row:
     presses_lost: int = 0
     problems: list[str] = field(default_factory=list)
     seen: Seen = field(default_factory=Seen)
+    figures: dict[str, float] = field(default_factory=dict)
 
     def add(self, times: int, audit: Audit) -> None:
         """Add one run's injections and what came of them."""
@@ -30,6 +34,15 @@ class Row:
         self.presses_lost += audit.presses_lost
         self.problems += audit.problems
         self.seen += audit.seen
+
+    def add_row(self, other: Row) -> None:
+        """Add what came of more runs of the same fault."""
+        self.times += other.times
+        self.lost += other.lost
+        self.doubled += other.doubled
+        self.presses_lost += other.presses_lost
+        self.problems += other.problems
+        self.seen += other.seen
 
     @property
     def is_good(self) -> bool:

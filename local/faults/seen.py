@@ -49,6 +49,7 @@ def seen_since(
     messages: int,
     failed_presses: int,
     ephemerals: int,
+    dead_letters: int,
     days_without_snapshot: int,
 ) -> Seen:
     """Return what reached the owner since there were that many invocations, messages and so on.
@@ -58,10 +59,10 @@ def seen_since(
     """
     finished = machine.cloud.invocations[invocations:]
     failed = Counter(invocation.function for invocation in finished if invocation.error)
-    dead = _taken_dead_letters(machine)
+    dead = waiting_dead_letters(machine) - dead_letters
     posted = machine.slack.messages[messages:]
     summaries = [as_text(message) for message in posted if not message.item_id]
-    remarks = [line for text in summaries for line in text.splitlines() if "⚠" in line]
+    remarks = [line[line.index("⚠") :] for text in summaries for line in text.splitlines() if "⚠" in line]
     refusals = [as_text(message) for message in machine.slack.ephemerals[ephemerals:]]
     return Seen(
         alarms=frozenset(_alarms(document, failed, dead, days_without_snapshot)),
@@ -91,12 +92,9 @@ def _alarms(
             yield name
 
 
-def _taken_dead_letters(machine: Machine) -> int:
-    """Return how many dead letters wait, and take them away, so that the next fault begins with none."""
-    queue = machine.cloud.resources["DeadLetters"]
-    sqs = machine.cloud.client("sqs")
+def waiting_dead_letters(machine: Machine) -> int:
+    """Return how many messages wait in the dead-letter queue."""
     name = "ApproximateNumberOfMessages"
-    waiting = int(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[name])["Attributes"][name])
-    if waiting:
-        sqs.purge_queue(QueueUrl=queue)
-    return waiting
+    queue = machine.cloud.resources["DeadLetters"]
+    answer = machine.cloud.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=[name])
+    return int(answer["Attributes"][name])

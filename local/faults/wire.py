@@ -98,7 +98,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A call that was made, as `Call` has it; `applied` is the status its server gave, None where it heard of nothing."""
+    """A call that was made, as `Call` has it; `applied` is its server's status, None where that heard of nothing."""
 
     name: str
     function: str

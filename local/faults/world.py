@@ -18,17 +18,18 @@ import requests
 from local.catalogue.works import generate_works
 from local.cloud.access import REGION
 from local.cloud.template import load_template
-from local.faults.seen import Seen, seen_since
+from local.faults.seen import Seen, seen_since, waiting_dead_letters
 from local.faults.wire import Rule, Wire
-from local.machine import PARAMETERS, ROOT, Machine, one_machine
+from local.machine import PARAMETERS, ROOT, SCHEDULE, Machine, one_machine
 from local.slack import Message
-from local.slack.channel import RateLimit
+from local.slack.channel import RateLimit, as_ts
+from osusume.labels import Labels
 from osusume.messages import INTERESTED
 from osusume.snapshots import InvalidSnapshot
 
 FIRST_MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
 FIRST_WORKS, WORKS = 8, 4000
-ITEM_LIMIT = 12
+SMALL = {"ItemLimit": "12", "Threshold": "0", "MaxPosts": "100"}
 CLAIM_SECONDS = 3
 RETRY_DELAYS = (0.05, 0.1)
 LONGEST_DAY_SECONDS = 300.0
@@ -66,8 +67,8 @@ class Audit:
 class World:
     """One machine, its wire, and what was done to it so far.
 
-    `gone` are ids of works that left the shop for good, `unsaid` snapshots of which no run can speak: they were broken
-    or deleted before one saw them. A press is kept in `pressed` when it was answered 200.
+    The owner's presses, by item id and time, are in `tried`; in `pressed` are those that were answered 200, with what
+    they meant.
     """
 
     machine: Machine
@@ -75,15 +76,20 @@ class World:
     document: Mapping[str, Any]
     days: list[int] = field(default_factory=list)
     pressed: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
-    unsaid: set[str] = field(default_factory=set)
+    tried: set[tuple[str, str]] = field(default_factory=set)
 
     # ---- what a fault does ----
 
-    def begin_day(self, new: int = 2) -> None:
-        """Put `new` works on sale and fire the schedule of the next morning; what follows goes on by itself."""
+    def begin_day(self, new: int = 2, at: datetime | None = None) -> None:
+        """Put `new` works on sale and fire the schedule, of the next morning or `at`; the rest goes on by itself."""
+        self.put_on_sale(new)
+        self.machine.cloud.fire_schedule(SCHEDULE, self.morning if at is None else at)
+
+    def put_on_sale(self, new: int) -> None:
+        """Let the shop turn to its next day, with `new` works."""
         self.days.append(new)
         self.machine.site.days = [FIRST_WORKS, *self.days]
-        self.machine.begin_day(len(self.days) + 1, self.morning)
+        self.machine.site.day = len(self.days) + 1
 
     @property
     def morning(self) -> datetime:
@@ -110,6 +116,7 @@ class World:
     def press(self, message: Message, action_id: str = INTERESTED, at: float | None = None) -> bool:
         """Press a button once, by Slack's clock at `at`; return whether the press was answered 200."""
         at = time.time() if at is None else at
+        self.tried.add((str(message.item_id), as_ts(at)))
         try:
             answer = self.machine.slack.press(message.ts, action_id, at=at)
         except requests.RequestException:
@@ -134,6 +141,7 @@ class World:
         messages = len(self.machine.slack.messages)
         failed_presses = len(self.machine.slack.failed_presses)
         ephemerals = len(self.machine.slack.ephemerals)
+        dead_letters = waiting_dead_letters(self.machine)
         snapshots = set(self.machine.snapshot_keys)
         days = len(self.days)
         happen(self)
@@ -145,6 +153,7 @@ class World:
             messages=messages,
             failed_presses=failed_presses,
             ephemerals=ephemerals,
+            dead_letters=dead_letters,
             days_without_snapshot=max(0, len(self.days) - days - len(set(self.machine.snapshot_keys) - snapshots)),
         )
         return self._audit(seen)
@@ -152,11 +161,12 @@ class World:
     def _audit(self, seen: Seen) -> Audit:
         posted = Counter(message.item_id for message in self.machine.slack.messages if message.item_id)
         on_sale = [entry.item.item_id for entry in self.machine.site.entries() if entry.work_type == "SOU"]
-        problems = [*self._half_snapshots(), *self._summaries(), *self._fetched_again(), *self._unfinished()]
+        checks = (self._half_snapshots, self._summaries, self._fetched_again, self._unfinished, self._strange_labels)
+        problems = [problem for check in checks for problem in check()]
         return Audit(
             lost=sum(item_id not in posted for item_id in on_sale),
             doubled=posted.total() - len(posted),
-            presses_lost=self._presses_lost(),
+            presses_lost=presses_lost(self.machine.labels, self.pressed),
             problems=[*problems, *self.machine.cloud.delivery_errors],
             seen=seen,
         )
@@ -166,8 +176,7 @@ class World:
             try:
                 snapshot = self.machine.snapshot(key)
             except InvalidSnapshot as error:
-                if key not in self.unsaid:
-                    yield str(error)
+                yield str(error)
             else:
                 if not snapshot.complete:
                     yield f"{key} is not complete"
@@ -177,7 +186,7 @@ class World:
         payloads = [(message.metadata or {}).get("event_payload", {}) for message in self.machine.slack.messages]
         said = Counter(payload.get("snapshot") for payload in payloads if "item_id" not in payload)
         for key in self.machine.snapshot_keys:
-            if said[key] != 1 and key not in self.unsaid and not (said[key] == 0 and self._is_dead(key)):
+            if said[key] != 1 and not (said[key] == 0 and self._is_dead(key)):
                 yield f"the run of {key} was spoken of {said[key]} times"
 
     def _is_dead(self, key: str) -> bool:
@@ -202,24 +211,29 @@ class World:
         for record_id in ledger.unfinished():
             yield f"{record_id} was left unfinished"
 
-    def _presses_lost(self) -> int:
-        """Count the presses answered 200 that a label neither shows nor is later than."""
-        lost = 0
-        for item_id, presses in self.pressed.items():
-            label = self.machine.labels.get(item_id)
-            at, is_interested = max(presses)
-            if label is None or float(label.action_ts) < round(at, 6):
-                stored = float(label.action_ts) if label else 0.0
-                lost += sum(stored < round(when, 6) for when, _ in presses)
-            elif label.is_interested != is_interested:
-                lost += 1
-        return lost
+    def _strange_labels(self) -> Iterator[str]:
+        for label in self.machine.labels.all():
+            if (label.item_id, as_ts(float(label.action_ts))) not in self.tried:
+                yield f"the label of {label.item_id} comes from a press that the owner did not make"
+
+
+def presses_lost(labels: Labels, taken: Mapping[str, Sequence[tuple[float, bool]]]) -> int:
+    """Count the presses answered 200, by item id, time and meaning, that a label neither shows nor is later than."""
+    lost = 0
+    for item_id, presses in taken.items():
+        label = labels.get(item_id)
+        at, is_interested = max(presses)
+        stored = float(label.action_ts) if label else 0.0
+        lost += sum(stored < float(as_ts(when)) for when, _ in presses)
+        if label and stored == float(as_ts(at)):
+            lost += label.is_interested != is_interested
+    return lost
 
 
 @contextmanager
 def world(settings: Settings = Settings()) -> Iterator[World]:
     """Start a world and let its first day go by."""
-    parameters = {**PARAMETERS, "ItemLimit": str(ITEM_LIMIT), "Threshold": "0", **dict(settings.parameters)}
+    parameters = {**PARAMETERS, **SMALL, **dict(settings.parameters)}
     document = load_template(ROOT / "template.yaml", parameters, REGION).document
     functions = [name for name, value in document["Resources"].items() if value["Type"] == "AWS::Lambda::Function"]
     with Wire(functions) as wire:

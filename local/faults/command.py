@@ -1,0 +1,99 @@
+"""`python -m local faults`: everything breaks, is counted, and docs/reliability.md says so."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from local.faults import table
+from local.faults.runner import Unit, chosen_names, known_names, run_units, units_of
+from local.machine import ROOT
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+_DESCRIPTION = """\
+Breaks the one-machine run in every way it knows, lets retries and the next day go by, and counts what was lost or done
+twice: functions killed at every call they make, faults of Slack, the classifier, AWS, the site, events and clocks,
+presses as they should not come, and load. The calls are found by watching, not from a list."""
+
+_EPILOG = """\
+examples:
+  python -m local faults                      all of it, and docs/reliability.md is written anew
+  python -m local faults --list               what there is
+  python -m local faults --only 'slack-*'     some of it, told here alone
+  python -m local faults --quick              a shorter pick: every sixth step, some faults of each kind
+
+exit status: 0 when nothing was lost, doubled or otherwise wrong, 1 when something was (it is named, and the page is
+written all the same), 2 for a name that is not known, 130 on Ctrl-C"""
+
+PAGE = ROOT / "docs" / "reliability.md"
+
+
+def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "faults",
+        help="break everything in turn and count what is lost: writes docs/reliability.md",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these alone; * stands for anything")
+    parser.add_argument("--list", action="store_true", help="print the names of all faults and end")
+    parser.add_argument("--quick", action="store_true", help="a shorter pick, told here alone")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="how many machines run at a time; load is measured alone (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="where the page goes (default: docs/reliability.md when everything runs, else it is printed)",
+    )
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Run what the options name; return the exit status."""
+    if options.list:
+        for group, name, injected in known_names():
+            console.print(f"{group:22} {name:26} {injected}", markup=False, soft_wrap=True)
+        return 0
+    try:
+        names = chosen_names(options.only, quick=options.quick)
+    except LookupError as error:
+        print(error.args[0], file=sys.stderr)
+        return 2
+    units = units_of(names, quick=options.quick)
+    began = time.monotonic()
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task("breaking everything", total=sum(unit.seconds for unit in units))
+
+        def tell(unit: Unit) -> None:
+            progress.update(task, advance=unit.seconds, description=f"done: {unit.names[-1]} {unit.moment}".strip())
+
+        try:
+            rows = run_units(units, max(1, options.jobs), tell)
+        except KeyboardInterrupt:
+            return 130
+    text = table.page(rows, time.monotonic() - began)
+    output = options.output or (None if options.only or options.quick else PAGE)
+    if output is None:
+        print(text)
+    else:
+        output.write_text(text, encoding="utf-8")
+        console.print(f"{output} is written")
+    wrong = table.wrong(rows)
+    for what in wrong:
+        print(what, file=sys.stderr)
+    return 1 if wrong else 0
