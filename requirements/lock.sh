@@ -9,7 +9,9 @@ compile() {
 
 # test.txt and train.txt hold everything; the smaller sets are bound to their versions, so that a package has one version everywhere.
 compile requirements/test.in requirements/train.in --output-file requirements/test.txt "$@"
-compile requirements/sam.in --output-file requirements/sam.txt "$@"
+for name in sam checkov; do  # each needs older versions of some packages than the others do
+    compile "requirements/$name.in" --output-file "requirements/$name.txt" "$@"
+done
 for name in requirements/local requirements/train layers/common/requirements functions/classifier/requirements; do
     compile "$name.in" --constraint requirements/test.txt --output-file "$name.txt"
 done
