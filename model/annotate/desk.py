@@ -94,6 +94,11 @@ class Desk:
         return next(reversed(self._journal.actions.values()), None)
 
     @property
+    def unlabelled(self) -> int:
+        """How many of the items to label have no label yet."""
+        return len(self.items.keys() - self.store.marks.keys())
+
+    @property
     def skipped(self) -> list[str]:
         """The ids of the works left for later, those left first in front."""
         last = {action.item_id: action.did for action in self._in_turn()}

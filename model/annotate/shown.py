@@ -113,7 +113,7 @@ def suggestions(items: Iterable[Item], name: str) -> list[str]:
 
 
 def progress(marks: Mapping[str, Mark], left: int) -> Progress:
-    """Return how far the owner has come with `left` works to go."""
+    """Return how far the owner has come with `left` works without a label."""
     liked = sum(mark["is_interested"] == 1 for mark in marks.values())
     rate = pace([str(mark.get("created_at")) for mark in marks.values()])
     minutes = None if rate is None else max(1, round(left / rate))

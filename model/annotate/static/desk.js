@@ -5,7 +5,7 @@
 const RETRY_EVERY = 1000; // milliseconds, as are the others
 const ASK_EVERY = 3000;
 const GIVE_UP_AFTER = 15000;
-const ONE_PRESS = 200; // a second press within this is the same finger
+const ONE_LOOK = 200; // nobody has seen a work sooner: a key pressed within this was meant for the one before
 const ANSWERS = { 1: "興味あり!", 0: "別に…" };
 
 const part = (id) => document.getElementById(id);
@@ -17,7 +17,7 @@ const waiting = Object.keys(localStorage)
   .filter((key) => key.startsWith(stored))
   .map((key) => JSON.parse(localStorage.getItem(key)));
 let sending = false;
-let lastPress = -Infinity;
+let readyAt = 0;
 
 const shown = () => document.querySelector("#card article");
 
@@ -33,6 +33,12 @@ function remember(request) {
 function forget(request) {
   localStorage.removeItem(stored + request.id);
   waiting.splice(waiting.indexOf(request), 1);
+}
+
+// The next key counts when the work that is shown now can have been seen.
+function settle() {
+  readyAt = performance.now() + ONE_LOOK;
+  setTimeout(() => document.querySelectorAll(".pressed").forEach((key) => key.classList.remove("pressed")), ONE_LOOK);
 }
 
 function describe(request) {
@@ -73,13 +79,17 @@ async function send() {
       again = false;
       forget(request);
       show(parts);
+      settle();
       say("notice", "");
       say("unsent", "");
       scrollTo(0, 0);
     } else {
       // what the server will never take is not sent again; the rest may yet go through
       again = status !== 404 && status !== 400;
-      if (!again) forget(request);
+      if (!again) {
+        forget(request);
+        settle();
+      }
       say("notice", parts.message);
       say("unsent", again ? `未送信：${describe(request)}。もう一度送っています。` : "");
     }
@@ -92,13 +102,11 @@ async function send() {
 }
 
 function act(name) {
-  const now = performance.now();
-  if (now - lastPress < ONE_PRESS) {
-    if (!waiting.length) say("unsent", "続けて押されたキーは、1回と数えました。");
+  if (waiting.length) return;
+  if (performance.now() < readyAt) {
+    say("unsent", "続けて押されたキーは、1回と数えました。");
     return;
   }
-  if (waiting.length) return;
-  lastPress = now;
   const { item, last } = shown().dataset;
   const id = crypto.randomUUID();
   if (name === "undo") {
@@ -112,7 +120,6 @@ function act(name) {
   }
   say("unsent", "");
   part(name).classList.add("pressed");
-  setTimeout(() => part(name).classList.remove("pressed"), ONE_PRESS);
   send();
 }
 
@@ -137,6 +144,11 @@ document.addEventListener("keydown", (event) => {
 
 for (const name of ["yes", "no", "skip", "undo"]) part(name).addEventListener("click", () => act(name));
 part("help").addEventListener("click", help);
+
+// A picture that cannot be had is taken away, which moves nothing: its place stays, with the words that stand behind it.
+const isBroken = (image) => image.complete && image.naturalWidth === 0;
+document.addEventListener("error", (event) => event.target.matches?.(".picture img") && event.target.remove(), true);
+document.querySelectorAll(".picture img").forEach((image) => isBroken(image) && image.remove());
 
 async function look() {
   if (document.hidden || sending) return;
