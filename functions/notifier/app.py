@@ -14,6 +14,7 @@ from notifier.channel import Channel
 from notifier.delivery import Clock
 from notifier.events import written_snapshots
 from notifier.notify import Surroundings, notify
+from notifier.scores import KeptScores
 from notifier.scoring import score_items
 from osusume.ledger import Ledger
 from osusume.observability import logger, metrics
@@ -24,7 +25,8 @@ from osusume.snapshots import SnapshotMissing, read_snapshot
 settings = NotifierSettings.from_environment(os.environ)
 session = boto3.Session()
 s3, ssm = session.client("s3"), session.client("ssm")
-ledger = Ledger(session.resource("dynamodb"), settings.items_table)
+dynamodb = session.resource("dynamodb")
+ledger = Ledger(dynamodb, settings.items_table)
 
 
 @logger.inject_lambda_context
@@ -37,14 +39,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         except SnapshotMissing as error:
             logger.warning("nothing to do", reason=str(error))
             continue
-        run = notify(snapshot, key, _surroundings(context))
+        run = notify(snapshot, key, _surroundings(context, key))
         logger.info(
             "notified", snapshot=key, listed=run.listed, new=run.new, recommended=run.recommended, explored=run.explored
         )
         metrics.add_metric("ItemsNew", "Count", run.new)
 
 
-def _surroundings(context: LambdaContext) -> Surroundings:
+def _surroundings(context: LambdaContext, key: str) -> Surroundings:
     # a token rotated while the function is warm is met by reading it each time
     token = read_secret(ssm, settings.slack_bot_token_parameter)
     credentials: Any = session.get_credentials()
@@ -52,7 +54,13 @@ def _surroundings(context: LambdaContext) -> Surroundings:
         ledger=ledger,
         # a claim must outlast the look into the channel and the post by far
         channel=Channel(token, settings.slack_channel_id, settings.slack_api_url, settings.claim_seconds / 6),
-        score=partial(score_items, url=settings.predict_url, credentials=credentials, region=session.region_name),
+        score=partial(
+            score_items,
+            url=settings.predict_url,
+            credentials=credentials,
+            region=session.region_name,
+            kept=KeptScores(dynamodb, settings.items_table, key),
+        ),
         threshold=settings.threshold,
         max_posts=settings.max_posts,
         explored_items_a_day=settings.explored_items_a_day,

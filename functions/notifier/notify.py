@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from notifier.channel import Channel
 from notifier.delivery import Clock, Post, Undelivered, deliver
-from notifier.scoring import Scores
+from notifier.scores import Scores
 from notifier.selection import select
 from osusume.items import Item
 from osusume.ledger import Ledger, Record, Run
@@ -81,10 +81,11 @@ def _record_new_items(snapshot: Snapshot, key: str, around: Surroundings) -> Non
     new = [item for item_id, item in items.items() if item_id not in known]
     if not new:
         return
-    scores = around.score(new)
-    # what an earlier try recorded counts again, so that this one chooses as that one did
+    # what an earlier try recorded is scored along with the rest: the same requests then have the answers that are kept
     ours = {id_: entry.score for id_, entry in known.items() if isinstance(entry, Record) and entry.snapshot == key}
-    ours |= {item_id: prediction.score for item_id, prediction in scores.predictions.items()}
+    scores = around.score([item for item_id, item in items.items() if item_id in ours or item_id not in known])
+    # and counts as it was recorded, so that this one chooses as that one did
+    ours = {item_id: prediction.score for item_id, prediction in scores.predictions.items()} | ours
     threshold = scores.threshold if scores.threshold is None or around.threshold is None else around.threshold
     choices = select(ours, threshold, around.max_posts, around.explored_items_a_day, seed=key)
     for item in new:

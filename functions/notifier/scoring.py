@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -15,6 +14,7 @@ from botocore.credentials import Credentials
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from notifier.scores import KeptScores, Prediction, Scores
 from osusume.items import Item
 from osusume.ledger import SCORE_DIGITS, Reason
 
@@ -40,39 +40,45 @@ class ScoringFailed(RuntimeError):
     """Raised when the classifier cannot be asked or its answer makes no sense; nothing was scored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """An item's score, None where no taste was learnt yet, and what moved it."""
-
-    score: float | None
-    reasons: list[Reason]
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Predictions by item id; `threshold` is None where no taste was learnt yet."""
-
-    model_version: str
-    threshold: float | None
-    predictions: dict[str, Prediction]
-
-
-def score_items(items: Sequence[Item], url: str, credentials: Credentials, region: str) -> Scores:
+def score_items(
+    items: Sequence[Item], url: str, credentials: Credentials, region: str, kept: KeptScores | None = None
+) -> Scores:
     """Return the scores of `items` from the classifier at `url`, all by one version of the model.
 
-    Raises `ScoringFailed` where it cannot be asked, refuses, leaves an item out, or changes its model over and over.
+    Each answer is put into `kept` as it comes, and not asked for again by another call for the same items. Raises
+    `ScoringFailed` where the classifier cannot be asked, refuses, leaves an item out, or changes its model over and
+    over.
     """
     session = requests.Session()
     session.mount(url, HTTPAdapter(max_retries=RETRY))
-    for _ in range(2):  # a new model may be deployed halfway: then all items are scored anew
-        answers = [_ask(batch, url, session, credentials, region) for batch in _batches(items)]
-        if len({(answer.model_version, answer.threshold) for answer in answers}) <= 1:
-            break
-    else:
-        raise ScoringFailed("the classifier changed its model while it was asked, twice: it is tried again later")
-    predictions = {item_id: found for answer in answers for item_id, found in answer.predictions.items()}
-    first = answers[0] if answers else Scores("", None, {})
-    return Scores(first.model_version, first.threshold, predictions)
+    batches = list(_batches(items))
+    answers = _kept_answers(batches, kept)
+    newest = next(iter(answers.values()), Scores("", None, {}))
+    for _ in range(2):
+        for number, batch in enumerate(batches):
+            if number not in answers:
+                newest = answers[number] = _ask(batch, url, session, credentials, region)
+                if kept:
+                    kept.keep(number, newest)
+        # a new model may be deployed halfway: then what the old one said is asked anew
+        answers = {number: answer for number, answer in answers.items() if _is_of_one_model(answer, newest)}
+        if len(answers) == len(batches):
+            predictions = {id_: found for answer in answers.values() for id_, found in answer.predictions.items()}
+            return Scores(newest.model_version, newest.threshold, predictions)
+    raise ScoringFailed("the classifier changed its model while it was asked, twice: it is tried again later")
+
+
+def _kept_answers(batches: Sequence[Sequence[Mapping[str, Any]]], kept: KeptScores | None) -> dict[int, Scores]:
+    """Return by number what is kept of the answers to these very batches, nothing where it is of several models."""
+    found = kept.load(len(batches)) if kept else {}
+    asked = [{item["item_id"] for item in batch} for batch in batches]
+    answers = {number: answer for number, answer in found.items() if answer.predictions.keys() == asked[number]}
+    models = {(answer.model_version, answer.threshold) for answer in answers.values()}
+    return answers if len(models) <= 1 else {}
+
+
+def _is_of_one_model(one: Scores, other: Scores) -> bool:
+    return (one.model_version, one.threshold) == (other.model_version, other.threshold)
 
 
 def _batches(items: Sequence[Item]) -> Iterator[list[dict[str, Any]]]:

@@ -11,7 +11,8 @@ from local.slack import Fault, Message, Slack, as_text, duplicate_posts, serve_s
 from notifier.channel import Channel
 from notifier.delivery import Clock, Undelivered
 from notifier.notify import Surroundings, notify
-from notifier.scoring import Prediction, Scores, ScoringFailed
+from notifier.scores import Prediction, Scores
+from notifier.scoring import ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
 from osusume.ledger import Claim, Ledger, Record, Run

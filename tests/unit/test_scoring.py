@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 from botocore.credentials import Credentials
+from conftest import Stores
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from classifier.predict import MOST_BYTES, requested_items
 from local.catalogue.works import demo_works
 from notifier import scoring
+from notifier.scores import KeptScores, Prediction, Scores
 from notifier.scoring import ScoringFailed, score_items
 from osusume.items import Item, Section
-from osusume.ledger import Reason
+from osusume.ledger import Ledger, Reason
 
 WORKS = demo_works()
 CREDENTIALS = Credentials("AKIDTEST", "secret-of-the-tests", "session-of-the-tests")
@@ -42,8 +44,8 @@ class Api:
         answer = self.queue.popleft() if self.queue else usual()
         return answer(self.batches[-1])(environ, start_response)
 
-    def score(self, items: list[Item]) -> scoring.Scores:
-        return score_items(items, self.url, CREDENTIALS, "ap-northeast-1")
+    def score(self, items: list[Item], kept: KeptScores | None = None) -> Scores:
+        return score_items(items, self.url, CREDENTIALS, "ap-northeast-1", kept)
 
 
 def content(items: list[Item], version: str = "v1", threshold: float | None = 0.5) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def test_items_get_their_scores_and_reasons(api: Api) -> None:
     scores = api.score(WORKS[:2])
     assert (scores.model_version, scores.threshold) == ("v1", 0.5)
     assert list(scores.predictions) == [work.item_id for work in WORKS[:2]]
-    assert scores.predictions[WORKS[0].item_id] == scoring.Prediction(0.75, [Reason("title", "雨", 0.125)])
+    assert scores.predictions[WORKS[0].item_id] == Prediction(0.75, [Reason("title", "雨", 0.125)])
 
 
 def test_items_arrive_whole(api: Api) -> None:
@@ -130,7 +132,7 @@ def test_long_items_go_in_requests_that_the_classifier_takes(api: Api) -> None:
 
 
 def test_no_items_need_no_request(api: Api) -> None:
-    assert api.score([]) == scoring.Scores("", None, {})
+    assert api.score([]) == Scores("", None, {})
     assert api.requests == []
 
 
@@ -248,22 +250,20 @@ def test_no_taste_gives_no_scores_and_no_threshold(api: Api) -> None:
     assert [prediction.score for prediction in scores.predictions.values()] == [None, None]
 
 
-def test_all_items_are_scored_anew_where_the_model_changes_halfway(api: Api) -> None:
-    api.queue.extend([usual("v1"), usual("v2")])
-    api.queue.extend([usual("v2")] * 2)
+def test_what_the_old_model_said_is_asked_anew_where_the_model_changes_halfway(api: Api) -> None:
+    api.queue.extend([usual("v1"), usual("v2"), usual("v2")])
     scores = api.score(WORKS[:25])
     assert scores.model_version == "v2"
-    assert [len(batch) for batch in api.batches] == [20, 5, 20, 5]
+    assert [len(batch) for batch in api.batches] == [20, 5, 20]
 
 
-def test_all_items_are_scored_anew_where_the_threshold_changes_halfway(api: Api) -> None:
-    api.queue.extend([usual(threshold=0.5), usual(threshold=0.6)])
-    api.queue.extend([usual(threshold=0.6)] * 2)
+def test_what_had_another_threshold_is_asked_anew_where_the_threshold_changes_halfway(api: Api) -> None:
+    api.queue.extend([usual(threshold=0.5), usual(threshold=0.6), usual(threshold=0.6)])
     assert api.score(WORKS[:25]).threshold == 0.6
 
 
 def test_a_model_that_changes_over_and_over_is_an_error(api: Api) -> None:
-    api.queue.extend([usual("v1"), usual("v2"), usual("v2"), usual("v3")])
+    api.queue.extend([usual("v1"), usual("v2"), usual("v3")])
     with pytest.raises(ScoringFailed, match="changed its model"):
         api.score(WORKS[:25])
 
@@ -273,3 +273,37 @@ def test_a_secret_never_stands_in_an_error(api: Api) -> None:
     with pytest.raises(ScoringFailed) as caught:
         api.score(WORKS[:1])
     assert "of-the-tests" not in str(caught.value)
+
+
+def kept(stores: Stores) -> KeptScores:
+    return KeptScores(stores.dynamodb, stores.items_table, "snapshots/a.json")
+
+
+def test_a_call_after_one_that_was_cut_off_asks_for_the_rest_alone(api: Api, stores: Stores) -> None:
+    api.queue.extend([usual(), status(403)])
+    with pytest.raises(ScoringFailed):
+        api.score(WORKS[:45], kept(stores))
+    asked = len(api.batches)
+    assert api.score(WORKS[:45], kept(stores)) == api.score(WORKS[:45])
+    assert [len(batch) for batch in api.batches[asked : asked + 3]] == [20, 5, 20]
+
+
+def test_kept_answers_to_other_items_do_not_count(api: Api, stores: Stores) -> None:
+    api.score(WORKS[:5], kept(stores))
+    assert api.score(WORKS[3:8], kept(stores)).predictions.keys() == {work.item_id for work in WORKS[3:8]}
+
+
+def test_kept_answers_of_an_older_model_are_asked_anew(api: Api, stores: Stores) -> None:
+    api.queue.extend([usual("v1"), status(403), usual("v2"), usual("v2")])
+    with pytest.raises(ScoringFailed):
+        api.score(WORKS[:25], kept(stores))
+    assert api.score(WORKS[:25], kept(stores)).model_version == "v2"
+    assert api.score(WORKS[:25], kept(stores)).model_version == "v2"
+    assert len(api.batches) == 4
+
+
+def test_kept_answers_are_no_records_of_the_ledger(api: Api, stores: Stores) -> None:
+    api.score(WORKS[:5], kept(stores))
+    ledger = Ledger(stores.dynamodb, stores.items_table)
+    assert ledger.get(["scores:snapshots/a.json:0"]) == {}
+    assert list(ledger.all()) == []

@@ -34,6 +34,9 @@ MOST_REFUSALS = 3
 
 RUN_PREFIX = "run:"
 
+SCORES_PREFIX = "scores:"
+"""Under this the notifier keeps answers of the classifier in the same table; they are no records of the ledger."""
+
 SCORE_DIGITS = 6
 """Scores are rounded to this before anything is decided by them, so that a repeated run decides the same."""
 
@@ -130,7 +133,8 @@ class Ledger:
             }
             answer: Any = self._dynamodb.batch_get_item(RequestItems={self._table.name: request})
             for attributes in answer["Responses"].get(self._table.name, []):
-                found[attributes["item_id"]] = _from_attributes(attributes)
+                if not attributes["item_id"].startswith(SCORES_PREFIX):
+                    found[attributes["item_id"]] = _from_attributes(attributes)
             left = answer.get("UnprocessedKeys", {}).get(self._table.name, {}).get("Keys", [])
             wanted = [key["item_id"] for key in left] + wanted[KEYS_A_BATCH:]
         return found
@@ -140,7 +144,8 @@ class Ledger:
         scan: Any = {"ConsistentRead": True}
         while True:
             answer = self._table.scan(**scan)
-            yield from map(_from_attributes, answer["Items"])
+            entries: list[Any] = answer["Items"]
+            yield from (_from_attributes(e) for e in entries if not e["item_id"].startswith(SCORES_PREFIX))
             if "LastEvaluatedKey" not in answer:
                 return
             scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
