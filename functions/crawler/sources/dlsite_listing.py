@@ -5,6 +5,7 @@ from __future__ import annotations
 import html as html_entities
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import chain
 
 from bs4 import BeautifulSoup
@@ -15,6 +16,11 @@ from crawler.sources.dlsite_address import WorkAddress, find_item_id, floor_of, 
 from crawler.sources.markup import UnreadableMarkup, clean_line, read_markup
 
 MAX_TITLE = 500
+MAX_NAME = 2_000
+"""Characters of a title, and of what is read to find one."""
+
+MAX_ROW_TAGS = 200_000
+"""Tags in all rows together; a listing has some 10,000."""
 
 # The page can hold a container twice, first as a skeleton shown while loading; a ranking carousel is in neither.
 _CONTAINERS = ("#search_result_img_box", "#search_result_list", "._search_result_list")
@@ -42,12 +48,17 @@ def parse_listing_page(html: str, url: str) -> list[ListedItem]:
     rows = _rows(page)
     seen: set[str] = set()
     items = []
-    for row in rows:
+    tags_left = MAX_ROW_TAGS
+    for element in rows:
+        try:
+            row, tags_left = _read_row(element, tags_left)
+        except UnreadableMarkup as error:
+            raise NotAListingPage(f"{url} is not a listing: {error}") from error
         address = _address(row, url)
         if address is None or address.item_id in seen:
             continue
         seen.add(address.item_id)  # a work of music too: its row can lie within another of its rows
-        if not _is_music(row):
+        if _MUSIC not in (row.category or ()):
             items.append(ListedItem(address.item_id, address.url, _title(row)))
     if not seen and not _is_empty_result(page, html):
         looked_for = "holds none with an id" if rows else "is missing"
@@ -89,46 +100,92 @@ def _rows_in(container: Tag) -> Iterator[Tag]:
             yield found
             continue
         row = found.find_parent(lambda tag: tag.name in {"li", "tr"} or tag.has_attr("data-product_id"))
-        yield row if row is not None and container in row.parents else found.parent or found
+        # by identity: two tags are equal to bs4 when all that they hold is, which takes for ever where they nest
+        within = row is not None and any(parent is container for parent in row.parents)
+        yield row if row is not None and within else found.parent or found
 
 
-def _address(row: Tag, url: str) -> WorkAddress | None:
+@dataclass(slots=True)
+class _Row:
+    """What a row says of its work, each in page order: ids in attributes, links in its name and elsewhere, names."""
+
+    ids: list[str] = field(default_factory=list)
+    name_links: list[Tag] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    names: list[Tag] = field(default_factory=list)
+    thumbnail: str = ""
+    category: list[str] | None = None
+
+
+def _read_row(row: Tag, tags_left: int) -> tuple[_Row, int]:
+    """Return what a row says, and what is left of `tags_left` then; raises `UnreadableMarkup` where nothing is.
+
+    Rows without end tags lie within each other, and what the last of them holds is read once for each.
+    """
+    found = _Row()
+    waiting = [(row, False)]
+    while waiting:
+        tag, in_name = waiting.pop()
+        tags_left -= 1
+        if tags_left < 0:
+            raise UnreadableMarkup("its rows lie within each other, too deep to be read")
+        in_name = _read_tag(tag, found, is_row=tag is row, in_name=in_name)
+        waiting += [(child, in_name) for child in reversed(tag.contents) if isinstance(child, Tag)]
+    return found, tags_left
+
+
+def _read_tag(tag: Tag, found: _Row, *, is_row: bool, in_name: bool) -> bool:
+    """Add what one tag says to `found`; return whether what is in the tag belongs to a name."""
+    attributes = tag.attrs
+    if is_row or "data-product_id" in attributes:
+        found.ids += [
+            str(attributes.get(name, "")).strip() for name in ("data-list_item_product_id", "data-product_id")
+        ]
+    if in_name and tag.name == "a":
+        found.name_links.append(tag)
+    if "link" in attributes or (tag.name == "a" and "href" in attributes):
+        found.links.append(str(attributes.get("href") or attributes.get("link") or ""))
+    if not found.thumbnail and str(attributes.get("id", "")).startswith("_link_"):
+        found.thumbnail = str(attributes["id"]).removeprefix("_link_")
+    classes = tag.get_attribute_list("class")
+    if found.category is None and "work_category" in classes:
+        found.category = [str(name) for name in classes]
+    if "work_name" in classes:
+        found.names.append(tag)
+        return True
+    return in_name
+
+
+def _address(row: _Row, url: str) -> WorkAddress | None:
     """Return the work of a row: its id from the row, else a link; its floor from the link, else the listing."""
-    linked = chain(row.css.iselect(".work_name a[href]"), row.css.iselect("a[href], [link]"))
-    addresses = (work_address(str(tag.get("href") or tag.get("link") or ""), base=url) for tag in linked)
-    link = next(filter(None, addresses), None)
-    item_id = _own_id(row) or (link.item_id if link else None) or _id_of_thumbnail(row)
+    linked = chain((str(tag["href"]) for tag in row.name_links if tag.get("href")), row.links)
+    link = next(filter(None, (work_address(address, base=url) for address in linked)), None)
+    own_id = next((text.upper() for text in row.ids if is_item_id(text)), None)
+    item_id = own_id or (link.item_id if link else None) or find_item_id(row.thumbnail)
     if item_id is None:
         return None
     floor = link.floor if link else floor_of(url)
     return WorkAddress(floor or "home", link.kind if link else "work", item_id)
 
 
-def _own_id(row: Tag) -> str | None:
-    marked = chain([row], row.css.iselect("[data-product_id]"))
-    texts = (
-        str(tag.get(name, "")).strip() for tag in marked for name in ("data-list_item_product_id", "data-product_id")
-    )
-    return next((text.upper() for text in texts if is_item_id(text)), None)
-
-
-def _id_of_thumbnail(row: Tag) -> str | None:
-    thumbnail = row.select_one('[id^="_link_"]')
-    return find_item_id(str(thumbnail["id"]).removeprefix("_link_")) if thumbnail else None
-
-
-def _is_music(row: Tag) -> bool:
-    category = row.select_one(".work_category")
-    return category is not None and _MUSIC in category.get_attribute_list("class")
-
-
-def _title(row: Tag) -> str:
+def _title(row: _Row) -> str:
     """Return the whole title: the link's text may be cut, its attribute is not."""
-    link = row.select_one(".work_name a[title]") or row.select_one(".work_name a")
-    name = link or row.select_one(".work_name")
+    name = next(chain((tag for tag in row.name_links if tag.has_attr("title")), row.name_links, row.names), None)
     if name is None:
         return ""
-    return (clean_line(str(name.get("title", ""))) or clean_line(name.get_text()))[:MAX_TITLE].rstrip()
+    return (clean_line(str(name.get("title", ""))[:MAX_NAME]) or clean_line(_text(name)))[:MAX_TITLE].rstrip()
+
+
+def _text(tag: Tag) -> str:
+    """Return the beginning of a tag's text: more than a title can have, and not all that an unclosed tag holds."""
+    pieces: list[str] = []
+    left = MAX_NAME
+    for piece in tag.strings:
+        pieces.append(piece[:left])
+        left -= len(piece)
+        if left <= 0:
+            break
+    return "".join(pieces)
 
 
 def _is_empty_result(page: BeautifulSoup, html: str) -> bool:
