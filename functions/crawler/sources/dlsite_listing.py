@@ -19,7 +19,7 @@ MAX_TITLE = 500
 MAX_NAME = 2_000
 """Characters of a title, and of what is read to find one."""
 
-MAX_ROW_TAGS = 200_000
+MAX_ROW_TAGS = 60_000
 """Tags in all rows together; a listing has some 10,000."""
 
 # The page can hold a container twice, first as a skeleton shown while loading; a ranking carousel is in neither.
