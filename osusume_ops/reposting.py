@@ -26,15 +26,28 @@ _FUNCTION_SECONDS = 900
 """No function runs for longer; AWS's client would give up after a minute and ask again."""
 
 _LOOK_SECONDS = 2.0
+_TO_POST = {"scored", "posting"}
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What of a snapshot the ledger does not hold, and what it holds that is not posted yet."""
+    """What of a snapshot the ledger does not hold, and what it holds that is to be posted and is not."""
 
     listed: int
     without_record: int
-    not_posted: int
+    to_post: int
+
+
+def waiting(stack: Stack) -> int:
+    """Return how many messages earlier runs left to be posted; the index it asks lags a little behind the ledger."""
+    left = stack.ledger.get(stack.ledger.unfinished()).values()
+    return sum(entry.status in _TO_POST for entry in left)
+
+
+def given_up(stack: Stack) -> list[str]:
+    """Return the ids of the records that were given up since Slack refused them; reads the whole ledger."""
+    refused = [entry for entry in stack.ledger.all() if entry.status == "refused"]
+    return sorted(entry.item.item_id if isinstance(entry, Record) else entry.record_id for entry in refused)
 
 
 def snapshots_of_day(stack: Stack, source: str, day: date) -> list[str]:
@@ -60,15 +73,13 @@ def missed(stack: Stack, key: str) -> Missed:
     except (SnapshotMissing, InvalidSnapshot) as error:
         raise OpsError(str(error)) from error
     records = stack.ledger.get(item.item_id for item in snapshot.items)
-    not_posted = [
-        r for r in records.values() if isinstance(r, Record) and r.choice != "passed" and r.status != "posted"
-    ]
+    chosen = [record for record in records.values() if isinstance(record, Record) and record.choice != "passed"]
     listed = len({item.item_id for item in snapshot.items})
-    return Missed(listed, listed - len(records), len(not_posted))
+    return Missed(listed, listed - len(records), sum(record.status in _TO_POST for record in chosen))
 
 
-def notify_again(stack: Stack, key: str, waiting: Callable[[], None] = lambda: None) -> None:
-    """Call the notifier for a snapshot and return when it has done its work; `waiting` is called now and then.
+def notify_again(stack: Stack, key: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Call the notifier for a snapshot and return when it has done its work; `meanwhile` is called now and then.
 
     Raises `OpsError` with what the notifier says when it fails: what it could not post stays for the next time.
     """
@@ -78,7 +89,7 @@ def notify_again(stack: Stack, key: str, waiting: Callable[[], None] = lambda: N
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.invoke, FunctionName=stack.resource("NotifierFunction"), Payload=event)
         for _ in _unfinished(answer):
-            waiting()
+            meanwhile()
     response = answer.result()
     if "FunctionError" in response:
         error = json.loads(response["Payload"].read())

@@ -10,17 +10,18 @@ from rich.console import Console
 
 from osusume_ops.commands import Commands, add_stack_options, add_yes_option
 from osusume_ops.errors import OpsError
-from osusume_ops.reposting import missed, newest_snapshot, notify_again, snapshots_of_day
+from osusume_ops.reposting import given_up, missed, newest_snapshot, notify_again, snapshots_of_day, waiting
 from osusume_ops.stack import Stack, open_stack
 
 _EPILOG = """\
-Without --snapshot and --date, what earlier runs recorded and could not post is posted, with the newest snapshot. A
-message that is in the channel already is never posted a second time.
+Without --snapshot, --date and --given-up, what earlier runs recorded and could not post is posted, with the newest
+snapshot. A message that is in the channel already is never posted a second time.
 
 examples:
   python -m osusume_ops repost                                   what is waiting to be posted
   python -m osusume_ops repost --yes                             post it
   python -m osusume_ops repost --date 2026-04-02 --yes           as if S3 told again of that day's snapshots
+  python -m osusume_ops repost --given-up --yes                  try once more what Slack refused in three runs
   python -m osusume_ops repost --snapshot snapshots/dlsite/2026/04/01/220000Z.json --yes
 
 exit status: 0, or 1 when something is left that could not be posted"""
@@ -38,6 +39,7 @@ def add(commands: Commands) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--snapshot", metavar="KEY", help="of one snapshot in the bucket")
     which.add_argument("--date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="all snapshots of this day")
+    which.add_argument("--given-up", action="store_true", help="what was given up since Slack refused it")
     parser.add_argument("--source", default="dlsite", help="whose snapshots (default: %(default)s)")
     add_yes_option(parser)
     add_stack_options(parser)
@@ -47,18 +49,30 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     """Tell what is missing, and have it posted. Raises `OpsError`."""
     stack = open_stack(options)
-    unfinished = stack.ledger.unfinished()
-    print(f"{len(unfinished)} messages of earlier runs wait to be posted")
+    left = waiting(stack)
+    print(f"{left} messages of earlier runs wait to be posted")
+    if options.given_up:
+        left += _offer_again(stack, sure=options.yes)
     keys = _keys(options, stack)
-    if not keys and not unfinished:
+    if not keys and not left:
         return
     for key in keys or [newest_snapshot(stack, options.source)]:
         before = missed(stack, key)
-        print(f"{key}: {before.listed} works, {before.without_record} without a record, {before.not_posted} to post")
+        print(f"{key}: {before.listed} works, {before.without_record} without a record, {before.to_post} to post")
         if options.yes:
             _notify(stack, key)
     if not options.yes:
         print("nothing was posted: add --yes to do it")
+
+
+def _offer_again(stack: Stack, *, sure: bool) -> int:
+    """Put back what was given up, where the owner is sure; return how much it is."""
+    record_ids = given_up(stack)
+    print(f"{len(record_ids)} messages were given up{': ' if record_ids else ''}{', '.join(record_ids)}")
+    if sure:
+        for record_id in record_ids:
+            stack.ledger.offer_again(record_id)
+    return len(record_ids)
 
 
 def _keys(options: argparse.Namespace, stack: Stack) -> list[str]:
@@ -74,6 +88,6 @@ def _keys(options: argparse.Namespace, stack: Stack) -> list[str]:
 
 def _notify(stack: Stack, key: str) -> None:
     with Console(file=sys.stderr).status(f"telling the notifier of {key}") as status:
-        notify_again(stack, key, lambda: status.update(f"{len(stack.ledger.unfinished())} messages left to post"))
+        notify_again(stack, key, lambda: status.update(f"{waiting(stack)} messages left to post"))
     after = missed(stack, key)
-    print(f"{key}: done, {after.without_record} without a record, {after.not_posted} to post")
+    print(f"{key}: done, {after.without_record} without a record, {after.to_post} to post")

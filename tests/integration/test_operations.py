@@ -122,7 +122,7 @@ def bring_snapshot(machine: Machine) -> str:
 
 
 def not_posted(machine: Machine, key: str) -> list[str]:
-    return [r.item.item_id for r in machine.records_of(key) if r.choice != "passed" and r.status != "posted"]
+    return sorted(r.item.item_id for r in machine.records_of(key) if r.choice != "passed" and r.status != "posted")
 
 
 def listed_letters(ops: Ops) -> list[dict[str, str]]:
@@ -194,6 +194,21 @@ def test_what_slack_refused_is_posted_once_when_it_is_posted_again(machine: Mach
     assert not_posted(machine, key) == []
     assert duplicate_posts(machine.slack.log) == 0
     assert ops("repost").out.startswith("0 messages")
+
+
+def test_what_was_given_up_is_tried_once_more_when_it_is_asked_for(machine: Machine, ops: Ops) -> None:
+    machine.slack.faults.append(Fault("chat.postMessage", times=99, error="invalid_blocks"))
+    key = bring_snapshot(machine)  # refused in each of three attempts
+    refused = [record.item.item_id for record in machine.records_of(key) if record.status == "refused"]
+    assert refused
+    machine.slack.faults.clear()
+    assert ops("repost", "--yes").status == 0
+    assert not_posted(machine, key) == sorted(refused)
+    told = ops("repost", "--given-up")
+    assert all(item_id in told.out for item_id in refused)
+    assert ops("repost", "--given-up", "--yes").status == 0
+    assert not_posted(machine, key) == []
+    assert ops("repost", "--given-up").out == "0 messages of earlier runs wait to be posted\n0 messages were given up\n"
 
 
 def test_a_snapshot_that_nobody_was_told_of_is_posted_by_its_key_or_its_day(machine: Machine, ops: Ops) -> None:
