@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,10 @@ from osusume.items import Item
 
 _HOST = "127.0.0.1"
 _LARGEST_REQUEST = 64 * 1024
+
+
+class _Malformed(Exception):
+    """Raised for a request that no page of the desk sends."""
 
 
 def desk_app(desk: Desk, token: str, where: str) -> Flask:
@@ -55,12 +60,10 @@ def desk_app(desk: Desk, token: str, where: str) -> Flask:
         return _json({name: render_template(f"{name}.html", **standing) for name in ("progress", "learnt")})
 
     def label() -> Response:
-        body = _body()
-        if body["is_interested"] not in (0, 1):
-            raise ValueError("is_interested must be 0 or 1")
-        return _done(
-            desk, lambda: desk.label(body["action"], body["item_id"], is_interested=body["is_interested"] == 1)
-        )
+        action, item_id, kind = _sent("action"), _sent("item_id"), _body().get("is_interested")
+        if kind not in (0, 1):
+            raise _Malformed("is_interested must be 0 or 1")
+        return _done(desk, lambda: desk.label(action, item_id, is_interested=kind == 1))
 
     def skip() -> Response:
         action, item_id = _sent("action"), _sent("item_id")
@@ -74,7 +77,7 @@ def desk_app(desk: Desk, token: str, where: str) -> Flask:
     app.add_url_rule("/state", view_func=state)
     for act in (label, skip, undo):
         app.add_url_rule(f"/{act.__name__}", view_func=act, methods=["POST"])
-    app.register_error_handler(ValueError, _malformed)
+    app.register_error_handler(_Malformed, _malformed)
     guard(app, token)
     return app
 
@@ -86,17 +89,10 @@ def serve_desk(desk: Desk, journal: Journal, where: str, port: int | None) -> It
     Without a `port` it is the one it had the last time, or a free one. Raises `DatasetError` for a port in use.
     """
     app = desk_app(desk, journal.token, where)
-    wanted = [port] if port else [journal.port or 0, 0]
-    for number in wanted:
-        try:
-            server = make_server(_HOST, number, app, threaded=True, request_handler=_Quiet)
-            break
-        except OSError as error:
-            if number == wanted[-1]:
-                reason = error.strerror
-    else:
-        raise DatasetError(f"port {port} of {_HOST} cannot be used ({reason}): choose another with --port")
-    journal.serve_at(server.server_port)
+    # Bound here, because werkzeug ends the process where a port is in use.
+    with _bound(port, journal.port or 0) as bound:
+        server = make_server(_HOST, 0, app, threaded=True, request_handler=_Quiet, fd=bound.fileno())
+    journal.serve_at(server.port)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="desk", daemon=True)
     thread.start()
     try:
@@ -105,6 +101,18 @@ def serve_desk(desk: Desk, journal: Journal, where: str, port: int | None) -> It
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _bound(port: int | None, last: int) -> socket.socket:
+    """Return a socket that listens at `port`, or without one at the `last` or else a free one."""
+    try:
+        return socket.create_server((_HOST, port or last))
+    except OSError as error:
+        if port:
+            raise DatasetError(
+                f"port {port} of {_HOST} cannot be used ({error.strerror}): choose another with --port"
+            ) from error
+        return socket.create_server((_HOST, 0))
 
 
 class _Quiet(WSGIRequestHandler):
@@ -162,7 +170,7 @@ def _sent(name: str) -> str:
     """Return a text of the request's body."""
     value = _body().get(name)
     if not isinstance(value, str):
-        raise ValueError(f"{name} must be a string")  # noqa: TRY004  # all that is malformed is one kind of error
+        raise _Malformed(f"{name} must be a string")
     return value
 
 

@@ -154,11 +154,11 @@ def _serve(options: argparse.Namespace, items: list[Item], store: LabelStore, jo
     desk = Desk(items, store, journal, learner)
     learner.start(desk.all_items)
     ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with serve_desk(desk, journal, where, options.port) as address:
         print(f"{len(items)} works, {len(store.marks)} labels: {address}\nCtrl-C ends it.", flush=True)
         if sys.stdout.isatty() and not options.no_browser:
             webbrowser.open(address)
-        signal.signal(signal.SIGTERM, lambda *_: ended.set())
         with suppress(KeyboardInterrupt):
             ended.wait()
 

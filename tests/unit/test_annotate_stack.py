@@ -1,14 +1,25 @@
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+import boto3
 import pytest
-from conftest import Stores
+from conftest import REGION, ROOT, Stores
+from samtranslator.yaml_helper import yaml_parse
 
+from model.__main__ import main
 from model.annotate.desk import Desk
 from model.annotate.journal import Journal
 from model.annotate.learner import Learner
@@ -138,3 +149,70 @@ def test_labels_whose_work_nobody_knows_are_passed_over(sitting: Sitting) -> Non
     sitting.open()
 
     assert sitting.desk.labels() == {}
+
+
+@pytest.fixture
+def stack(moto_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A stack with the template's stores, of which the environment tells."""
+    environment = {
+        "AWS_ENDPOINT_URL": moto_address,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    stack = f"osusume-{uuid4().hex[:8]}"
+    resources: dict[str, Any] = {"Bucket": {"Type": "AWS::S3::Bucket"}}
+    for table in ("ItemsTable", "LabelsTable"):
+        properties = {**template["Resources"][table]["Properties"], "TableName": f"{stack}-{table}"}
+        resources[table] = {"Type": "AWS::DynamoDB::Table", "Properties": properties}
+    body = {"Parameters": {"TimeZone": template["Parameters"]["TimeZone"]}, "Resources": resources}
+    cloudformation: Any = boto3.Session().client("cloudformation")
+    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(body))
+    return stack
+
+
+def test_the_command_labels_a_stacks_works(stack: str, tmp_path: Path) -> None:
+    dynamodb = boto3.Session().resource("dynamodb")
+    Ledger(dynamodb, f"{stack}-ItemsTable").record(Record(work(1), "passed", "snapshots/a.json", 1.0))
+    search_path = os.pathsep.join(str(ROOT / folder) for folder in (".", "functions", "layers/common"))
+    desk = subprocess.Popen(  # noqa: S603  # the project's own command
+        [sys.executable, "-m", "model", "annotate", "--stack", stack],
+        env={**os.environ, "PYTHONPATH": search_path, "XDG_STATE_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert desk.stdout is not None
+    started = desk.stdout.readline()
+    address = started.split()[-1]
+    body = json.dumps({"action": "a", "item_id": "RJ1", "is_interested": 1}).encode()
+    urlopen(Request(f"{address}label", body, {"Content-Type": "application/json"}), timeout=20).close()  # noqa: S310
+    desk.send_signal(signal.SIGTERM)
+    ended = desk.communicate(timeout=20)[0]
+
+    label = Labels(dynamodb, f"{stack}-LabelsTable").get("RJ1")
+    assert started.startswith("1 works, 0 labels: http://127.0.0.1:")
+    assert label is not None
+    assert (label.is_interested, label.origin) == (True, "annotation")
+    assert f"stack {stack}: 1 labels, 1 interested, 0 not" in ended
+    assert desk.returncode == 0
+    assert [path.name for path in (tmp_path / "osusume").iterdir()] == [f"{stack}-{REGION}.desk"]
+
+
+def test_a_stack_that_is_not_there_is_named(stack: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["annotate", "--stack", f"{stack}-no"]) == 1
+    assert f"there is no stack '{stack}-no' in {REGION}" in capsys.readouterr().err
+
+
+def test_a_record_that_was_posted_since_is_not_forgotten(stores: Stores) -> None:
+    ledger = Ledger(stores.dynamodb, stores.items_table)
+    record = Record(work(1), "recommended", "snapshots/a.json", 1.0)
+    ledger.record(record)
+    claim = ledger.claim("RJ1", 60)
+    assert not isinstance(claim, str)
+    ledger.posted(claim, "C1", "1.1")
+
+    assert not ledger.forget(record)
+    assert ledger.get(["RJ1"])
