@@ -14,8 +14,8 @@ from osusume_ops.commands import COMMANDS
 from osusume_ops.errors import OpsError
 
 _EPILOG = """\
-Every command is told its stack with --stack, --region and --profile, and uses your AWS credentials. One that changes
-something says what it would do, and does it with --yes. docs/operations.md says when to use which.
+Every command is told its stack with --stack, --region and --profile, and uses your AWS credentials. One that takes
+--yes says what it would do without it. docs/operations.md says when to use which.
 
 exit status: 0 when it is done, or when nothing was to do; 1 when it could not be done; 2 for a wrong command line;
 130 on Ctrl-C"""
