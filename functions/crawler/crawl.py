@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from crawler.fetcher import Challenged, Disallowed, Fetcher, NotFound, OutOfTime
 from crawler.progress import Crawls, Progress
 from crawler.sources import ListedItem, SourceError, dlsite
@@ -95,19 +97,18 @@ def crawl(
             progress.listed, progress.robots_txt = listed, fetcher.robots_txt
             crawls.save(progress)
         items = _read_pages(progress, crawls, last, fetcher, floor)
+        now = datetime.fromtimestamp(turn.now(), UTC)
+        write_snapshot(s3, bucket, key, Snapshot(dlsite.SOURCE, now, items, progress.failures))
     except OutOfTime:
         _hand_over(progress, crawls, fetcher)
         if fetcher.requests == 0:
             raise  # a turn that has no time for even one request would be followed by another for ever
         return _outcome("continues", key, progress, fetcher)
-    except (SourceError, BadCrawl):
-        # the next try fetches again what failed in this one
+    except (SourceError, BadCrawl, BotoCoreError, ClientError):
+        # the next try fetches again what failed in this one, and need not wait for the end of this one's time
         progress.failures, progress.troubles = [], 0
         _hand_over(progress, crawls, fetcher)
         raise
-    write_snapshot(
-        s3, bucket, key, Snapshot(dlsite.SOURCE, datetime.fromtimestamp(turn.now(), UTC), items, progress.failures)
-    )
     _hand_over(progress, crawls, fetcher)
     return _outcome("written", key, progress, fetcher)
 

@@ -1,8 +1,10 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from conftest import Stores
 from crawling import ANY_PAGE, DAY_ONE, DAY_THREE, DAY_TWO, LIMIT, LISTING, ROBOTS, Shop, dying_at, serve
 
@@ -223,6 +225,20 @@ def test_another_invocation_goes_on_when_the_time_of_the_dead_one_has_run_out(sh
     shop.clock.now = DAY_ONE.timestamp() + LIMIT + 1
     assert shop.turn(request_id="b").status == "written"
     assert len(shop.pages()) == 8 + 1
+
+
+def test_another_invocation_goes_on_at_once_after_one_that_could_not_write_its_snapshot(shop: Shop) -> None:
+    def refuse(model: Any, params: dict[str, Any], **_: object) -> None:
+        if "/snapshots/" in params["url_path"]:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, model.name)
+
+    events = shop.stores.s3.meta.events
+    events.register("before-call.s3.PutObject", refuse)
+    with pytest.raises(ClientError):
+        shop.turn(request_id="a")
+    events.unregister("before-call.s3.PutObject", refuse)
+    assert shop.turn(request_id="b").status == "written"
+    assert len(shop.pages()) == 8
 
 
 def test_the_crawl_of_the_next_day_lists_anew_after_one_that_never_ended(shop: Shop) -> None:
