@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from local.faults.happenings import answer_lost, killed_after, killed_before, numbered
 from local.faults.rows import Row
-from local.faults.wire import Act, Rule
+from local.faults.wire import Act, Noted, Rule
 from local.faults.world import Settings, World, world
 
 GROUP = "Crash at every step"
@@ -62,24 +62,25 @@ SWEEPS = (
 def swept(sweep: Sweep, moment: str, *, every: int = 1) -> Iterator[Row]:
     """Run a sweep at one of the `MOMENTS` and yield a row for each kind of call; `every` takes every so many steps."""
     with world(sweep.settings) as on:
-        steps = list(range(1, 1 + _steps(on, sweep), every))
+        steps = [noted.number for noted in recorded(on, sweep)][::every]
     rows: dict[str, Row] = {}
     while steps:
         with world(sweep.settings) as on:
-            while steps and _crash(on, sweep, steps.pop(0), moment, rows):
+            while steps and crash(on, sweep, steps.pop(0), moment, rows):
                 pass  # what is wrong stays wrong in a world: then the next step gets a new one
     yield from rows.values()
 
 
-def _steps(on: World, sweep: Sweep) -> int:
-    """Return how many calls the function makes, undisturbed."""
+def recorded(on: World, sweep: Sweep) -> list[Noted]:
+    """Return the calls that the function makes, undisturbed."""
     on.wire.count_anew()
     before = len(on.wire.log)
     sweep.act(on)
-    return max(noted.number for noted in on.wire.log[before:] if noted.function == sweep.function)
+    return [noted for noted in on.wire.log[before:] if noted.function == sweep.function]
 
 
-def _crash(on: World, sweep: Sweep, number: int, moment: str, rows: dict[str, Row]) -> bool:
+def crash(on: World, sweep: Sweep, number: int, moment: str, rows: dict[str, Row]) -> bool:
+    """Crash at one call of a sweep, add what came of it to the row of that call, and return whether all is well."""
     rule = Rule(numbered(sweep.function, number), _act(moment, on), times=1)
 
     def happen(_: World) -> None:

@@ -6,14 +6,13 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import requests
 
 from local.catalogue.works import generate_works
+from local.faults.memory import peak_megabytes
 from local.faults.rows import Row
 from local.faults.world import FIRST_MORNING, presses_lost
 from local.machine import Machine, one_machine
@@ -48,8 +47,8 @@ def snapshot_load(count: int) -> Row:
         row.figures = {
             "seconds": seconds,
             "ms an item": seconds * 1000 / count,
-            "notifier, peak MB": _peak_megabytes(machine, "NotifierFunction"),
-            "classifier, peak MB": _peak_megabytes(machine, "ClassifierFunction"),
+            "notifier, peak MB": peak_megabytes(machine, "NotifierFunction"),
+            "classifier, peak MB": peak_megabytes(machine, "ClassifierFunction"),
         }
     return row
 
@@ -79,7 +78,7 @@ def press_load(count: int = PRESSES) -> Row:
             "median ms": statistics.median(milliseconds),
             "95th percentile ms": milliseconds[int(len(milliseconds) * 0.95)],
             "pressed again after Slack's warning": again,
-            "feedback, peak MB a process": _peak_megabytes(machine, "FeedbackFunction"),
+            "feedback, peak MB a process": peak_megabytes(machine, "FeedbackFunction"),
         }
     return row
 
@@ -126,16 +125,3 @@ class _Presses:
         for number, at in missed:
             self.press(number, at)
         return len(missed)
-
-
-def _peak_megabytes(machine: Machine, function: str) -> float:
-    """Return the most memory that a process of the function has held; NaN where the system does not tell."""
-    return max((_peak_of(pid) for pid in machine.cloud.pids(function)), default=float("nan"))
-
-
-def _peak_of(pid: int) -> float:
-    try:
-        lines: Sequence[str] = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return float("nan")
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), float("nan"))

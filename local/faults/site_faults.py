@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from local.catalogue.pages import fallback_listing_page, listing_page
 from local.faults.fault import Fault, Hit, a_day_of
 from local.faults.happenings import answered, broken, calls, rewritten
+from local.faults.memory import peak_megabytes
 from local.faults.wire import Act, Answer, Call, Forward, Rule
 from local.faults.world import Settings, World
 
@@ -16,6 +17,7 @@ GROUP = "Site"
 HTML = [("Content-Type", "text/html; charset=UTF-8")]
 GIGABYTE, PART = 1_000_000_000, b"<!-- more -->\n" * 50_000
 ALL_DAY = float("inf")
+MOST_MEGABYTES = 250.0
 _LISTING = calls("crawler", "site: GET /home/works")
 _EITHER_LISTING = calls("crawler", "site: GET /home/")
 _WORK = calls("crawler", "site: GET /home/work/")
@@ -81,6 +83,14 @@ def _half_unparsable(on: World) -> int:
     return len(rule.met)
 
 
+def _gigabyte(on: World) -> int:
+    """Let a work's page be a gigabyte long, all day."""
+    times = a_day_of(_one_work(_a_gigabyte))(on)
+    if (peak := peak_megabytes(on.machine, "CrawlerFunction")) > MOST_MEGABYTES:
+        raise AssertionError(f"the crawler held {peak:.0f} MB")
+    return times
+
+
 def _one_work(act: Act) -> Hit:
     """Return what happens to the first work asked for, however often it is asked for."""
     asked: list[str] = []
@@ -114,7 +124,7 @@ FAULTS = (
         "redirect of a work to another host",
         _one_work(answered(302, b"", [("Location", "https://example.com/")])),
     ),
-    _fault("gigabyte", "a page of 1 GB, streamed", _one_work(_a_gigabyte), seconds=20),
+    Fault(GROUP, "site-gigabyte", "a page of 1 GB, streamed, all day", _gigabyte),
     _fault("drip", "a page that drips, five bytes a second, twice", Hit(_WORK, _a_drip, 2), seconds=30, short=True),
     _fault("encoding", "pages in broken encoding, all day", Hit(_WORK, rewritten(_in_broken_encoding))),
     _fault("no-work", "a work's page that is another page, all day", _one_work(answered(200, b"<html></html>", HTML))),

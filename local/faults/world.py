@@ -25,7 +25,7 @@ from local.slack import Message
 from local.slack.channel import RateLimit, as_ts
 from osusume.labels import Labels
 from osusume.messages import INTERESTED
-from osusume.snapshots import InvalidSnapshot
+from osusume.snapshots import InvalidSnapshot, snapshot_key
 
 FIRST_MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
 FIRST_WORKS, WORKS = 8, 4000
@@ -65,7 +65,7 @@ class Audit:
 
 @dataclass(slots=True)
 class World:
-    """One machine, its wire, and what was done to it so far.
+    """One machine, its wire, and what was done to it so far: works put on sale a day, snapshots due, presses.
 
     The owner's presses, by item id and time, are in `tried`; in `pressed` are those that were answered 200, with what
     they meant.
@@ -75,6 +75,7 @@ class World:
     wire: Wire
     document: Mapping[str, Any]
     days: list[int] = field(default_factory=list)
+    due: list[str] = field(default_factory=list)
     pressed: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
     tried: set[tuple[str, str]] = field(default_factory=set)
 
@@ -83,7 +84,9 @@ class World:
     def begin_day(self, new: int = 2, at: datetime | None = None) -> None:
         """Put `new` works on sale and fire the schedule, of the next morning or `at`; the rest goes on by itself."""
         self.put_on_sale(new)
-        self.machine.cloud.fire_schedule(SCHEDULE, self.morning if at is None else at)
+        moment = self.morning if at is None else at
+        self.due.append(snapshot_key("dlsite", moment))
+        self.machine.cloud.fire_schedule(SCHEDULE, moment)
 
     def put_on_sale(self, new: int) -> None:
         """Let the shop turn to its next day, with `new` works."""
@@ -142,8 +145,7 @@ class World:
         failed_presses = len(self.machine.slack.failed_presses)
         ephemerals = len(self.machine.slack.ephemerals)
         dead_letters = waiting_dead_letters(self.machine)
-        snapshots = set(self.machine.snapshot_keys)
-        days = len(self.days)
+        due = len(self.due)
         happen(self)
         self.settle()
         seen = seen_since(
@@ -154,9 +156,14 @@ class World:
             failed_presses=failed_presses,
             ephemerals=ephemerals,
             dead_letters=dead_letters,
-            days_without_snapshot=max(0, len(self.days) - days - len(set(self.machine.snapshot_keys) - snapshots)),
+            days_without_snapshot=len(set(self.due[due:]) - self._written()),
         )
         return self._audit(seen)
+
+    def _written(self) -> set[str]:
+        """Return the keys of all snapshots ever written, those that were deleted since included."""
+        writes = (noted for noted in list(self.wire.log) if noted.operation.startswith("s3:PutObject snapshots/"))
+        return {noted.path.split("/", 2)[2].partition("?")[0] for noted in writes if noted.applied == 200}
 
     def _audit(self, seen: Seen) -> Audit:
         posted = Counter(message.item_id for message in self.machine.slack.messages if message.item_id)

@@ -1,0 +1,67 @@
+"""A pick of what `make faults` does: after each fault nothing is lost, doubled or left halfway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.faults.crash import SWEEPS, crash, recorded
+from local.faults.rows import Row
+from local.faults.runner import FAULTS
+from local.faults.table import wrong
+from local.faults.world import Settings, World, world
+
+STEPS = [
+    ("crash-crawler", "s3:PutObject snapshots", "killed before"),
+    ("crash-crawler", "s3:PutObject crawls/dlsite/crawl.json", "answer lost"),
+    ("crash-notifier", "dynamodb:UpdateItem", "killed after"),
+    ("crash-notifier", "slack:chat.postMessage", "killed after"),
+    ("crash-feedback", "dynamodb:PutItem", "killed before"),
+]
+
+
+@pytest.fixture(scope="module")
+def on() -> Iterator[World]:
+    with world() as started:
+        yield started
+
+
+@pytest.mark.parametrize("fault", [f for f in FAULTS if f.is_quick and f.settings == Settings()], ids=lambda f: f.name)
+def test_nothing_is_lost_or_doubled_after(fault, on: World) -> None:  # type: ignore[no-untyped-def]
+    assert wrong([fault.row(on)]) == []
+
+
+@pytest.mark.parametrize(("name", "operation", "moment"), STEPS)
+def test_nothing_is_lost_or_doubled_when_a_function_breaks_at(
+    name: str, operation: str, moment: str, on: World
+) -> None:
+    sweep = next(sweep for sweep in SWEEPS if sweep.name == name)
+    number = next(noted.number for noted in recorded(on, sweep) if noted.operation.startswith(operation))
+    rows: dict[str, Row] = {}
+    crash(on, sweep, number, moment, rows)
+    assert wrong(rows.values()) == []
+    assert [row.times for row in rows.values()] == [1]
+
+
+def test_a_work_that_is_not_posted_counts_as_lost(on: World) -> None:
+    audit = on.observe(lambda world: world.put_on_sale(1))
+    assert audit.lost == 1
+    assert on.observe(lambda world: world.a_day(0)).is_clean
+
+
+def test_a_work_that_is_posted_twice_counts_as_doubled(on: World) -> None:
+    message = on.newest_message()
+    channel = on.machine.slack.channel
+    again = channel.post(message.text, message.blocks, message.metadata)
+    audit = on.observe(lambda _: None)
+    channel.remove(again.ts)
+    assert audit.doubled == 1
+
+
+def test_a_press_whose_label_is_not_there_counts_as_lost(on: World) -> None:
+    item_id = str(on.newest_message().item_id)
+    on.pressed[item_id] = [*on.pressed.get(item_id, []), (2e9, True)]
+    audit = on.observe(lambda _: None)
+    on.pressed[item_id].pop()
+    assert audit.presses_lost == 1
