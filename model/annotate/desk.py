@@ -50,7 +50,7 @@ class Desk:
         return merged([*self.store.items.values(), *self.items.values()])
 
     def label(self, action_id: str, item_id: str, *, is_interested: bool) -> None:
-        """Store a label, or look at the same label again. Raises `UnknownItem` and `NotStored`."""
+        """Store a label, or look at the same label again. Raises `UnknownItem`, `NotStored` and `OSError`."""
         with self._lock:
             if self._is_done(action_id):
                 return
@@ -71,7 +71,7 @@ class Desk:
             self.learner.tell(self.labels())
 
     def skip(self, action_id: str, item_id: str) -> None:
-        """Leave a work for later. Raises `UnknownItem`."""
+        """Leave a work for later. Raises `UnknownItem`, `OSError` of the journal."""
         with self._lock:
             if not self._is_done(action_id):
                 self._item(item_id)

@@ -59,7 +59,7 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # only its owner reads it, since the token opens the page
-            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+b")
+            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+b", buffering=0)
         except OSError as error:
             raise DatasetError(f"{path} cannot be used: {error.strerror}") from error
         try:
@@ -70,8 +70,7 @@ class Journal:
             raise DatasetError(
                 f"these labels are open at another desk, {self.address}: label there, or end it with Ctrl-C first"
             ) from error
-        if not self._read():
-            self._append_bytes(b"\n")  # a crash left half a line
+        self._ends_in_a_line = self._read()
         if not self.token:
             self.token = new_token()
             self._append({"token": self.token})
@@ -150,9 +149,12 @@ class Journal:
             self.returned = [*(item_id for item_id in self.returned if item_id != action.item_id), action.item_id]
 
     def _append(self, line: dict[str, Any]) -> None:
-        self._append_bytes(json.dumps(line).encode() + b"\n")
-
-    def _append_bytes(self, content: bytes) -> None:
-        self._file.write(content)
-        self._file.flush()
+        """Append a line, on the disk when this returns. Raises `OSError`, perhaps with half of it written."""
+        left = json.dumps(line).encode() + b"\n"
+        if not self._ends_in_a_line:
+            left = b"\n" + left
+        self._ends_in_a_line = False
+        while left:
+            left = left[self._file.write(left) :]
+        self._ends_in_a_line = True
         os.fsync(self._file.fileno())

@@ -162,6 +162,8 @@ def _done(desk: Desk, act: Callable[[], None]) -> Response:
         return _json({"message": f"作品 {error} はこの一覧にないため、保存していません。"}, 404)
     except NotStored as error:
         return _json({"message": str(error)}, 503)
+    except OSError as error:  # the journal's
+        return _json({"message": f"記録に書き込めません（{error.strerror}）。"}, 503)
     standing = _standing(desk, View.from_query(request.args))
     return _json({name: render_template(f"{name}.html", **standing) for name in ("card", "progress", "learnt")})
 
