@@ -20,7 +20,7 @@ from moto.s3.models import s3_backends
 from moto.ssm.models import ssm_backends
 from werkzeug.serving import make_server
 
-from local.cloud import moto_access, moto_properties, moto_types  # noqa: F401  # the last two teach moto templates
+from local.cloud import moto_access, moto_properties, moto_speed, moto_types  # noqa: F401  # the last ones change moto
 from local.cloud.access import ACCOUNT, REGION
 from local.cloud.errors import TemplateError
 from local.cloud.template import ARTIFACT_BUCKET, Template

@@ -1,0 +1,22 @@
+"""What moto finds out anew at every request, though it never changes, kept: the folders of its services, its methods.
+
+Importing this module changes moto for the whole process.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from moto import backends
+from moto.core import responses, utils
+
+_moto_modules = backends.list_of_moto_modules
+
+
+@functools.cache
+def _modules() -> tuple[str, ...]:
+    return tuple(_moto_modules())
+
+
+setattr(backends, "list_of_moto_modules", _modules)  # noqa: B010  # mypy forbids to assign a function
+setattr(responses, "method_names_from_class", functools.cache(utils.method_names_from_class))  # noqa: B010  # as above
