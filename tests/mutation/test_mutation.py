@@ -29,22 +29,11 @@ def copy_tree(target: Path) -> None:
 def run_tests(tree: Path, tests: Iterable[str]) -> subprocess.CompletedProcess[str]:
     """Run tests of the copy in a process of its own, which looks for modules in the copy first."""
     paths = [f"tests/unit/{name}" for name in tests]
+    environment = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(  # noqa: S603  # pytest on a copy of this project
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-            "--tb=short",
-            "--show-capture=no",
-            *paths,
-        ],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "--show-capture=no", *paths],
         cwd=tree,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "", "PYTEST_ADDOPTS": ""},
+        env={**os.environ, **environment, "PYTHONPATH": "", "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         timeout=SECONDS,
