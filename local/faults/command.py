@@ -52,7 +52,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--jobs",
         type=int,
-        default=os.cpu_count() or 1,
+        default=1 + (os.cpu_count() or 1),  # much of it is waiting
         help="how many machines run at a time; load is measured alone (default: %(default)s)",
     )
     parser.add_argument(

@@ -8,7 +8,7 @@ Lambda tries again, a quiet day goes by, and everything is audited.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from local.faults.happenings import answer_lost, killed_after, killed_before, numbered
 from local.faults.rows import Row
@@ -17,18 +17,23 @@ from local.faults.world import Settings, World, world
 
 GROUP = "Crash at every step"
 MOMENTS = ("killed before", "killed after", "answer lost")
-TURN_SECONDS, TURN_DELAY, TURN_WORKS = 3.0, 0.5, 3
+TURN_SECONDS, TURN_DELAY, TURN_WORKS = 3.0, 0.6, 4
 """A time limit, a crawl-delay and a number of new works that do not fit one turn of the crawler."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Every step of one function, in what makes it take them."""
+    """Every step of one function, in what makes it take them: `act`, which must make it call `goal`.
+
+    `seconds` is about how long one moment of it takes.
+    """
 
     name: str
     function: str
-    settings: Settings
     act: Callable[[World], None]
+    goal: str
+    seconds: float
+    settings: Settings = field(default_factory=Settings)
 
 
 def a_crawl_in_turns(on: World) -> None:
@@ -53,16 +58,19 @@ def a_press(on: World) -> None:
 
 IN_TURNS = Settings(time_limits=(("CrawlerFunction", TURN_SECONDS),))
 SWEEPS = (
-    Sweep("crash-crawler", "CrawlerFunction", IN_TURNS, a_crawl_in_turns),
-    Sweep("crash-notifier", "NotifierFunction", Settings(), a_morning),
-    Sweep("crash-feedback", "FeedbackFunction", Settings(), a_press),
+    Sweep("crash-crawler", "CrawlerFunction", a_crawl_in_turns, "lambda:Invoke", 180.0, IN_TURNS),
+    Sweep("crash-notifier", "NotifierFunction", a_morning, "slack:chat.postMessage", 80.0),
+    Sweep("crash-feedback", "FeedbackFunction", a_press, "slack:response_url", 20.0),
 )
 
 
 def swept(sweep: Sweep, moment: str, *, every: int = 1) -> Iterator[Row]:
     """Run a sweep at one of the `MOMENTS` and yield a row for each kind of call; `every` takes every so many steps."""
     with world(sweep.settings) as on:
-        steps = [noted.number for noted in recorded(on, sweep)][::every]
+        calls = recorded(on, sweep)
+    if not any(noted.operation == sweep.goal for noted in calls):
+        raise RuntimeError(f"{sweep.name} never came to {sweep.goal}: what it is there for was not done")
+    steps = [noted.number for noted in calls][::every]
     rows: dict[str, Row] = {}
     while steps:
         with world(sweep.settings) as on:

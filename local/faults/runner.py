@@ -34,7 +34,6 @@ LOADS: dict[str, Callable[[], Row]] = {
     "load-presses": press_load,
 }
 SECONDS_A_WORLD, SECONDS_A_UNIT = 6.0, 60.0
-SWEEP_SECONDS = 90.0
 EVERY_WHEN_QUICK = 6
 
 
@@ -83,7 +82,7 @@ def units_of(names: Sequence[str], *, quick: bool) -> list[Unit]:
     every = EVERY_WHEN_QUICK if quick else 1
     for sweep in SWEEPS:
         if sweep.name in names:
-            units += [Unit((sweep.name,), SWEEP_SECONDS / every, moment, every) for moment in MOMENTS]
+            units += [Unit((sweep.name,), sweep.seconds / every, moment, every) for moment in MOMENTS]
     by_settings: dict[Settings, list[Fault]] = {}
     for fault in FAULTS:
         if fault.name in names:
