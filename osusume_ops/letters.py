@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -56,9 +56,10 @@ class Letters:
             yield letters
         finally:
             for letter in letters:
-                self._sqs.change_message_visibility(
-                    QueueUrl=self._url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
-                )
+                with suppress(ClientError):  # held for so long that it is back already
+                    self._sqs.change_message_visibility(
+                        QueueUrl=self._url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+                    )
 
     def send_again(self, letter: Letter, held: list[Letter]) -> None:
         """Give the event to its function again; the letter is deleted once Lambda took it.

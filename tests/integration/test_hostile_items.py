@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from scenario import warm_up
+
 from local.machine import one_machine
 from local.slack import as_text, duplicate_posts
 from osusume.items import Item, Section
@@ -47,6 +49,7 @@ def test_every_work_is_posted_whatever_its_texts_hold() -> None:
         posted = {message.item_id: message for message in machine.slack.messages if message.item_id}
         assert set(posted) == {item.item_id for item in items}
         assert duplicate_posts(machine.slack.log) == 0
+        warm_up(machine)
         for item in items:
             assert machine.slack.press(item.item_id, INTERESTED).status_code == 200
             assert machine.labels.get(item.item_id) is not None

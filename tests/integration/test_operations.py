@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from scenario import warm_up
 
 from local.cloud.access import REGION
 from local.machine import BOT_TOKEN, ROOT, SIGNING_SECRET, Machine, one_machine
@@ -240,6 +241,7 @@ def test_lost_labels_are_put_back_and_newer_presses_stay(machine: Machine, ops: 
     lost, changed = [message.item_id for message in machine.slack.messages if message.item_id][:2]
     assert lost
     assert changed
+    warm_up(machine)
     for item_id in (lost, changed):
         assert machine.slack.press(item_id, INTERESTED).status_code == 200
     before = machine.labels.get(lost)
@@ -296,9 +298,11 @@ def test_a_new_signing_secret_counts_at_once(machine: Machine, ops: Ops) -> None
     assert ops("rotate-secret", "signing-secret", "--yes", typed=BOT_TOKEN).status == 1
     assert ops("rotate-secret", "signing-secret", "--yes", typed="0123456789abcdef0123456789abcdef").status == 0
     restart(machine, "FeedbackFunction")
+    warm_up(machine)
     assert machine.slack.press(item_id, INTERESTED).status_code == 401
     assert ops("rotate-secret", "signing-secret", "--yes", typed=SIGNING_SECRET).status == 0
     restart(machine, "FeedbackFunction")
+    warm_up(machine)
     assert machine.slack.press(item_id, INTERESTED).status_code == 200
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from scenario import warm_up
 
 from local.machine import BOT_TOKEN, SIGNING_SECRET, Machine, one_machine
 from local.slack.stand_in import Fault
@@ -78,6 +79,7 @@ def _notify_again(machine: Machine) -> None:
 
 def _presses(machine: Machine) -> None:
     """Press a button, and call both routes as somebody does who may not."""
+    warm_up(machine)
     machine.slack.press(next(message.ts for message in machine.slack.messages if message.item_id), INTERESTED)
     forged = {"X-Slack-Signature": "v0=forged", "X-Slack-Request-Timestamp": "0"}
     requests.post(f"{machine.cloud.api_url}/slack/interactions", data="payload={}", headers=forged, timeout=10)
