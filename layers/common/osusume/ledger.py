@@ -1,16 +1,17 @@
 """The ledger: one record for every item ever seen, and one for every run.
 
-This module alone knows the attributes of the table `items`. A record goes from `scored` to `posting` to `posted`, or to
-`refused` when Slack refused it in so many runs that it is given up; an item that is passed over stays `scored`. Whoever
-wants to post a record claims it first, for a while. A claim that has run out may be taken over, by someone who then
-looks in the channel before posting, since whether the first one got that far is not known.
+This module and `records.py`, which says what a record is, alone know the attributes of the table `items`. A record
+goes from `scored` to `posting` to `posted`, or to `refused` when Slack refused it in so many runs that it is given up;
+an item that is passed over stays `scored`. Whoever wants to post a record claims it first, for a while. A claim that
+has run out may be taken over, by someone who then looks in the channel before posting, since whether the first one got
+that far is not known.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -18,13 +19,37 @@ from uuid import uuid4
 from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
-from osusume.items import Item
+from osusume.records import (
+    RUN_PREFIX,
+    SCORE_DIGITS,
+    Choice,
+    Reason,
+    Record,
+    Run,
+    Status,
+    from_attributes,
+    labelled_elsewhere,
+    to_attributes,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
-Choice = Literal["recommended", "explored", "passed"]
-Status = Literal["scored", "posting", "posted", "refused"]
+__all__ = [
+    "KEYS_A_BATCH",
+    "MOST_REFUSALS",
+    "RUN_PREFIX",
+    "SCORES_PREFIX",
+    "SCORE_DIGITS",
+    "Choice",
+    "Claim",
+    "Ledger",
+    "Reason",
+    "Record",
+    "Run",
+    "Status",
+    "labelled_elsewhere",
+]
 
 KEYS_A_BATCH = 100
 """BatchGetItem takes at most 100 keys; at 16 MB an answer it may return fewer, the rest as unprocessed."""
@@ -32,72 +57,8 @@ KEYS_A_BATCH = 100
 MOST_REFUSALS = 3
 """A message that Slack refused in so many runs is given up."""
 
-RUN_PREFIX = "run:"
-
 SCORES_PREFIX = "scores:"
 """Under this the notifier keeps answers of the classifier in the same table; they are no records of the ledger."""
-
-SCORE_DIGITS = 6
-"""Scores are rounded to this before anything is decided by them, so that a repeated run decides the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """A field value that moved an item's score, and by how much."""
-
-    field: str
-    value: str
-    effect: float
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What the ledger knows of an item.
-
-    `score` is None where no taste was learnt yet. `recorded_at` is in seconds since the epoch, `snapshot` is the key of
-    the snapshot that brought the item; `channel` and `ts` name its message once it is `posted`.
-    """
-
-    item: Item
-    choice: Choice
-    snapshot: str
-    recorded_at: float
-    score: float | None = None
-    model_version: str = ""
-    reasons: list[Reason] = field(default_factory=list)
-    status: Status = "scored"
-    channel: str | None = None
-    ts: str | None = None
-
-
-def labelled_elsewhere(item: Item, now: float) -> Record:
-    """Return the record of an item that a label brought, not a crawl: so that it is never new, and never posted.
-
-    `now` is in seconds since the epoch.
-    """
-    return Record(item, choice="passed", snapshot="", recorded_at=now)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What came of one snapshot: how many items it listed, how many failed, and how many of each choice were new."""
-
-    snapshot: str
-    recorded_at: float
-    listed: int
-    failed: int
-    new: int
-    recommended: int
-    explored: int
-    passed: int
-    model_version: str = ""
-    has_taste: bool = True
-    status: Status = "scored"
-
-    @property
-    def record_id(self) -> str:
-        """The key of the run's own record."""
-        return RUN_PREFIX + self.snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +95,7 @@ class Ledger:
             answer: Any = self._dynamodb.batch_get_item(RequestItems={self._table.name: request})
             for attributes in answer["Responses"].get(self._table.name, []):
                 if not attributes["item_id"].startswith(SCORES_PREFIX):
-                    found[attributes["item_id"]] = _from_attributes(attributes)
+                    found[attributes["item_id"]] = from_attributes(attributes)
             left = answer.get("UnprocessedKeys", {}).get(self._table.name, {}).get("Keys", [])
             wanted = [key["item_id"] for key in left] + wanted[KEYS_A_BATCH:]
         return found
@@ -145,14 +106,14 @@ class Ledger:
         while True:
             answer = self._table.scan(**scan)
             entries: list[Any] = answer["Items"]
-            yield from (_from_attributes(e) for e in entries if not e["item_id"].startswith(SCORES_PREFIX))
+            yield from (from_attributes(e) for e in entries if not e["item_id"].startswith(SCORES_PREFIX))
             if "LastEvaluatedKey" not in answer:
                 return
             scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def forget(self, record: Record) -> bool:
         """Delete a record that is as `record` was first written; return False, changing nothing, where it is not."""
-        attributes = _to_attributes(record)
+        attributes = to_attributes(record)
         try:
             self._table.delete_item(
                 Key={"item_id": record.item.item_id},
@@ -171,7 +132,7 @@ class Ledger:
     def record(self, entry: Record | Run) -> bool:
         """Write a first record; return False, changing nothing, where there is one."""
         try:
-            self._table.put_item(Item=_to_attributes(entry), ConditionExpression="attribute_not_exists(item_id)")
+            self._table.put_item(Item=to_attributes(entry), ConditionExpression="attribute_not_exists(item_id)")
         except ClientError as error:
             if _is_condition_failure(error):
                 return False
@@ -296,71 +257,3 @@ class Ledger:
 
 def _is_condition_failure(error: ClientError) -> bool:
     return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
-
-
-def _number(value: float | None) -> Decimal | None:
-    return None if value is None else Decimal(str(round(value, SCORE_DIGITS)))
-
-
-def _to_attributes(entry: Record | Run) -> dict[str, Any]:
-    if isinstance(entry, Run):
-        return {
-            "item_id": entry.record_id,
-            "snapshot": entry.snapshot,
-            "recorded_at": _number(entry.recorded_at),
-            "counts": {
-                name: getattr(entry, name) for name in ("listed", "failed", "new", "recommended", "explored", "passed")
-            },
-            "model_version": entry.model_version,
-            "has_taste": entry.has_taste,
-            "status": entry.status,
-            "unfinished": "yes",
-        }
-    attributes: dict[str, Any] = {
-        "item_id": entry.item.item_id,
-        "item": entry.item.to_json(),
-        "score": _number(entry.score),
-        "model_version": entry.model_version,
-        "reasons": [
-            {"field": reason.field, "value": reason.value, "effect": _number(reason.effect)} for reason in entry.reasons
-        ],
-        "choice": entry.choice,
-        "status": entry.status,
-        "snapshot": entry.snapshot,
-        "recorded_at": _number(entry.recorded_at),
-    }
-    if entry.choice != "passed":
-        attributes["unfinished"] = "yes"
-    return attributes
-
-
-def _from_attributes(attributes: dict[str, Any]) -> Record | Run:
-    if "counts" in attributes:
-        counts = {name: int(number) for name, number in attributes["counts"].items()}
-        return Run(
-            snapshot=attributes["snapshot"],
-            recorded_at=float(attributes["recorded_at"]),
-            model_version=attributes["model_version"],
-            has_taste=attributes["has_taste"],
-            status=attributes["status"],
-            **counts,
-        )
-    score = attributes["score"]
-    return Record(
-        item=Item.from_json(_plain(attributes["item"])),
-        choice=attributes["choice"],
-        snapshot=attributes["snapshot"],
-        recorded_at=float(attributes["recorded_at"]),
-        score=None if score is None else float(score),
-        model_version=attributes["model_version"],
-        reasons=[Reason(reason["field"], reason["value"], float(reason["effect"])) for reason in attributes["reasons"]],
-        status=attributes["status"],
-        channel=attributes.get("channel"),
-        ts=attributes.get("ts"),
-    )
-
-
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an item's JSON with its one number as an integer; DynamoDB gives every number as a Decimal."""
-    price = value.get("price")
-    return {**value, "price": None if price is None else int(price)}

@@ -1,0 +1,146 @@
+"""What the ledger holds: a record for an item, a run for a snapshot, and how DynamoDB holds them as attributes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from osusume.items import Item
+
+Choice = Literal["recommended", "explored", "passed"]
+Status = Literal["scored", "posting", "posted", "refused"]
+
+RUN_PREFIX = "run:"
+
+SCORE_DIGITS = 6
+"""Scores are rounded to this before anything is decided by them, so that a repeated run decides the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A field value that moved an item's score, and by how much."""
+
+    field: str
+    value: str
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the ledger knows of an item.
+
+    `score` is None where no taste was learnt yet. `recorded_at` is in seconds since the epoch, `snapshot` is the key of
+    the snapshot that brought the item; `channel` and `ts` name its message once it is `posted`.
+    """
+
+    item: Item
+    choice: Choice
+    snapshot: str
+    recorded_at: float
+    score: float | None = None
+    model_version: str = ""
+    reasons: list[Reason] = field(default_factory=list)
+    status: Status = "scored"
+    channel: str | None = None
+    ts: str | None = None
+
+
+def labelled_elsewhere(item: Item, now: float) -> Record:
+    """Return the record of an item that a label brought, not a crawl: so that it is never new, and never posted.
+
+    `now` is in seconds since the epoch.
+    """
+    return Record(item, choice="passed", snapshot="", recorded_at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of one snapshot: how many items it listed, how many failed, and how many of each choice were new."""
+
+    snapshot: str
+    recorded_at: float
+    listed: int
+    failed: int
+    new: int
+    recommended: int
+    explored: int
+    passed: int
+    model_version: str = ""
+    has_taste: bool = True
+    status: Status = "scored"
+
+    @property
+    def record_id(self) -> str:
+        """The key of the run's own record."""
+        return RUN_PREFIX + self.snapshot
+
+
+def _number(value: float | None) -> Decimal | None:
+    return None if value is None else Decimal(str(round(value, SCORE_DIGITS)))
+
+
+def to_attributes(entry: Record | Run) -> dict[str, Any]:
+    """Return an entry as attributes of its first record."""
+    if isinstance(entry, Run):
+        return {
+            "item_id": entry.record_id,
+            "snapshot": entry.snapshot,
+            "recorded_at": _number(entry.recorded_at),
+            "counts": {
+                name: getattr(entry, name) for name in ("listed", "failed", "new", "recommended", "explored", "passed")
+            },
+            "model_version": entry.model_version,
+            "has_taste": entry.has_taste,
+            "status": entry.status,
+            "unfinished": "yes",
+        }
+    attributes: dict[str, Any] = {
+        "item_id": entry.item.item_id,
+        "item": entry.item.to_json(),
+        "score": _number(entry.score),
+        "model_version": entry.model_version,
+        "reasons": [
+            {"field": reason.field, "value": reason.value, "effect": _number(reason.effect)} for reason in entry.reasons
+        ],
+        "choice": entry.choice,
+        "status": entry.status,
+        "snapshot": entry.snapshot,
+        "recorded_at": _number(entry.recorded_at),
+    }
+    if entry.choice != "passed":
+        attributes["unfinished"] = "yes"
+    return attributes
+
+
+def from_attributes(attributes: dict[str, Any]) -> Record | Run:
+    """Return the entry that has these attributes."""
+    if "counts" in attributes:
+        counts = {name: int(number) for name, number in attributes["counts"].items()}
+        return Run(
+            snapshot=attributes["snapshot"],
+            recorded_at=float(attributes["recorded_at"]),
+            model_version=attributes["model_version"],
+            has_taste=attributes["has_taste"],
+            status=attributes["status"],
+            **counts,
+        )
+    score = attributes["score"]
+    return Record(
+        item=Item.from_json(_plain(attributes["item"])),
+        choice=attributes["choice"],
+        snapshot=attributes["snapshot"],
+        recorded_at=float(attributes["recorded_at"]),
+        score=None if score is None else float(score),
+        model_version=attributes["model_version"],
+        reasons=[Reason(reason["field"], reason["value"], float(reason["effect"])) for reason in attributes["reasons"]],
+        status=attributes["status"],
+        channel=attributes.get("channel"),
+        ts=attributes.get("ts"),
+    )
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """Return an item's JSON with its one number as an integer; DynamoDB gives every number as a Decimal."""
+    price = value.get("price")
+    return {**value, "price": None if price is None else int(price)}
