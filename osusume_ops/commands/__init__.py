@@ -14,6 +14,17 @@ COMMANDS = ("dead_letters", "repost", "restore_labels", "rotate_secret", "import
 """In the order in which `--help` lists them."""
 
 
+def add_action(actions: Commands, name: str, what: str, epilog: str) -> argparse.ArgumentParser:
+    """Add one of the actions of a command, whose `--help` says what it does and then what its command's says."""
+    return actions.add_parser(
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def add_stack_options(parser: argparse.ArgumentParser) -> None:
     """Let a command be told which stack it is about; `open_stack` reads what it was told."""
     parser.add_argument("--stack", default="osusume", metavar="NAME", help="the deployed stack (default: %(default)s)")

@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from osusume_ops.commands import Commands, add_stack_options, add_yes_option
+from osusume_ops.commands import Commands, add_action, add_stack_options, add_yes_option
 from osusume_ops.errors import OpsError
 from osusume_ops.letters import Letter, Letters
 from osusume_ops.stack import open_stack
@@ -33,11 +33,11 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="what failed, when, in which function and why")
+    listing = add_action(actions, "list", "show what failed, when, in which function and why", _EPILOG)
     listing.add_argument("--json", action="store_true", help="print a JSON list, the events with it")
     add_stack_options(listing)
     listing.set_defaults(run=run_list)
-    sending = actions.add_parser("send", help="give events to their functions again")
+    sending = add_action(actions, "send", "give events to their functions again", _EPILOG)
     sending.add_argument("ids", nargs="*", metavar="ID", help="of letters, as the list shows them")
     sending.add_argument("--all", action="store_true", help="every letter")
     add_yes_option(sending)

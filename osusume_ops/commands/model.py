@@ -9,7 +9,7 @@ from typing import Any
 
 from osusume.heads import NO_ENCODER, Heads, StoredHead, stored_versions
 from osusume.items import Item
-from osusume_ops.commands import Commands, add_stack_options, add_yes_option
+from osusume_ops.commands import Commands, add_action, add_stack_options, add_yes_option
 from osusume_ops.errors import OpsError
 from osusume_ops.stack import Stack, open_stack
 
@@ -37,15 +37,15 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="the stored heads, the promoted one, and what scores now")
+    listing = add_action(actions, "list", "show the stored heads, the promoted one, and what scores now", _EPILOG)
     listing.set_defaults(run=run_list)
-    pushing = actions.add_parser("push", help="store the head of a model package")
+    pushing = add_action(actions, "push", "store the head of a model package", _EPILOG)
     pushing.add_argument("package", type=Path, metavar="PACKAGE_DIR", help="as 'python -m model train' writes it")
     pushing.set_defaults(run=run_push)
-    promoting = actions.add_parser("promote", help="let a stored head count")
+    promoting = add_action(actions, "promote", "let a stored head count", _EPILOG)
     promoting.add_argument("version", metavar="VERSION", help="as the list shows it")
     promoting.set_defaults(run=run_promote)
-    rolling = actions.add_parser("roll-back", help="let the head before count again")
+    rolling = add_action(actions, "roll-back", "let the head before count again", _EPILOG)
     rolling.add_argument(
         "--encoder", metavar="SHA256", help="where heads of several are promoted; its beginning is enough"
     )
