@@ -160,8 +160,9 @@ def _stored_progress(body: bytes) -> Progress:
 
 def _checked(progress: Progress) -> Progress:
     """Return `progress`; raises `TypeError` or `ValueError` where a value is none that the crawl can go on from."""
-    texts = (progress.due_at, progress.holder, "" if progress.robots_txt is None else progress.robots_txt)
-    numbers = (progress.troubles, progress.last_request_at or 0.0, progress.not_before, progress.held_until)
+    texts = [progress.due_at, progress.holder, *([] if progress.robots_txt is None else [progress.robots_txt])]
+    numbers = [progress.troubles, progress.not_before, progress.held_until]
+    numbers += [] if progress.last_request_at is None else [progress.last_request_at]
     if not all(isinstance(text, str) for text in texts) or not all(map(math.isfinite, numbers)):
         raise ValueError("a text is no string, or a number not finite")
     return progress

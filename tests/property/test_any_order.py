@@ -23,7 +23,7 @@ from osusume.ledger import Run
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(
-    max_examples=3_000 if LONG else 20,
+    max_examples=400 if LONG else 14,
     stateful_step_count=30 if LONG else 14,
     derandomize=not LONG,
     deadline=None,

@@ -50,6 +50,29 @@ def test_a_message_is_posted_whole_and_named(slack: Slack) -> None:
     assert [block["type"] for block in message.blocks] == ["divider"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    ["[]", "1", '{"ok": true}', '{"ok": true, "ts": null, "messages": null}', "[" * 100_000],
+    ids=lambda b: b[:40],
+)
+def test_an_answer_without_what_was_asked_for_is_unclear(body: str) -> None:
+    with slack_that_answers(Response(body, content_type="application/json")) as address:
+        channel = Channel(TOKEN, "C0LOCAL0001", address, call_seconds=2)
+        with pytest.raises(Unclear):
+            channel.post("雨", BLOCKS, metadata())
+        with pytest.raises(Unclear):
+            channel.find(metadata(), NOW)
+
+
+def test_pages_that_follow_each_other_in_a_circle_are_not_turned_for_ever() -> None:
+    body = '{"ok": true, "messages": [null, {"metadata": null}], "response_metadata": {"next_cursor": "a"}}'
+    with (
+        slack_that_answers(Response(body, content_type="application/json")) as address,
+        pytest.raises(Unclear, match="over and over"),
+    ):
+        Channel(TOKEN, "C0LOCAL0001", address, call_seconds=2).find(metadata(), NOW)
+
+
 def test_links_in_a_message_are_not_unfurled(slack: Slack) -> None:
     channel_of(slack).post("雨", BLOCKS, metadata())
     assert str(slack.log[0].arguments["unfurl_links"]) in {"False", "0"}

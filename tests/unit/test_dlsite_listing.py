@@ -1,4 +1,5 @@
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,14 @@ def test_rows_whose_end_tags_are_missing_are_all_read() -> None:
     assert ids(listing(*(row(f"RJ00000{n}").replace("</dd></li>", "") for n in range(1, 6)))) == [
         f"RJ00000{n}" for n in range(1, 6)
     ]
+
+
+def test_rows_nested_without_end_are_refused_at_once() -> None:
+    nested = [row(f"RJ{n:06}").replace("li", "div").replace("</dd></div>", "<b></b>" * 9) for n in range(240)]
+    started = time.process_time()
+    with pytest.raises(NotAListingPage, match="within each other"):
+        ids(listing(*nested))
+    assert time.process_time() - started < 5
 
 
 def test_a_container_shown_while_loading_does_not_hide_the_real_one() -> None:

@@ -229,7 +229,7 @@ def test_retry_after_is_obeyed_in_seconds_and_as_a_date(site: Site, status: int,
     assert site.clock.slept == [120.0]
 
 
-@pytest.mark.parametrize("value", ["", "soon", "-5", "0", "Thu, 99 Foo 2026"])
+@pytest.mark.parametrize("value", ["", "soon", "-5", "0", "0\x1d", "Thu, 99 Foo 2026"])
 def test_a_retry_after_that_says_nothing_leaves_the_crawl_delay(site: Site, value: str) -> None:
     site[PATH] = [Reply(b"", 503, {"Retry-After": value}), Reply()]
     site.fetcher(robots_txt=RULES).fetch(PAGE)

@@ -69,6 +69,8 @@ def test_a_required_field_that_is_missing_is_named(name: str) -> None:
         ("image_url", ["https://example.com/1.jpg"]),
         ("price", "880"),
         ("price", -1),
+        ("price", 10**400),
+        ("item_id", "RJ" * 101),
         ("price", 880.0),
         ("price", True),
         ("age_rating", "R15"),

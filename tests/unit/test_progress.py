@@ -1,3 +1,5 @@
+import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -89,3 +91,16 @@ def test_a_save_whose_answer_is_lost_and_that_the_client_sends_again_is_one_save
     progress.troubles = 2
     turn.save(progress)
     assert crawls(stores).begin(DUE, "a", now=1, held_until=901).troubles == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"held_until": "soon"}, {"not_before": None}, {"last_request_at": []}, {"robots_txt": 0}, {"troubles": {}}],
+    ids=str,
+)
+def test_progress_with_a_value_of_another_type_begins_the_crawl_anew(
+    stores: Stores, changes: dict[str, object]
+) -> None:
+    stored = {**asdict(handed_over(stores)), **changes}
+    stores.s3.put_object(Bucket=stores.bucket, Key="crawls/dlsite/crawl.json", Body=json.dumps(stored).encode())
+    assert crawls(stores).begin(DUE, "b", now=900, held_until=1800).listed == []

@@ -116,7 +116,7 @@ def _required_text(value: Mapping[str, object], name: str) -> str:
 def _item_id(value: Mapping[str, object], name: str) -> str:
     text = _required_text(value, name)
     if len(text) > MAX_ITEM_ID:
-        raise InvalidItem(name, f"must have at most {MAX_ITEM_ID} characters")
+        raise InvalidItem(name, f"must be a string of at most {MAX_ITEM_ID} characters")
     return text
 
 
