@@ -75,18 +75,21 @@ def run(options: argparse.Namespace, console: Console) -> int:
         print(error.args[0], file=sys.stderr)
         return 2
     units = units_of(names, quick=options.quick)
-    began = time.monotonic()
+    began, busy = time.monotonic(), os.getloadavg()[0]
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("breaking everything", total=sum(unit.seconds for unit in units))
 
         def tell(unit: Unit) -> None:
-            progress.update(task, advance=unit.seconds, description=f"done: {unit.names[-1]} {unit.moment}".strip())
+            done = f"done: {unit.names[-1]} {unit.moment}".strip()
+            progress.update(task, advance=unit.seconds, description=done)
+            if not console.is_terminal:
+                console.print(done)
 
         try:
             rows = run_units(units, max(1, options.jobs), tell)
         except KeyboardInterrupt:
             return 130
-    text = table.page(rows, time.monotonic() - began)
+    text = table.page(rows, time.monotonic() - began, busy)
     output = options.output or (None if options.only or options.quick else PAGE)
     if output is None:
         print(text)

@@ -28,9 +28,9 @@ another. Each row is checked for more: no snapshot is half, no page that was sav
 """
 
 
-def page(rows: Sequence[Row], seconds: float) -> str:
-    """Return the page of all rows, which took `seconds` to make."""
-    parts = [_HEAD, _made(rows, seconds)]
+def page(rows: Sequence[Row], seconds: float, busy: float) -> str:
+    """Return the page of all rows, which took `seconds` to make on a machine with `busy` as its load average before."""
+    parts = [_HEAD, _made(rows, seconds, busy)]
     for group, of_group in groupby(rows, key=lambda row: row.group):
         parts += [f"## {group}\n", _table(list(of_group))]
     return "\n".join(parts)
@@ -48,7 +48,7 @@ def wrong(rows: Iterable[Row]) -> list[str]:
     return found
 
 
-def _made(rows: Sequence[Row], seconds: float) -> str:
+def _made(rows: Sequence[Row], seconds: float, busy: float) -> str:
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
@@ -59,7 +59,8 @@ def _made(rows: Sequence[Row], seconds: float) -> str:
     return (
         f"**{injected:,} faults injected: {lost} items lost, {doubled} doubled, {presses} presses lost.**\n\n"
         f"Made from commit {commit} on {datetime.now(UTC):%Y-%m-%d} in {seconds / 60:.0f} minutes, on"
-        f" {platform.system()} {platform.machine()} with {os.cpu_count()} cores, Python {platform.python_version()}.\n"
+        f" {platform.system()} {platform.machine()} with {os.cpu_count()} cores, Python {platform.python_version()},"
+        f" beside other work that kept {busy:.1f} processes busy. Times depend on that, counts do not.\n"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.faults.crash import SWEEPS, crash, recorded
+from local.faults.fault import Fault
 from local.faults.rows import Row
 from local.faults.runner import FAULTS
 from local.faults.table import wrong
@@ -28,7 +29,7 @@ def on() -> Iterator[World]:
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f.is_quick and f.settings == Settings()], ids=lambda f: f.name)
-def test_nothing_is_lost_or_doubled_after(fault, on: World) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_is_lost_or_doubled_after(fault: Fault, on: World) -> None:
     assert wrong([fault.row(on)]) == []
 
 
