@@ -50,11 +50,18 @@ def _s3(name: str, injected: str, where: tuple[str, str], act: Act, times: float
     return Fault("S3", f"s3-{name}", injected, a_day_of(hit), is_quick=name == "denied-snapshot")
 
 
+def _heads_denied(on: World) -> int:
+    """Deny the classifier, which starts anew, the look for a head that the trainer made."""
+    on.machine.cloud.kill("ClassifierFunction")
+    return a_day_of(Hit(calls("classifier", "s3:"), _DENIED))(on)
+
+
 S3_FAULTS = (
     _s3("denied-snapshot", "access denied to the snapshot for the notifier, all day", ("notifier", "Get"), _DENIED),
     _s3("denied-write", "access denied to writing the snapshot, all day", ("crawler", "PutObject snapshots"), _DENIED),
     _s3("denied-progress", "access denied to the crawl's progress, all day", ("crawler", "GetObject crawls"), _DENIED),
     _s3("slow-down", "503 SlowDown to the crawler, three times", ("crawler", ""), s3_error(503, "SlowDown"), 3),
+    Fault("S3", "s3-denied-heads", "access denied to new heads for the classifier, all day", _heads_denied),
     _s3("lost", "object written and the answer lost, each of the first four", ("crawler", "PutObject"), answer_lost, 4),
 )
 

@@ -50,6 +50,12 @@ def a_morning(on: World) -> None:
     on.settle()
 
 
+def a_cold_morning(on: World) -> None:
+    """Let a day begin on which the classifier starts."""
+    on.machine.cloud.kill("ClassifierFunction")
+    a_morning(on)
+
+
 def a_press(on: World) -> None:
     """Press a button until it is taken, a cold function behind it."""
     on.machine.cloud.kill("FeedbackFunction")
@@ -60,6 +66,7 @@ IN_TURNS = Settings(time_limits=(("CrawlerFunction", TURN_SECONDS),))
 SWEEPS = (
     Sweep("crash-crawler", "CrawlerFunction", a_crawl_in_turns, "lambda:Invoke", 180.0, IN_TURNS),
     Sweep("crash-notifier", "NotifierFunction", a_morning, "slack:chat.postMessage", 80.0),
+    Sweep("crash-classifier", "ClassifierFunction", a_cold_morning, "s3:ListObjectsV2", 20.0),
     Sweep("crash-feedback", "FeedbackFunction", a_press, "slack:response_url", 20.0),
 )
 
