@@ -18,6 +18,8 @@ from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).parent.parent
 REGION: Final = "ap-northeast-1"
+# not a conftest.py of the browser tests' own, which would take this module's name
+pytest_plugins = ["browser_fixtures"]
 
 
 @dataclass(frozen=True)
