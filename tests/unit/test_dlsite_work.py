@@ -377,6 +377,13 @@ def test_a_page_of_more_tags_than_memory_is_refused() -> None:
         work(parts="<b>" * MAX_TAGS)
 
 
+def test_what_lies_within_itself_without_end_is_read_once() -> None:
+    nested = '<tr><th>声優</th><td><a href="/">甲</a><a href="/"><table>' * 150
+    started = time.process_time()
+    assert work(rows=nested).values("voice_actors")[0] == "甲"
+    assert time.process_time() - started < 2
+
+
 def test_half_of_a_character_from_outside_utf_16_can_be_stored() -> None:
     work(title="題\ud83d", parts=part("文&#xD83D;\ude00")).title.encode("utf-8")
 

@@ -13,7 +13,7 @@ from crawler.sources import SourceError
 from crawler.sources.dlsite_address import SOURCE, WorkAddress, find_item_id, floor_of, image_address, work_address
 from crawler.sources.dlsite_description import read_sections
 from crawler.sources.dlsite_listing import MAX_TITLE
-from crawler.sources.markup import UnreadableMarkup, clean_line, read_markup, readable_text
+from crawler.sources.markup import UnreadableMarkup, clean_line, outermost, read_markup, readable_text
 from osusume.items import AgeRating, Item
 
 MAX_VALUES = 100
@@ -125,7 +125,7 @@ def _address(page: BeautifulSoup, url: str) -> WorkAddress | None:
 def _cells(page: BeautifulSoup) -> dict[str, list[Tag]]:
     """Return the cells of the maker's and the outline's rows by label, in lower case and without colons and spaces."""
     cells: dict[str, list[Tag]] = {}
-    for row in page.select("#work_maker tr, #work_outline tr"):
+    for row in outermost(page.select("#work_maker tr, #work_outline tr")):
         heading, cell = row.find("th"), row.find("td")
         if isinstance(heading, Tag) and isinstance(cell, Tag):
             cells.setdefault(_label(heading), []).append(cell)
@@ -168,12 +168,12 @@ def _circle(page: BeautifulSoup, cells: dict[str, list[Tag]]) -> list[str]:
 
 def _maker_names(cell: Tag) -> list[str]:
     """Return the names in a maker's cell, which holds a button to follow the maker beside them."""
-    return [name for tag in cell.select(".maker_name") or [cell] for name in _values(tag, whole=True)]
+    return [name for tag in list(outermost(cell.select(".maker_name"))) or [cell] for name in _values(tag, whole=True)]
 
 
 def _values(cell: Tag, *, whole: bool) -> list[str]:
     """Return the texts of the links in `cell`, else its own: as one value when `whole`, else divided at separators."""
-    texts = [clean_line(readable_text(link)) for link in cell.select('a:not([class*="btn_"])')]
+    texts = [clean_line(readable_text(link)) for link in outermost(cell.select('a:not([class*="btn_"])'))]
     if not any(texts):
         text = readable_text(cell, skip=lambda tag: tag.name == "a")
         texts = [clean_line(part) for part in ([text] if whole else re.split(r"[/／、,，\n]", text))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, XMLParsedAsHTMLWarning
 from bs4.dammit import EncodingDetector
@@ -144,6 +144,18 @@ def own_tags(element: Tag, skip: Callable[[Tag], bool]) -> Iterator[Tag]:
                 continue
             yield tag
         waiting += [child for child in reversed(tag.contents) if isinstance(child, Tag)]
+
+
+def outermost(tags: Iterable[Tag]) -> Iterator[Tag]:
+    """Yield those of `tags` that lie in none of the others; they must come in page order.
+
+    What lies in two of them would be read twice, and in a page nested on purpose a thousand times.
+    """
+    taken: set[int] = set()
+    for tag in tags:
+        if not any(id(parent) in taken for parent in tag.parents):
+            taken.add(id(tag))
+            yield tag
 
 
 def _line_breaks(match: re.Match[str]) -> str:
