@@ -83,9 +83,10 @@ def crawl(
     """
     key = snapshot_key(dlsite.SOURCE, due_at)
     keys = list_snapshot_keys(s3, bucket, dlsite.SOURCE)
-    if key in keys:
-        return Outcome("already_written", key)
     crawls = Crawls(s3, bucket, dlsite.SOURCE)
+    if key in keys:
+        crawls.free(turn.request_id, turn.now())
+        return Outcome("already_written", key)
     ends = turn.now() + turn.remaining()
     progress = crawls.begin(due_at.astimezone(UTC).isoformat(), turn.request_id, turn.now(), ends)
     fetcher = fetcher_from(progress)

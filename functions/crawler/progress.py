@@ -83,6 +83,17 @@ class Crawls:
         self.save(progress)
         return progress
 
+    def free(self, holder: str, now: float) -> None:
+        """Let go of a crawl that is done, where `holder` died before it did so."""
+        found = self._read(self._crawl_key)
+        if found is None:
+            return
+        last = _stored_progress(found["Body"].read())
+        if last.holder == holder:
+            self._etag = found["ETag"]
+            last.holder, last.last_request_at = "", now
+            self.save(last)
+
     def current(self) -> Progress | None:
         """Return the progress of the crawl under way, or of the last one, for somebody who looks on; None before one.
 

@@ -227,6 +227,20 @@ def test_another_invocation_goes_on_when_the_time_of_the_dead_one_has_run_out(sh
     assert len(shop.pages()) == 8 + 1
 
 
+def test_the_retry_of_one_that_died_when_the_snapshot_was_written_frees_the_crawl(shop: Shop) -> None:
+    def die(model: Any, params: dict[str, Any], **_: object) -> None:
+        if "/crawls/" in params["url_path"] and shop.snapshots():
+            raise KeyboardInterrupt
+
+    events = shop.stores.s3.meta.events
+    events.register("before-call.s3.PutObject", die)
+    with pytest.raises(KeyboardInterrupt):
+        shop.turn(request_id="a")
+    events.unregister("before-call.s3.PutObject", die)
+    assert shop.turn(request_id="a").status == "already_written"
+    assert shop.turn(DAY_ONE + timedelta(seconds=1), request_id="b").status == "written"
+
+
 def test_another_invocation_goes_on_at_once_after_one_that_could_not_write_its_snapshot(shop: Shop) -> None:
     def refuse(model: Any, params: dict[str, Any], **_: object) -> None:
         if "/snapshots/" in params["url_path"]:
