@@ -81,7 +81,7 @@ class View:
 
 VIEWS = (
     View("item", "characters", 2, 4, 1.0),
-    View("item", "words", 1, 2, 1.0),
+    View("item", "words", 1, 3, 1.0),
     View("title", "characters", 2, 4, 0.5),
     View("sections", "characters", 2, 4, 0.7),
 )

@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
 from model import features
-from model.calibration import calibrate, stable_threshold
+from model.calibration import calibrate, threshold_of_best_f1
 from model.dataset import Example, check_trainable
 from model.embeddings import embed
 from model.encoder import Encoder
@@ -37,8 +37,11 @@ MOST_SEARCHED = 3_000
 """The search for strengths looks at no more examples than this."""
 
 FOLDS = 5
-_RARE_COUNTS = 500
-"""With fewer examples an n-gram counts from its first item on; with more, from its second."""
+_SECOND, _THIRD = 500, 1_000
+"""From so many examples on an n-gram counts from its second item, or its third, and before that from its first."""
+
+_SMOOTHING = 0.1
+"""Added to what either kind of item has of an n-gram, in the scale of the views' strengths."""
 
 _ENOUGH = 400
 """With fewer examples the folds are drawn several times, since one draw says little."""
@@ -102,10 +105,9 @@ def train(
         advance(began + 0.1)
         strengths, sums = _searched(parts, labels, seed, lambda share: advance(began + 0.1 + share * (0.85 - began)))
         calibration = calibrate(sums, labels)
-        logits = calibration.logits(sums)
-        threshold = stable_threshold(logits, labels, seed)
+        scores = squash(calibration.logits(sums))
+        threshold = threshold_of_best_f1(scores)
         head = parts.head(labels, strengths, calibration.slope, calibration.intercept, threshold)
-    scores = squash(logits)
     liked = int(labels.sum())
     advance(1.0)
     return Trained(
@@ -162,7 +164,7 @@ class _Parts:
 
     @classmethod
     def read(cls, items: Sequence[Item], embeddings: Embeddings, order: Sequence[str]) -> _Parts:
-        least = 1 if len(items) < _RARE_COUNTS else 2
+        least = 1 + (len(items) >= _SECOND) + (len(items) >= _THIRD)
         pairs, values = read_fields(items, order)
         return cls([read_view(items, view, least) for view in VIEWS], pairs, values, embeddings)
 
@@ -180,20 +182,19 @@ class _Parts:
         standard = (self.embeddings[rows].astype(np.float64) - fold.mean) / (fold.spread * np.sqrt(dimensions))
         return [sparse.hstack(text, format="csr"), self.values[rows], sparse.csr_matrix(standard)]
 
-    def head(self, labels: Labels, strengths: Strengths, slope: float, intercept: float, threshold: float) -> Head:
-        """Return the head that all items teach, its sums turned into logits by slope and intercept."""
+    def head(self, labels: Labels, strengths: Strengths, slope: float, offset: float, threshold: float) -> Head:
+        """Return the head that all items teach, its sums turned into logits by slope and offset."""
         rows = np.arange(len(labels))
         fold = self.fold(rows)
-        regression = _regression(_joined(self.blocks(rows, fold), strengths), labels, strengths)
-        weights = slope * regression.coef_[0]
+        learnt, intercept = _learnt(self.blocks(rows, fold), labels, strengths)
+        weights = slope * learnt
         sizes = [len(known.columns) for known in fold.known]
         *texts, rest = np.split(weights, np.cumsum(sizes))
-        fields = (rest[: len(self.pairs)] * strengths.fields).astype(np.float32)
-        scale = strengths.embedding / (fold.spread * np.sqrt(max(self.embeddings.shape[1], 1)))
-        embedding = rest[len(self.pairs) :] * scale
+        fields = rest[: len(self.pairs)].astype(np.float32)
+        embedding = rest[len(self.pairs) :] / (fold.spread * np.sqrt(max(self.embeddings.shape[1], 1)))
         return Head(
             embedding=embedding,
-            bias=slope * float(regression.intercept_[0]) + intercept - float(embedding @ fold.mean),
+            bias=slope * intercept + offset - float(embedding @ fold.mean),
             threshold=threshold,
             text=tuple(
                 TextTerm(
@@ -209,16 +210,31 @@ class _Parts:
         )
 
 
-def _joined(blocks: list[sparse.csr_matrix], strengths: Strengths) -> sparse.csr_matrix:
+def _learnt(blocks: Sequence[sparse.csr_matrix], labels: Labels, strengths: Strengths) -> tuple[Scores, float]:
+    """Return the weight of each column of text, fields and embedding, and the intercept."""
     text, fields, embedding = blocks
-    scaled = [text, fields * strengths.fields, embedding * strengths.embedding]
-    return sparse.csr_matrix(sparse.hstack(scaled))
-
-
-def _regression(matrix: sparse.csr_matrix, labels: Labels, strengths: Strengths) -> LogisticRegression:
+    scales = [
+        _emphasis(text, labels),
+        np.full(fields.shape[1], strengths.fields),
+        np.full(embedding.shape[1], strengths.embedding),
+    ]
+    scale = np.concatenate(scales)
     regression = LogisticRegression(C=strengths.freedom, solver="liblinear", max_iter=1_000)
-    regression.fit(matrix, labels)
-    return regression
+    regression.fit(sparse.csr_matrix(sparse.hstack(blocks) @ sparse.diags(scale)), labels)
+    return regression.coef_[0] * scale, float(regression.intercept_[0])
+
+
+def _emphasis(text: sparse.csr_matrix, labels: Labels) -> Scores:
+    """Return how far each n-gram's column is stretched before the regression: further, the more it tells kinds apart.
+
+    That is the log-count ratio of Wang and Manning, Baselines and Bigrams (ACL 2012), without its sign, which a weight
+    can take by itself, and its square root, scaled to a mean square of 1: in full it trusts the counts too far.
+    """
+    liked = np.asarray(text[labels == 1].sum(axis=0)).ravel() + _SMOOTHING
+    other = np.asarray(text[labels == 0].sum(axis=0)).ravel() + _SMOOTHING
+    stretch = np.sqrt(np.abs(np.log(liked / liked.sum()) - np.log(other / other.sum())))
+    length = np.sqrt(np.mean(stretch**2)) if stretch.any() else 0.0
+    return np.asarray(stretch / length if length else np.ones(text.shape[1]), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +247,14 @@ class _Split:
     judged: list[sparse.csr_matrix]
 
     def sums(self, labels: Labels, strengths: Strengths) -> Scores:
-        regression = _regression(_joined(self.learnt_from, strengths), labels[self.training], strengths)
-        return np.asarray(regression.decision_function(_joined(self.judged, strengths)), dtype=np.float64)
+        weights, intercept = _learnt(self.learnt_from, labels[self.training], strengths)
+        return np.asarray(sparse.hstack(self.judged) @ weights + intercept, dtype=np.float64)
 
 
 def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tuple[Strengths, Scores]:
     """Return the strengths that judge held-out items best, and the sums of all items while they were held out.
 
-    One strength is varied after another, and a change must be worth more than its standard error over the folds:
+    One strength is varied after another, and a change must be worth twice its standard error over the folds:
     where labels are few the search is a matter of chance, and what works in general is the better guess.
     """
     drawn = _stratified_draw(labels, MOST_SEARCHED, seed)
@@ -265,7 +281,7 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
         for value in values:
             tried = replace(best, **{name: value})
             gained = (found := precisions(tried)) - reached
-            if gained.mean() > gained.std() / np.sqrt(len(splits)):
+            if gained.mean() > 2 * gained.std() / np.sqrt(len(splits)):
                 best, reached = tried, found
     sums, times = np.zeros(len(labels)), np.zeros(len(labels))
     # Of all items only one fold's matrices at a time fit into little memory.
