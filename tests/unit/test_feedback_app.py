@@ -324,6 +324,6 @@ def test_a_press_that_cannot_be_stored_is_an_error_to_slack(world: World, table:
 
 
 def test_a_forged_press_stores_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.slack, "_signing_secret", "another-secret")
+    monkeypatch.setattr(world.slack, "signing_secret", "another-secret")
     assert world.press("interested") == 401
     assert world.is_interested() is None
