@@ -37,6 +37,7 @@ MAX_RETRIES = 3
 MAX_REDIRECTS = 3
 _BACKOFF_SECONDS = 5.0
 _CHUNK_BYTES = 65_536
+_LONGEST = 10**9  # seconds, some thirty years; a host may name numbers that no float holds
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -167,7 +168,7 @@ class Fetcher:
         delay = self._robots.crawl_delay(ROBOT)
         rate = self._robots.request_rate(ROBOT)
         if delay is None and rate is not None and rate.requests > 0:
-            return float(rate.seconds / rate.requests)
+            return float(min(rate.seconds, _LONGEST) / min(rate.requests, _LONGEST))
         return DEFAULT_CRAWL_DELAY if delay is None else float(delay)
 
     def fetch(self, url: str) -> Page:
@@ -336,7 +337,7 @@ def _retry_after(value: str | None, now: float) -> float:
     if value is None:
         return 0.0
     if (seconds := value.strip()).isdecimal():
-        return min(float(seconds), 1e9)
+        return min(float(seconds), float(_LONGEST))
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, OverflowError):

@@ -164,7 +164,7 @@ def _stored_progress(body: bytes) -> Progress:
         listed = [ListedItem.from_json(listed) for listed in value["listed"]]
         failures = [Failure.from_json(failure) for failure in value["failures"]]
         return _checked(Progress(**{**value, "listed": listed, "failures": failures}))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         logger.warning("the stored progress cannot be read, the crawl begins anew", reason=repr(error))
         return Progress(due_at="", holder="unknown")
 

@@ -122,7 +122,7 @@ def damaged_json(random: Random, value: object) -> bytes:
 def _with_damaged_part(random: Random, value: Any) -> Any:
     """Return `value` with one part, anywhere in it, made wrong; what is not replaced is changed in place."""
     if not isinstance(value, dict | list) or not value or random.random() < 0.04:
-        return random.choice(ODD_VALUES)
+        return _odd_value(random)
     key: Any = random.choice(list(value)) if isinstance(value, dict) else random.randrange(len(value))
     if isinstance(value[key], dict | list) and value[key] and random.random() < 0.8:
         value[key] = _with_damaged_part(random, value[key])
@@ -134,12 +134,16 @@ def _with_damaged_part(random: Random, value: Any) -> Any:
             value += [copy.deepcopy(value[key])] * random.choice((1, 2, 200))
         case 1:
             added: Any = random.choice(("", "unknown", "\x00", "item_id", "x" * 5_000))
-            value[added] = random.choice(ODD_VALUES)
+            value[added] = _odd_value(random)
         case 2 if isinstance(value[key], str):
             value[key] = damaged_text(random, value[key])
         case _:
-            value[key] = random.choice(ODD_VALUES)
+            value[key] = _odd_value(random)
     return value
+
+
+def _odd_value(random: Random) -> object:
+    return copy.deepcopy(random.choice(ODD_VALUES))  # a copy, since later damage may be done to it
 
 
 def damaged_text(random: Random, text: str) -> str:

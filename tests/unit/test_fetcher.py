@@ -172,6 +172,11 @@ def test_a_request_rate_stands_for_a_crawl_delay(site: Site) -> None:
     assert site.fetcher(robots_txt="User-agent: *\nRequest-rate: 1/30\n").crawl_delay == 30
 
 
+def test_a_request_rate_beyond_all_numbers_is_one_that_can_be_waited_for(site: Site) -> None:
+    rules = f"User-agent: *\nRequest-rate: 1/{'9' * 400}\n"
+    assert site.fetcher(robots_txt=rules).crawl_delay == 1e9
+
+
 def test_a_continued_crawl_keeps_its_pace_and_reads_robots_txt_no_second_time(site: Site) -> None:
     site.fetcher(robots_txt=RULES, last_request_at=site.clock.now - 3).fetch(PAGE)
     assert (site.paths, site.clock.slept) == ([PATH], [7.0])
