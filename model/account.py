@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import mean, pstdev
+
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -56,8 +58,11 @@ def notes(evaluation: Evaluation) -> list[str]:
         )
     else:
         told.append("One kind has a single label: no baseline can be trained.")
-    for name, values in evaluation.fold_average_precision.items():
-        told.append(f"Mean average precision of the {len(values)} folds, {name}: {sum(values) / len(values):.3f}.")
+    for name, figures in evaluation.of_folds.items():
+        means = [
+            f"{METRIC_NAMES[metric]} {mean(values):.3f} ± {pstdev(values):.3f}" for metric, values in figures.items()
+        ]
+        told.append(f"Mean and deviation of the {len(figures['f1'])} folds, {name}: {', '.join(means)}.")
     if evaluation.maybe_trained_on:
         told.append("The card counts exactly these labels: the package was likely trained on them.")
     if not evaluation.refitted:

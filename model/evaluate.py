@@ -13,9 +13,9 @@ from model.baselines import CharacterNgrams, Rows, Split, labels_of, majority, s
 from model.curve import CurvePoint, learning_curve
 from model.dataset import DatasetError, Example, check_both_kinds, check_trainable
 from model.head import Embeddings, Head
-from model.intervals import LEVEL, RESAMPLES, Estimate, Judged, bootstrap
+from model.intervals import LEVEL, METRICS, RESAMPLES, Estimate, Figures, Judged, bootstrap
 from model.leanings import Leanings, leanings
-from model.metrics import Labels, Scores, average_precision
+from model.metrics import Labels, Scores
 from model.package import ModelPackage
 from model.reasons import Reason
 from model.text import compose
@@ -50,9 +50,10 @@ class Evaluation:
     """What came of an evaluation.
 
     `judged` and `figures` have an entry for each of `PACKAGE`, `NGRAMS` and `MAJORITY`; the n-grams are left out where
-    one kind has a single label. `gain` is the package's figures less the n-grams'. `fold_average_precision` has one
-    value a fold for what was judged out of fold. `threshold` is the package's own. Where the package was `refitted`,
-    its scores are those of its recipe, out of fold, and `curve` tells how they grow with the labels.
+    one kind has a single label. `gain` is the package's figures less the n-grams'. `of_folds` has each metric of what
+    was judged out of fold, a value a fold; a fold without both kinds of label is left out. `threshold` is the package's
+    own. Where the package was `refitted`, its scores are those of its recipe, out of fold, and `curve` tells how they
+    grow with the labels.
     """
 
     version: str
@@ -64,7 +65,7 @@ class Evaluation:
     judged: dict[str, Judged]
     figures: dict[str, dict[str, Estimate]]
     gain: dict[str, Estimate]
-    fold_average_precision: dict[str, list[float]]
+    of_folds: dict[str, dict[str, list[float]]]
     curve: list[CurvePoint]
     leanings: Leanings
     mistakes: list[Mistake]
@@ -84,7 +85,7 @@ class Evaluation:
             "interval": {"level": LEVEL, "resamples": RESAMPLES, "method": "percentile bootstrap, stratified by label"},
             "figures": _plain(self.figures),
             "gain_over_character_ngrams": {name: asdict(estimate) for name, estimate in self.gain.items()},
-            "fold_average_precision": self.fold_average_precision,
+            "of_folds": self.of_folds,
             "learning_curve": [asdict(point) for point in self.curve],
             "leanings": {name: [asdict(leaning) for leaning in each] for name, each in self.leanings.items()},
             "most_wrong": [
@@ -138,8 +139,8 @@ def evaluate(
         judged=judged,
         figures={name: sampled.estimates(name) for name in judged},
         gain=sampled.differences(PACKAGE, NGRAMS) if NGRAMS in judged else {},
-        fold_average_precision={
-            name: [average_precision(judged[name].scores[split.test], labels[split.test]) for split in splits]
+        of_folds={
+            name: _of_folds(judged[name], labels, splits)
             for name in ((PACKAGE, NGRAMS) if refit else (NGRAMS,))
             if name in judged
         },
@@ -214,6 +215,15 @@ def _out_of_fold(
         scores[split.test], chosen[split.test] = judged.scores, judged.chosen
         advance(number / len(splits))
     return Judged(scores, chosen)
+
+
+def _of_folds(judged: Judged, labels: Labels, splits: Sequence[Split]) -> dict[str, list[float]]:
+    tests = [split.test for split in splits if 0 < labels[split.test].sum() < len(split.test)]
+    figures = [
+        Figures(Judged(judged.scores[rows], judged.chosen[rows]), labels[rows]).of(np.ones(len(rows), dtype=np.int64))
+        for rows in tests
+    ]
+    return {metric: [float(fold[place]) for fold in figures] for place, metric in enumerate(METRICS)}
 
 
 def _learner(

@@ -92,7 +92,7 @@ def test_refitting_judges_every_item_by_a_head_that_has_not_seen_it(tmp_path: Pa
         assert training == {examples[row].item.item_id for row in split.training}
         assert not training & {examples[row].item.item_id for row in split.test}
     assert seen[-1] == {example.item.item_id for example in examples}  # what it leans on is learnt from all
-    assert len(evaluation.fold_average_precision[PACKAGE]) == 5
+    assert {len(values) for values in evaluation.of_folds[PACKAGE].values()} == {5}
 
 
 def test_the_learning_curve_grows_to_all_training_rows_and_judges_both_on_the_same() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from model.curve import CurvePoint
 from model.evaluate import MAJORITY, NGRAMS, PACKAGE, Evaluation, Mistake
-from model.intervals import Judged, bootstrap
+from model.intervals import METRICS, Judged, bootstrap
 from model.leanings import MEASURED, Leaning
 from model.reasons import Reason
 from model.report import render, write_report
@@ -35,7 +35,10 @@ def evaluation(*, curve: bool = True, title: str = "雨の図書館") -> Evaluat
         judged=judged,
         figures={name: sampled.estimates(name) for name in judged},
         gain=sampled.differences(PACKAGE, NGRAMS),
-        fold_average_precision={PACKAGE: [0.7, 0.8], NGRAMS: [0.6, 0.7]},
+        of_folds={
+            PACKAGE: {metric: [0.7, 0.8] for metric in METRICS},
+            NGRAMS: {metric: [0.6, 0.7] for metric in METRICS},
+        },
         curve=[CurvePoint(20, [0.5, 0.6], [0.4, 0.5]), CurvePoint(96, [0.7, 0.8], [0.6, 0.7])] if curve else [],
         leanings={MEASURED: [Leaning("genres", title, 0.2), Leaning("genres", "バトル", -0.1)]},
         mistakes=[Mistake("RJ1", title, True, 0.1, [Reason("circle", title, -0.3)])],
