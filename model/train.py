@@ -51,8 +51,12 @@ Advance = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Strengths:
-    """How much the parts count beside the text, and how free the weights are (the inverse of the penalty)."""
+    """How much the parts count beside the text, and how free the weights are (the inverse of the penalty).
 
+    `emphasis` is how far an n-gram is stretched that tells the kinds apart; with 0 all are alike.
+    """
+
+    emphasis: float = 0.5
     embedding: float = 1.0
     fields: float = 0.5
     freedom: float = 10.0
@@ -214,7 +218,7 @@ def _learnt(blocks: Sequence[sparse.csr_matrix], labels: Labels, strengths: Stre
     """Return the weight of each column of text, fields and embedding, and the intercept."""
     text, fields, embedding = blocks
     scales = [
-        _emphasis(text, labels),
+        _stretch(text, labels, strengths.emphasis),
         np.full(fields.shape[1], strengths.fields),
         np.full(embedding.shape[1], strengths.embedding),
     ]
@@ -224,17 +228,17 @@ def _learnt(blocks: Sequence[sparse.csr_matrix], labels: Labels, strengths: Stre
     return regression.coef_[0] * scale, float(regression.intercept_[0])
 
 
-def _emphasis(text: sparse.csr_matrix, labels: Labels) -> Scores:
+def _stretch(text: sparse.csr_matrix, labels: Labels, emphasis: float) -> Scores:
     """Return how far each n-gram's column is stretched before the regression: further, the more it tells kinds apart.
 
     That is the log-count ratio of Wang and Manning, Baselines and Bigrams (ACL 2012), without its sign, which a weight
-    can take by itself, and its square root, scaled to a mean square of 1: in full it trusts the counts too far.
+    can take by itself, to the power of `emphasis`, since in full it trusts the counts too far; its mean square is 1.
     """
     liked = np.asarray(text[labels == 1].sum(axis=0)).ravel() + _SMOOTHING
     other = np.asarray(text[labels == 0].sum(axis=0)).ravel() + _SMOOTHING
-    stretch = np.sqrt(np.abs(np.log(liked / liked.sum()) - np.log(other / other.sum())))
-    length = np.sqrt(np.mean(stretch**2)) if stretch.any() else 0.0
-    return np.asarray(stretch / length if length else np.ones(text.shape[1]), dtype=np.float64)
+    ratio = np.abs(np.log(liked / liked.sum()) - np.log(other / other.sum())) ** emphasis
+    length = np.sqrt(np.mean(ratio**2)) if ratio.any() else 0.0
+    return np.asarray(ratio / length if length else np.ones(text.shape[1]), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +266,7 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
     if not splits:
         return Strengths(), np.zeros(len(labels))
     best = Strengths()
-    steps: list[tuple[str, tuple[float, ...]]] = []
+    steps: list[tuple[str, tuple[float, ...]]] = [("emphasis", (0.25, 0.0))]
     if parts.embeddings.shape[1]:
         steps.append(("embedding", (0.5, 0.25, 0.0, 2.0, 4.0)))
     if parts.pairs:
