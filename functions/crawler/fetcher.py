@@ -339,6 +339,6 @@ def _retry_after(value: str | None, now: float) -> float:
     if (seconds := value.strip()).isdecimal():
         return min(float(seconds), float(_LONGEST))
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        return min(max(0.0, parsedate_to_datetime(value).timestamp() - now), float(_LONGEST))
     except (ValueError, OverflowError):
         return 0.0

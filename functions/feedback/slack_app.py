@@ -40,7 +40,8 @@ def refusal(event: Event, signing_secret: str) -> Response | None:
     try:
         body = _body(event)
         signed = SignatureVerifier(signing_secret).is_valid_request(body, event.get("headers") or {})
-    except (TypeError, ValueError):  # a body that is not UTF-8, a timestamp that is no number, a signature not ASCII
+    except (TypeError, ValueError, OverflowError):
+        # a body that is not UTF-8, a timestamp that is no number or beyond all floats, a signature not ASCII
         signed = False
     if not signed:
         return _answer(401, "not signed by Slack with this app's signing secret within the last five minutes")

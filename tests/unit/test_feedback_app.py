@@ -100,7 +100,7 @@ def test_a_stale_request_is_refused(age: float) -> None:
     assert status_of(signed(form({}), age=age)) == 401
 
 
-@pytest.mark.parametrize("timestamp", ["", "now", "1e9", "9" * 5000, "-1", "１７６４０００００００"])
+@pytest.mark.parametrize("timestamp", ["", "now", "1e9", "9" * 400, "9" * 5000, "-1", "１７６４０００００００"])
 def test_a_malformed_timestamp_is_refused(timestamp: str) -> None:
     assert status_of(with_header(signed(form({})), "x-slack-request-timestamp", timestamp)) == 401
 
