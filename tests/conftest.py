@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 REGION: Final = "ap-northeast-1"
 # not a conftest.py of the browser tests' own, which would take this module's name
 pytest_plugins = ["browser_fixtures"]
+# A shell starts what runs in the background deaf to Ctrl-C, and so are all that it starts; some tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
