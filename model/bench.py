@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ Figures = dict[str, Any]
 
 _GEMM = 2048
 _PEAK_RUNS = 5
+_STARTS = 5
+"""How often a contender is started, to tell how soon it gives its first score: the median is told."""
 
 
 def run_bench(*, quick: bool, advance: Callable[[str], None]) -> Figures:
@@ -125,9 +128,14 @@ def _compared(
 
 
 def _measured(kind: str, folder: Path, texts: Path) -> Figures:
-    started = time.monotonic()
-    figures: Figures = json.loads(_run("model.bench_contender", kind, str(folder), str(texts), str(started)))
-    return {**figures, "size": sum(file.stat().st_size for file in folder.iterdir())}
+    def run(*mode: str) -> Figures:
+        started = time.monotonic()
+        figures: Figures = json.loads(_run("model.bench_contender", kind, str(folder), str(texts), str(started), *mode))
+        return figures
+
+    figures = run()
+    loads = [figures["load"], *(run("first")["load"] for _ in range(_STARTS - 1))]
+    return {**figures, "load": median(loads), "size": sum(file.stat().st_size for file in folder.iterdir())}
 
 
 def _run(module: str, *arguments: str) -> str:

@@ -1,8 +1,8 @@
 """One contender of `python -m model bench`, in a fresh process: how soon it gives its first score, and how many then.
 
-Run as `python -m model.bench_contender KIND FOLDER TEXTS STARTED`: KIND is `pipeline`, for a checkpoint that
+Run as `python -m model.bench_contender KIND FOLDER TEXTS STARTED [first]`: KIND is `pipeline`, for a checkpoint that
 transformers' pipeline runs, or `package`; TEXTS is a JSON file of lists of texts by name; STARTED is when the process
-was started, by the clock of `time.monotonic`. Prints JSON.
+was started, by the clock of `time.monotonic`; with `first` it ends after the first score. Prints JSON.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ Score = Callable[[Sequence[str], int], list[float]]
 _RUNS = 2
 
 
-def main(kind: str, folder: str, texts_file: str, started: float) -> None:
+def main(kind: str, folder: str, texts_file: str, started: float, *, first_only: bool) -> None:
     """Print `load` (seconds), `rates` (texts a second), `scores` (of the mixed texts) and peak `memory` (bytes)."""
     texts: dict[str, list[str]] = json.loads(Path(texts_file).read_text(encoding="utf-8"))
     score = _pipeline(folder) if kind == "pipeline" else _package(folder)
     score(texts["mixed"][:1], 1)
     load = time.monotonic() - started
+    if first_only:
+        print(json.dumps({"load": load}))
+        return
     best = 1
     if kind == "pipeline":
         best = max((1, 8, 16), key=lambda size: _rate(score, texts["mixed"], size, runs=1))
@@ -84,4 +87,4 @@ def _peak_memory() -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]), first_only=sys.argv[5:] == ["first"])

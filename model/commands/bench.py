@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
         description="Measure, in one run and on the same texts, transformers' text-classification pipeline, the "
         "exported graph in fp32 and the package in int8: items a second, seconds from process start to first score, "
         "size, peak memory, the largest difference of scores, and the share of the machine's peak that is reached. "
-        "Takes about four minutes on two cores; other work on the machine makes the figures worse.",
+        "Takes about five minutes on two cores; other work on the machine makes the figures worse.",
         epilog="example: python -m model bench --json bench.json",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured to this file too")
