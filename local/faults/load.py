@@ -23,7 +23,7 @@ from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
 
 GROUP = "Load"
 SNAPSHOTS = (500, 1000, 5000)
-PRESSES, PRESSES_A_SECOND, AT_ONCE = 1000, 50, 8
+PRESSES, PRESSES_A_SECOND, AT_ONCE = 1000, 50, 4
 LONGEST_SECONDS = 1800.0
 
 
