@@ -13,7 +13,8 @@ import numpy as np
 from model.card import Card
 from model.dataset import Example, check_trainable
 from model.encoder import Encoder
-from model.package import write_package
+from model.errors import ExportError
+from model.package import CARD, ENCODER, TOKENIZER, ModelPackage, write_package
 from model.text import KEYWORDS, ORDER, compose
 from model.train import Trained, train
 
@@ -35,13 +36,14 @@ def train_package(
 ) -> Card:
     """Train a package on the examples, write it to `output` and return its card.
 
-    `encoder` is the folder of a Hugging Face encoder or its name on the hub, None for a head over text and fields
-    alone. The embeddings trained on are those of the graph in the package, kept beside it in
-    `{output}.{encoder}.embeddings.npz` for the next training. With `fine_tune` the encoder is trained too, and
-    `report_to` names the tracker that is told of it.
+    `encoder` is the folder of a Hugging Face encoder or its name on the hub, or the folder of a package, whose encoder
+    is taken as it is without torch, or None for a head over text and fields alone. The embeddings trained on are those
+    of the graph in the package, kept beside it in `{output}.{encoder}.embeddings.npz` for the next training. With
+    `fine_tune` the encoder is trained too, and `report_to` names the tracker that is told of it.
 
-    Raises `DatasetError` for examples that cannot be trained on and `ExportError` for an encoder that cannot be had or
-    trained; no package is written then, and one that was there stays.
+    Raises `DatasetError` for examples that cannot be trained on, `ExportError` for an encoder that cannot be had or
+    trained and `PackageError` for a package that cannot be used; no package is written then, and one that was there
+    stays.
     """
     check_trainable(examples)
     fields = {name for example in examples for name in example.item.attributes}
@@ -98,14 +100,27 @@ def _with_frozen(
     output: Path,
     advance: Callable[[float], None] | None,
 ) -> _Made:
-    from model.encoder_export import export_encoder  # noqa: PLC0415  # needs torch, which a head alone does not
+    if Path(source, CARD).is_file():
+        graph, tokenizer, max_tokens, name = _of_package(Path(source))
+    else:
+        from model.encoder_export import export_encoder  # noqa: PLC0415  # needs torch, which a head alone does not
 
-    parts = export_encoder(source, max_tokens=max_tokens)
-    identity = hashlib.sha256(parts.graph + parts.tokenizer + str(parts.max_tokens).encode()).hexdigest()
-    encoder = Encoder(parts.graph, parts.tokenizer, parts.max_tokens)
+        parts = export_encoder(source, max_tokens=max_tokens)
+        graph, tokenizer, max_tokens, name = parts.graph, parts.tokenizer, parts.max_tokens, parts.name
+    identity = hashlib.sha256(graph + tokenizer + str(max_tokens).encode()).hexdigest()
+    encoder = Encoder(graph, tokenizer, max_tokens)
     store = output.with_name(f"{output.name}.{identity[:12]}.embeddings.npz")
     trained = train(examples, encoder=encoder, store=store, order=order, seed=seed, advance=advance)
-    return _Made(trained, parts.name, parts.max_tokens, parts.graph, parts.tokenizer)
+    return _Made(trained, name, max_tokens, graph, tokenizer)
+
+
+def _of_package(folder: Path) -> tuple[bytes, bytes, int, str]:
+    """Return the graph, the tokenizer, the most tokens and the name of a package's encoder."""
+    package = ModelPackage.load(folder)
+    if package.encoder is None:
+        raise ExportError(f"the package {folder} has no encoder: name another, or none")
+    card = package.card
+    return (folder / ENCODER).read_bytes(), (folder / TOKENIZER).read_bytes(), card.max_tokens, card.base_model
 
 
 def _fine_tuned(

@@ -20,6 +20,7 @@ _EPILOG = """\
 examples:
   python -m model train --data labels.jsonl --output model/package --encoder none
   python -m model train --data labels.jsonl --output model/package --encoder ~/encoders/ruri-v3-30m
+  python -m model train --data labels.jsonl --output model/package --encoder model/package   (a new head, no torch)
   python -m model train --data labels.jsonl --output model/package --fine-tune --report-to tensorboard"""
 
 
@@ -38,7 +39,8 @@ def add(commands: Commands) -> None:
         "--encoder",
         default="cl-nagoya/ruri-v3-30m",
         metavar="NAME|DIR|none",
-        help="an encoder on the Hugging Face hub or in a folder, none for text and fields alone (%(default)s)",
+        help="an encoder on the Hugging Face hub or in a folder, a package whose encoder is taken as it is, or none "
+        "for text and fields alone (%(default)s)",
     )
     parser.add_argument("--fine-tune", action="store_true", help="train the encoder too; better with a GPU")
     parser.add_argument(

@@ -207,6 +207,19 @@ def test_the_encoders_embeddings_are_stored_for_the_next_training(tmp_path: Path
     assert len(package.head.embedding) == package.encoder.dimensions == 16
 
 
+def test_a_packages_encoder_gets_a_new_head_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, output = save(tmp_path, EXAMPLES[:40]), tmp_path / "package"
+    assert main(["train", "--data", str(file), "--encoder", str(STARTER), "--output", str(output)]) == 0
+    assert (output / "encoder.onnx").read_bytes() == (STARTER / "encoder.onnx").read_bytes()
+    card = ModelPackage.load(output).card
+    assert card.taste == "owner"
+    assert sum(card.labels.values()) == 40
+
+    assert main(["train", "--data", str(file), "--encoder", "none", "--output", str(tmp_path / "none")]) == 0
+    assert main(["train", "--data", str(file), "--encoder", str(tmp_path / "none"), "--output", str(output)]) == 1
+    assert "has no encoder" in capsys.readouterr().err
+
+
 def test_a_fine_tuned_encoder_is_packaged_with_a_head_over_its_embedding(tmp_path: Path) -> None:
     source, file = save_encoder(tmp_path / "encoder"), save(tmp_path, EXAMPLES[:40])
     output = tmp_path / "package"
