@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def export_encoder(source: str, *, max_tokens: int, int8: bool = True) -> Encode
 
     Raises `ExportError` when the encoder cannot be had or is of a kind that cannot be exported.
     """
-    model, tokenizer = _load(source)
+    model, tokenizer = load_pretrained(AutoModel.from_pretrained, source)
     pooling = read_pooling(source)
     max_tokens = min(max_tokens, most_tokens(model, tokenizer))
     graph = trace(_Pooled(model, pooling), model, max_tokens)
@@ -109,9 +110,15 @@ class _Pooled(torch.nn.Module):
         return torch.nn.functional.normalize(embedding, dim=-1) if self.pooling.normalize else embedding
 
 
-def _load(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def load_pretrained(
+    load: Callable[..., PreTrainedModel], source: str, **options: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Return the model that transformers' `load` makes of a source, in fp32, and its tokenizer.
+
+    Raises `ExportError` when the source cannot be had or has no fast tokenizer.
+    """
     try:
-        model = AutoModel.from_pretrained(source, dtype=torch.float32)
+        model = load(source, dtype=torch.float32, **options)
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, ImportError) as error:
         raise ExportError(
@@ -120,7 +127,7 @@ def _load(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
         ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ExportError(f"the encoder {source} has a slow tokenizer: save its fast form (tokenizer.json) beside it")
-    return model.eval(), tokenizer
+    return model, tokenizer
 
 
 def _json(source: str, name: str) -> Any:

@@ -17,9 +17,9 @@ from model.intervals import LEVEL, METRICS, RESAMPLES, Estimate, Figures, Judged
 from model.leanings import Leanings, leanings
 from model.metrics import Labels, Scores
 from model.package import ModelPackage
-from model.reasons import Reason
 from model.text import compose
 from osusume.items import Item
+from osusume.records import Reason
 
 PACKAGE, NGRAMS, MAJORITY = "package", "character n-grams", "majority class"
 MOST_MISTAKES = 10

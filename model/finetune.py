@@ -12,15 +12,13 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 from transformers import (
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     DataCollatorWithPadding,
-    PreTrainedTokenizerFast,
     Trainer,
     TrainingArguments,
 )
 
 from model.encoder import Encoder
-from model.encoder_export import most_tokens
+from model.encoder_export import load_pretrained, most_tokens
 from model.errors import ExportError
 from model.export import Parts, export, load_checkpoint
 from model.head import Head, Scores
@@ -89,16 +87,7 @@ def _trained(
     source: str, texts: Sequence[str], labels: Labels, *, max_tokens: int, seed: int, report_to: str = "none"
 ) -> Parts:
     torch.manual_seed(seed)
-    try:
-        model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=2, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError, ImportError) as error:
-        raise ExportError(
-            f"the encoder {source} cannot be had: {str(error).splitlines()[0]}; "
-            "give the folder of a downloaded encoder, or go without one: --encoder none"
-        ) from error
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ExportError(f"the encoder {source} has a slow tokenizer: save its fast form (tokenizer.json) beside it")
+    model, tokenizer = load_pretrained(AutoModelForSequenceClassification.from_pretrained, source, num_labels=2)
     max_tokens = min(max_tokens, most_tokens(model, tokenizer))
     rows = [
         {**tokenizer(text, truncation=True, max_length=max_tokens), "labels": int(label)}

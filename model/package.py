@@ -21,9 +21,10 @@ import numpy as np
 
 from model.card import Card
 from model.head import Embeddings, Head, squash
-from model.reasons import Reason, read_from_head, strongest, tried_values, without
+from model.reasons import read_from_head, strongest, tried_values, without
 from model.text import compose
 from osusume.items import Item
+from osusume.records import Reason
 
 if TYPE_CHECKING:
     from model.encoder import Encoder

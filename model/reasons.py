@@ -8,7 +8,7 @@ into it. For a head over the embedding alone the item is scored again without th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from model.features import plain
 from model.head import Head, squash
 from osusume.items import Item
+from osusume.records import Reason
 
 MOST_VALUES = 12
 """How many values of an item are tried; each costs one run of the encoder."""
@@ -23,18 +24,6 @@ MOST_VALUES = 12
 MOST_REASONS = 5
 LEAST_EFFECT = 0.005
 """Effects nearer to zero than this would not be seen in a score shown in percent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One value of an item and its effect: the score less the score without the value.
-
-    A positive effect speaks for the item, a negative one against it.
-    """
-
-    field: str
-    value: str
-    effect: float
 
 
 def tried_values(item: Item, order: Sequence[str]) -> list[tuple[str, str]]:

@@ -8,7 +8,6 @@ import shlex
 import signal
 import sys
 import threading
-import webbrowser
 from contextlib import suppress
 from datetime import datetime
 from importlib.util import find_spec
@@ -146,6 +145,7 @@ def _journal(path: Path) -> Journal:
 
 def _serve(options: argparse.Namespace, items: list[Item], store: LabelStore, journal: Journal, where: str) -> None:
     """Serve the page until Ctrl-C or the request to end."""
+    from local.opening import open_in_browser  # noqa: PLC0415
     from model.annotate.desk import Desk  # noqa: PLC0415
     from model.annotate.learner import Learner  # noqa: PLC0415
     from model.annotate.server import serve_desk  # noqa: PLC0415
@@ -157,8 +157,8 @@ def _serve(options: argparse.Namespace, items: list[Item], store: LabelStore, jo
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with serve_desk(desk, journal, where, options.port) as address:
         print(f"{len(items)} works, {len(store.marks)} labels: {address}\nCtrl-C ends it.", flush=True)
-        if sys.stdout.isatty() and not options.no_browser:
-            webbrowser.open(address)
+        if not options.no_browser:
+            open_in_browser(address)
         with suppress(KeyboardInterrupt):
             ended.wait()
 

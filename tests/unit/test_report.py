@@ -12,8 +12,8 @@ from model.curve import CurvePoint
 from model.evaluate import MAJORITY, NGRAMS, PACKAGE, Evaluation, Mistake
 from model.intervals import METRICS, Judged, bootstrap
 from model.leanings import MEASURED, Leaning
-from model.reasons import Reason
 from model.report import render, write_report
+from osusume.records import Reason
 
 EVIL = '<script src="https://evil.example/x.js">alert(1)</script>'
 VOID = {"meta", "br", "link", "img", "input", "hr"}

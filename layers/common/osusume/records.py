@@ -19,7 +19,10 @@ SCORE_DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A field value that moved an item's score, and by how much."""
+    """One value of an item and its effect: the score less the score without the value.
+
+    A positive effect speaks for the item, a negative one against it.
+    """
 
     field: str
     value: str
