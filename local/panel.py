@@ -160,6 +160,6 @@ _templates = Environment(loader=PackageLoader("local"), autoescape=True, trim_bl
 _templates.filters["local_time"] = _local_time
 _templates.globals |= {
     "choices": {"recommended": "おすすめ", "explored": "おためし", "passed": "見送り"},
-    "statuses": {"scored": "採点済み", "posting": "投稿中", "posted": "投稿済み"},
+    "statuses": {"scored": "採点済み", "posting": "投稿中", "posted": "投稿済み", "refused": "断念"},
     "shown_labels": SHOWN_LABELS,
 }

@@ -18,7 +18,6 @@ from model.package import CARD, ENCODER, TOKENIZER, ModelPackage, write_package
 from model.text import KEYWORDS, ORDER, compose
 from model.train import Trained, train
 
-DEFAULT_ENCODER = "cl-nagoya/ruri-v3-30m"
 DEFAULT_MAX_TOKENS = 256
 
 

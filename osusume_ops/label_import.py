@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 
 from model.dataset import Example, read_examples
-from osusume.labels import Label, Labels, Origin
+from osusume.labels import Label, Labels, Origin, local_time
 from osusume.ledger import Ledger, labelled_elsewhere
 from osusume_ops.errors import OpsError
 
@@ -76,8 +76,8 @@ def import_labels(
         item = each.example.item
         # the item first: a label without one is of no use to anybody
         new_items += ledger.record(labelled_elsewhere(item, now))
-        created_at = datetime.fromtimestamp(each.given_at, time_zone).strftime("%Y-%m-%d %H:%M:%S")
         action_ts = f"{each.given_at:.6f}"
+        created_at = local_time(action_ts, time_zone)
         before = labels.get(item.item_id)
         if before is None or float(before.action_ts) < each.given_at:
             label = Label(item.item_id, each.example.is_interested, _USER, action_ts, created_at, each.origin)

@@ -47,7 +47,7 @@ def waiting(stack: Stack) -> int:
 def given_up(stack: Stack) -> list[str]:
     """Return the ids of the records that were given up since Slack refused them; reads the whole ledger."""
     refused = [entry for entry in stack.ledger.all() if entry.status == "refused"]
-    return sorted(entry.item.item_id if isinstance(entry, Record) else entry.record_id for entry in refused)
+    return sorted(entry.record_id for entry in refused)
 
 
 def snapshots_of_day(stack: Stack, source: str, day: date) -> list[str]:

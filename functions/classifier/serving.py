@@ -47,7 +47,7 @@ class Serving:
         tag = heads.pointer_tag()
         if tag == self._tag:
             return
-        stored = heads.promoted()
+        stored = None if tag is None else heads.promoted()
         self._package = self._own if stored is None else self._own.with_head(stored.card, stored.head)
         self._tag = tag
         logger.info("head in use", model_version=self._package.version, promoted=stored is not None)

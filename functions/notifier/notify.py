@@ -72,7 +72,7 @@ def _deliver_runs(runs: Sequence[Run], around: Surroundings) -> None:
     posts = [_run_post(run, [_name(entry) for entry in refused]) for run in runs]
     if deliver(posts, around.ledger, around.channel, around.claim_seconds, around.clock):
         for entry in refused:
-            around.ledger.told(_record_id(entry))
+            around.ledger.told(entry.record_id)
 
 
 def _record_new_items(snapshot: Snapshot, key: str, around: Surroundings) -> None:
@@ -132,10 +132,6 @@ def _item_post(record: Record) -> Post:
 
 def _name(entry: Record | Run) -> str:
     return entry.item.item_id if isinstance(entry, Record) else entry.snapshot
-
-
-def _record_id(entry: Record | Run) -> str:
-    return entry.item.item_id if isinstance(entry, Record) else entry.record_id
 
 
 def _run_post(run: Run, refused: Sequence[str]) -> Post:

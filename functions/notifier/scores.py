@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from osusume.ledger import SCORES_PREFIX, Reason
+from osusume.ledger import KEYS_A_BATCH, SCORES_PREFIX, Reason
+from osusume.observability import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
@@ -21,7 +22,6 @@ KEPT_SECONDS = 14 * 86400
 """As long as an event can wait in the dead-letter queue and be sent again."""
 
 MOST_BYTES = 300_000  # a record of DynamoDB holds 400 KB
-KEYS_A_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class KeptScores:
         self._clock = clock
 
     def load(self, count: int) -> dict[int, Scores]:
-        """Return what is kept of the first `count` answers, by number."""
+        """Return what is kept of the first `count` answers, by number; what other code kept in another form is not."""
         found: dict[int, Scores] = {}
         for first in range(0, count, KEYS_A_BATCH):
             numbers = range(first, min(first + KEYS_A_BATCH, count))
@@ -71,7 +71,10 @@ class KeptScores:
             # what DynamoDB leaves out of an answer that grows too large is asked of the classifier again
             answer: Any = self._dynamodb.batch_get_item(RequestItems={self._table.name: request})
             for attributes in answer["Responses"].get(self._table.name, []):
-                found[int(attributes["item_id"].removeprefix(self._prefix))] = _from_json(attributes["answer"])
+                try:
+                    found[int(attributes["item_id"].removeprefix(self._prefix))] = _from_json(attributes["answer"])
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    logger.warning("kept scores cannot be read", record_id=attributes["item_id"], error=str(error))
         return found
 
     def keep(self, number: int, scores: Scores) -> None:

@@ -55,7 +55,7 @@ class Desk:
             if self._is_done(action_id):
                 return
             item = self._item(item_id)
-            before = self.store.look(item_id)
+            before = self.store.look(item)
             if before is not None and (before["is_interested"] == 1) == is_interested:
                 self._journal.note(Action(action_id, "kept", item_id))
                 return
@@ -83,7 +83,7 @@ class Desk:
             action = self.last_action
             if action is None or action.action_id != action_id:
                 return
-            if action.did == "labelled" and self.store.look(action.item_id) == action.after:
+            if action.did == "labelled" and self.store.look(self._item(action.item_id)) == action.after:
                 self.store.replace(self._item(action.item_id), action.before)
                 self.learner.tell(self.labels())
             self._journal.take_back(action)

@@ -72,15 +72,15 @@ class StackLabels:
         created_at = local_time(action_ts, self._time_zone)
         return _mark(Label("", is_interested, _USER, action_ts, created_at, "annotation"))
 
-    def look(self, item_id: str) -> Mark | None:
+    def look(self, item: Item) -> Mark | None:
         """Return the item's label as it stands in the table, None where it has none. Raises `NotStored`."""
         try:
-            label = self._labels.get(item_id)
+            label = self._labels.get(item.item_id)
         except (BotoCoreError, ClientError) as error:
             raise _not_stored(error) from error
         mark = None if label is None else _mark(label)
-        if mark is None or item_id in self.items:
-            self.marks = self.marks if mark == self.marks.get(item_id) else changed(self.marks, item_id, mark)
+        if mark != self.marks.get(item.item_id):
+            self._stands(item, mark)
         return mark
 
     def replace(self, item: Item, mark: Mark | None) -> None:
@@ -98,6 +98,9 @@ class StackLabels:
                     self._ledger.forget(labelled_elsewhere(item, _when(before)))
         except (BotoCoreError, ClientError) as error:
             raise _not_stored(error) from error
+        self._stands(item, mark)
+
+    def _stands(self, item: Item, mark: Mark | None) -> None:
         self.items = changed(self.items, item.item_id, None if mark is None else item)
         self.marks = changed(self.marks, item.item_id, mark)
 

@@ -30,7 +30,7 @@ class LabelStore(Protocol):
     def new_mark(self, *, is_interested: bool) -> Mark:
         """Return a label given now."""
 
-    def look(self, item_id: str) -> Mark | None:
+    def look(self, item: Item) -> Mark | None:
         """Return the item's label as it stands now, None where it has none. Raises `NotStored` where nobody knows."""
 
     def replace(self, item: Item, mark: Mark | None) -> None:
@@ -70,9 +70,9 @@ class LabelFile:
         """Return a label given now."""
         return {"is_interested": int(is_interested), "created_at": self._now().strftime("%Y-%m-%d %H:%M:%S")}
 
-    def look(self, item_id: str) -> Mark | None:
+    def look(self, item: Item) -> Mark | None:
         """Return the item's label, None where it has none."""
-        return self.marks.get(item_id)
+        return self.marks.get(item.item_id)
 
     def replace(self, item: Item, mark: Mark | None) -> None:
         """Store `mark` as the item's label, or, with None, that it has none. Raises `NotStored`."""

@@ -7,7 +7,14 @@ import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from rich.console import Console
+from rich.progress import Progress
+
+from model.dataset import DatasetError
 from osusume_ops.commands import Commands, add_stack_options
+from osusume_ops.errors import OpsError
+from osusume_ops.label_import import import_labels, read_labels
+from osusume_ops.stack import open_stack
 
 _EPILOG = """\
 FILE is a training file or an annotation file, such as .osusume/labels.jsonl, which 'python -m local run' writes: JSONL
@@ -40,14 +47,6 @@ def run(options: argparse.Namespace) -> None:
 
     Raises `OpsError`.
     """
-    from rich.console import Console  # noqa: PLC0415  # --help works where it is not installed
-    from rich.progress import Progress  # noqa: PLC0415
-
-    from model.dataset import DatasetError  # noqa: PLC0415
-    from osusume_ops.errors import OpsError  # noqa: PLC0415
-    from osusume_ops.label_import import import_labels, read_labels  # noqa: PLC0415
-    from osusume_ops.stack import open_stack  # noqa: PLC0415
-
     stack = open_stack(options)
     time_zone = ZoneInfo(stack.parameter("TimeZone"))
     try:

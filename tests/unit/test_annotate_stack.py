@@ -122,6 +122,14 @@ def test_a_press_in_slack_after_the_label_stands(sitting: Sitting) -> None:
     assert sitting.labels.get("RJ1") == pressed
 
 
+def test_a_work_that_was_pressed_in_slack_meanwhile_is_not_asked_about_again(sitting: Sitting) -> None:
+    sitting.press_in_slack("RJ1", NOW - 5, is_interested=True)
+    sitting.desk.label("a", "RJ1", is_interested=True)
+
+    assert sitting.desk.unlabelled == 1
+    assert sitting.desk.place(View("given")).item == work(2)
+
+
 def test_undo_puts_the_press_back_that_the_label_changed(sitting: Sitting) -> None:
     pressed = sitting.press_in_slack("RJ1", NOW - 60.25, is_interested=False)
     sitting.desk.label("a", "RJ1", is_interested=True)

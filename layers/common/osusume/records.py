@@ -48,6 +48,11 @@ class Record:
     channel: str | None = None
     ts: str | None = None
 
+    @property
+    def record_id(self) -> str:
+        """The key of the item's record."""
+        return self.item.item_id
+
 
 def labelled_elsewhere(item: Item, now: float) -> Record:
     """Return the record of an item that a label brought, not a crawl: so that it is never new, and never posted.
@@ -99,7 +104,7 @@ def to_attributes(entry: Record | Run) -> dict[str, Any]:
             "unfinished": "yes",
         }
     attributes: dict[str, Any] = {
-        "item_id": entry.item.item_id,
+        "item_id": entry.record_id,
         "item": entry.item.to_json(),
         "score": _number(entry.score),
         "model_version": entry.model_version,
