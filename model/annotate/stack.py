@@ -91,6 +91,8 @@ class StackLabels:
                 # the item first: a label without one is of no use to anybody
                 self._ledger.record(labelled_elsewhere(item, _when(mark)))
                 mark = _mark(self._labels.store(_label(item.item_id, mark)))
+            elif before is not None and before["user_id"] != _USER:
+                mark = before  # pressed in Slack, by a clock ahead of this one: the later label stands
             elif before is not None:
                 earlier = None if mark is None else _label(item.item_id, mark)
                 is_back = self._labels.take_back(_label(item.item_id, before), earlier)
