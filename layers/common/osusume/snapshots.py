@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
+GIVE_UP_DAYS = 7
+"""Days after its first failure on which a page is asked for once more; one that fails then too is given up."""
+
 
 class InvalidSnapshot(ValueError):
     """Raised when an object is not a snapshot this code can read; the message names the key and what is wrong."""
@@ -28,31 +31,41 @@ class SnapshotMissing(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A listed item whose page could not be read, and why."""
+    """A listed item whose page could not be read, why, and when that happened first (UTC, ISO format)."""
 
     item_id: str
     url: str
     error: str
+    first_failed_at: str = ""
 
     def to_json(self) -> dict[str, str]:
         """Return the failure as plain JSON values."""
-        return {"item_id": self.item_id, "url": self.url, "error": self.error}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Failure:
         """Return the failure that `value` describes. Raises `KeyError` where a part is missing."""
-        return cls(str(value["item_id"]), str(value["url"]), str(value["error"]))
+        first_failed_at = str(value.get("first_failed_at", ""))
+        return cls(str(value["item_id"]), str(value["url"]), str(value["error"]), first_failed_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The newest items of a source, newest first, as one crawl saw them at `crawled_at` (UTC)."""
+    """The newest items of a source, newest first, as one crawl saw them at `crawled_at` (UTC).
+
+    `failures` are asked for again by the next crawl, `given_up` never again. `gap` tells that the listing did not reach
+    what earlier crawls know: works may have been missed. `parser_version` is the version of the parser that read the
+    items.
+    """
 
     source: str
     crawled_at: datetime
     items: list[Item]
     failures: list[Failure] = field(default_factory=list)
     complete: bool = True
+    given_up: list[Failure] = field(default_factory=list)
+    gap: bool = False
+    parser_version: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the snapshot as plain JSON values."""
@@ -61,8 +74,11 @@ class Snapshot:
             "source": self.source,
             "crawled_at": self.crawled_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "complete": self.complete,
+            "gap": self.gap,
+            "parser_version": self.parser_version,
             "items": [item.to_json() for item in self.items],
             "failures": [failure.to_json() for failure in self.failures],
+            "given_up": [failure.to_json() for failure in self.given_up],
         }
 
     @classmethod
@@ -75,9 +91,9 @@ class Snapshot:
             raise InvalidSnapshot(
                 f"schema_version is {version!r}, this code reads {SCHEMA_VERSION}: deploy the same version everywhere"
             )
-        items, failures = value.get("items"), value.get("failures", [])
-        if not isinstance(items, list) or not isinstance(failures, list):
-            raise InvalidSnapshot("items and failures must be lists")
+        items, failures, given_up = value.get("items"), value.get("failures", []), value.get("given_up", [])
+        if not all(isinstance(listed, list) for listed in (items, failures, given_up)):
+            raise InvalidSnapshot("items, failures and given_up must be lists")
         try:
             return cls(
                 source=str(value["source"]),
@@ -85,8 +101,11 @@ class Snapshot:
                 items=_items(items),
                 failures=[Failure.from_json(failure) for failure in failures],
                 complete=bool(value.get("complete", True)),
+                given_up=[Failure.from_json(failure) for failure in given_up],
+                gap=bool(value.get("gap", False)),
+                parser_version=int(value.get("parser_version", 1)),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, InvalidSnapshot):
                 raise
             raise InvalidSnapshot(f"source, crawled_at or a failure is missing or malformed: {error}") from error
@@ -139,7 +158,7 @@ def read_snapshot(s3: S3Client, bucket: str, key: str) -> Snapshot:
         raise InvalidSnapshot(f"{key} is not a snapshot: {error}") from error
 
 
-def _items(values: list[object]) -> list[Item]:
+def _items(values: Any) -> list[Item]:
     items = []
     for index, value in enumerate(values):
         try:
