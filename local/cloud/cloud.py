@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -246,6 +246,16 @@ class Cloud:
         An event that one of them was at fails, and is tried again where Lambda tries again.
         """
         self._pools[self._known(function)].kill()
+
+    @contextmanager
+    def time_limit(self, function: str, seconds: float) -> Iterator[None]:
+        """Give the function with that logical id `seconds` for an event while the context lasts."""
+        pool = self._pools[self._known(function)]
+        usual, pool.function = pool.function, replace(pool.function, timeout=seconds)
+        try:
+            yield
+        finally:
+            pool.function = usual
 
     def pids(self, function: str) -> list[int]:
         """Return the ids of the processes that serve the function with that logical id, busy or warm."""

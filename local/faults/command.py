@@ -30,6 +30,8 @@ examples:
   python -m local faults --list               what there is
   python -m local faults --only 'slack-*'     some of it, told here alone
   python -m local faults --quick              a shorter pick: every sixth step, some faults of each kind
+  python -m local faults --only crash-crawler --step 's3:GetObject crawls/dlsite/crawl.json #2' --times 100
+                                              one step of one sweep, a hundred times at each of its three moments
 
 exit status: 0 when nothing was lost, doubled or otherwise wrong, 1 when something was (it is named, and the page is
 written all the same), 2 for a name that is not known, 130 on Ctrl-C"""
@@ -47,6 +49,15 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these alone; * stands for anything")
+    parser.add_argument(
+        "--step",
+        default="*",
+        metavar="CALL",
+        help="of the crash sweeps these calls alone, by operation ('s3:*') or operation and number ('s3:* #2')",
+    )
+    parser.add_argument(
+        "--times", type=int, default=1, metavar="N", help="inject each N times (default: %(default)s); told here alone"
+    )
     parser.add_argument("--list", action="store_true", help="print the names of all faults and end")
     parser.add_argument("--quick", action="store_true", help="a shorter pick, told here alone")
     parser.add_argument(
@@ -59,7 +70,7 @@ def add(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="where the page goes (default: docs/reliability.md when everything runs, else it is printed)",
+        help="where the page goes (default: docs/reliability.md when everything runs once, else it is printed)",
     )
 
 
@@ -74,7 +85,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     except LookupError as error:
         print(error.args[0], file=sys.stderr)
         return 2
-    units = units_of(names, quick=options.quick)
+    units = units_of(names, quick=options.quick, pattern=options.step, times=options.times)
     began, busy = time.monotonic(), os.getloadavg()[0]
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("breaking everything", total=sum(unit.seconds for unit in units))
@@ -90,7 +101,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         except KeyboardInterrupt:
             return 130
     text = table.page(rows, time.monotonic() - began, busy)
-    output = options.output or (None if options.only or options.quick else PAGE)
+    is_whole = not (options.only or options.quick) and (options.step, options.times) == ("*", 1)
+    output = options.output or (PAGE if is_whole else None)
     if output is None:
         print(text)
     else:

@@ -7,18 +7,27 @@ Lambda tries again, a quiet day goes by, and everything is audited.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from functools import partial
 
-from local.faults.happenings import answer_lost, killed_after, killed_before, numbered
+from local.faults.happenings import answer_lost, killed_after, killed_before, nth_call
 from local.faults.rows import Row
-from local.faults.wire import Act, Noted, Rule
+from local.faults.wire import Act, Rule
 from local.faults.world import Settings, World, world
 
 GROUP = "Crash at every step"
 MOMENTS = ("killed before", "killed after", "answer lost")
-TURN_SECONDS, TURN_DELAY, TURN_WORKS = 3.0, 0.6, 4
-"""A time limit, a crawl-delay and a number of new works that do not fit one turn of the crawler."""
+TURN_SECONDS, TURN_DELAY, TURN_WORKS = 6.0, 1.2, 4
+"""A time limit, a crawl-delay and a number of new works that do not fit one turn of the crawler.
+
+The delays fill a turn so far that a busy machine's slowness does not decide which request is its last.
+"""
+
+MOST_TRIES = 3
+"""How often a step is waited for: the clock may still let a crawl's turns end elsewhere than when it was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +80,31 @@ SWEEPS = (
 )
 
 
-def swept(sweep: Sweep, moment: str, *, every: int = 1) -> Iterator[Row]:
-    """Run a sweep at one of the `MOMENTS` and yield a row for each kind of call; `every` takes every so many steps."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The `nth` call of one operation by the sweep's function. Counted so, it is the same step in every run."""
+
+    operation: str
+    nth: int
+
+    def __str__(self) -> str:
+        return f"{self.operation} #{self.nth}"
+
+    def fits(self, pattern: str) -> bool:
+        """Whether a pattern fits the operation alone or with its number."""
+        return fnmatchcase(self.operation, pattern) or fnmatchcase(str(self), pattern)
+
+
+def swept(sweep: Sweep, moment: str, *, every: int = 1, pattern: str = "*", times: int = 1) -> Iterator[Row]:
+    """Run a sweep at one of the `MOMENTS` and yield a row for each kind of call.
+
+    `every` takes every so many steps, `pattern` those that it fits, and each is taken `times` times.
+    """
     with world(sweep.settings) as on:
-        calls = recorded(on, sweep)
-    if not any(noted.operation == sweep.goal for noted in calls):
+        recorded_steps = recorded(on, sweep)
+    if not any(step.operation == sweep.goal for step in recorded_steps):
         raise RuntimeError(f"{sweep.name} never came to {sweep.goal}: what it is there for was not done")
-    steps = [noted.number for noted in calls][::every]
+    steps = times * [step for step in recorded_steps[::every] if step.fits(pattern)]
     rows: dict[str, Row] = {}
     while steps:
         with world(sweep.settings) as on:
@@ -86,34 +113,40 @@ def swept(sweep: Sweep, moment: str, *, every: int = 1) -> Iterator[Row]:
     yield from rows.values()
 
 
-def recorded(on: World, sweep: Sweep) -> list[Noted]:
-    """Return the calls that the function makes, undisturbed."""
-    on.wire.count_anew()
+def recorded(on: World, sweep: Sweep) -> list[Step]:
+    """Return the steps that the function takes, undisturbed."""
     before = len(on.wire.log)
-    sweep.act(on)
-    return [noted for noted in on.wire.log[before:] if noted.function == sweep.function]
-
-
-def crash(on: World, sweep: Sweep, number: int, moment: str, rows: dict[str, Row]) -> bool:
-    """Crash at one call of a sweep, add what came of it to the row of that call, and return whether all is well."""
-    rule = Rule(numbered(sweep.function, number), _act(moment, on), times=1)
-
-    def happen(_: World) -> None:
-        on.wire.count_anew()
-        on.wire.rules = [rule]
+    with on.trouble():
         sweep.act(on)
-        on.wire.rules = []
-        on.a_day(1)
+    met = Counter[str]()
+    steps = []
+    for noted in on.wire.log[before:]:
+        if noted.function == sweep.function:
+            met[noted.operation] += 1
+            steps.append(Step(noted.operation, met[noted.operation]))
+    return steps
 
-    audit = on.observe(happen)
-    if rule.met:  # a crawl may take a step less than was recorded: its turns end by the clock
-        name = rule.met[0]
-        row = rows.setdefault(name, Row(GROUP, sweep.name, f"`{name}`: {', '.join(MOMENTS)}"))
-        where = f"{moment} at call {number}"
-        row.add(1, replace(audit, problems=[f"{where}: {problem}" for problem in audit.problems]))
-        if not audit.is_clean:
-            row.problems.append(f"{where}: {audit.lost} lost, {audit.doubled} doubled, {audit.presses_lost} presses")
+
+def crash(on: World, sweep: Sweep, step: Step, moment: str, rows: dict[str, Row]) -> bool:
+    """Crash at a step of a sweep, add what came of it to the row of its operation, and return whether all is well."""
+    for _ in range(MOST_TRIES):
+        rule = Rule(nth_call(sweep.function, step.operation, step.nth), _act(moment, on), times=1)
+        audit = on.observe(partial(_act_and_recover, sweep=sweep, rule=rule))
+        if rule.met or not audit.is_clean:
+            break
+    name = f"{sweep.function.removesuffix('Function').lower()} {step.operation}"
+    row = rows.setdefault(name, Row(GROUP, sweep.name, f"`{name}`: {', '.join(MOMENTS)}"))
+    where = f"{moment} at {step}"
+    row.add(len(rule.met), replace(audit, problems=[f"{where}: {problem}" for problem in audit.problems]))
+    if not audit.is_clean:
+        row.problems.append(f"{where}: {audit.lost} lost, {audit.doubled} doubled, {audit.presses_lost} presses")
     return audit.is_clean
+
+
+def _act_and_recover(on: World, sweep: Sweep, rule: Rule) -> None:
+    with on.trouble([rule]):
+        sweep.act(on)
+    on.a_day(1)
 
 
 def _act(moment: str, on: World) -> Act:

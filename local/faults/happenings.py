@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,9 +20,10 @@ def calls(function: str, operation: str) -> Fits:
     return lambda call: call.function == logical_id and call.operation.startswith(operation)
 
 
-def numbered(function: str, number: int) -> Fits:
-    """Return a test for the one call of a function, by logical id, with that number."""
-    return lambda call: call.function == function and call.number == number
+def nth_call(function: str, operation: str, nth: int) -> Fits:
+    """Return a test for the `nth` call of one operation by a function, by logical id; it is asked about a call once."""
+    met = itertools.count(1)
+    return lambda call: call.function == function and call.operation == operation and next(met) == nth
 
 
 def answered(status: int, body: bytes | Iterable[bytes] = b"", headers: Sequence[tuple[str, str]] = ()) -> Act:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -45,6 +45,8 @@ class Unit:
     seconds: float
     moment: str = ""
     every: int = 1
+    pattern: str = "*"
+    times: int = 1
 
     @property
     def wants_quiet(self) -> bool:
@@ -76,19 +78,23 @@ def chosen_names(patterns: Iterable[str], *, quick: bool) -> list[str]:
     return chosen
 
 
-def units_of(names: Sequence[str], *, quick: bool) -> list[Unit]:
-    """Return the units that run everything named, the longest first."""
+def units_of(names: Sequence[str], *, quick: bool, pattern: str = "*", times: int = 1) -> list[Unit]:
+    """Return the units that run everything named, `times` times, the longest first.
+
+    `pattern` picks the steps of the sweeps.
+    """
     units = [Unit((name,), 60.0) for name in names if name in LOADS]
     every = EVERY_WHEN_QUICK if quick else 1
     for sweep in SWEEPS:
         if sweep.name in names:
-            units += [Unit((sweep.name,), sweep.seconds / every, moment, every) for moment in MOMENTS]
+            units += [Unit((sweep.name,), sweep.seconds / every, moment, every, pattern) for moment in MOMENTS]
     by_settings: dict[Settings, list[Fault]] = {}
     for fault in FAULTS:
         if fault.name in names:
             by_settings.setdefault(fault.settings, []).append(fault)
     for faults in by_settings.values():
         units += _packed(faults)
+    units = [replace(unit, seconds=unit.seconds * times, times=times) for unit in units]
     return sorted(units, key=lambda unit: (unit.wants_quiet, -unit.seconds))
 
 
@@ -125,11 +131,11 @@ def run_unit(unit: Unit) -> list[Row]:
     """Run one unit in this process and return its rows."""
     name = unit.names[0]
     if name in LOADS:
-        return [LOADS[name]()]
+        return [LOADS[name]() for _ in range(unit.times)]
     for sweep in SWEEPS:
         if sweep.name == name:
-            return list(swept(sweep, unit.moment, every=unit.every))
-    return _run_faults([fault for fault in FAULTS if fault.name in unit.names])
+            return list(swept(sweep, unit.moment, every=unit.every, pattern=unit.pattern, times=unit.times))
+    return _run_faults(unit.times * [fault for fault in FAULTS if fault.name in unit.names])
 
 
 def _run_faults(faults: list[Fault]) -> list[Row]:

@@ -38,7 +38,7 @@ ANSWER_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a function, by logical id; `number` counts the function's calls from 1 since `Wire.count_anew`."""
+    """One call of a function, by logical id."""
 
     function: str
     edge: Edge
@@ -46,7 +46,6 @@ class Call:
     path: str
     headers: Message
     body: bytes
-    number: int
 
     @property
     def name(self) -> str:
@@ -102,7 +101,6 @@ class Noted:
 
     name: str
     function: str
-    number: int
     operation: str
     path: str
     applied: int | None
@@ -120,7 +118,6 @@ class Wire:
     rules: list[Rule] = field(default_factory=list)
     log: list[Noted] = field(default_factory=list)
     _servers: dict[tuple[str, Edge], _Server] = field(default_factory=dict)
-    _counts: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Wire:
@@ -142,17 +139,6 @@ class Wire:
         """Return the environment variables that lead a function over the wire."""
         return {name: self.address(function, edge) + path for edge, (name, path) in _VARIABLES.items()}
 
-    def count_anew(self) -> None:
-        """Let the next call of each function be its first."""
-        with self._lock:
-            self._counts.clear()
-
-    def number(self, function: str) -> int:
-        """Return the number of the call that a function makes now."""
-        with self._lock:
-            self._counts[function] = self._counts.get(function, 0) + 1
-            return self._counts[function]
-
     def answer(self, call: Call) -> Answer | None:
         """Return what a call is answered, None for a broken connection."""
         applied: list[int] = []
@@ -167,7 +153,7 @@ class Wire:
             return rule.act(call, forward) if rule else forward()
         finally:
             status = applied[-1] if applied else None
-            self.log.append(Noted(call.name, call.function, call.number, call.operation, call.path, status))
+            self.log.append(Noted(call.name, call.function, call.operation, call.path, status))
 
     def _rule_for(self, call: Call) -> Rule | None:
         with self._lock:
@@ -206,8 +192,7 @@ class _Request(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        number = server.wire.number(server.function)
-        call = Call(server.function, server.edge, self.command, self.path, self.headers, body, number)
+        call = Call(server.function, server.edge, self.command, self.path, self.headers, body)
         answer = server.wire.answer(call)
         if answer is None:
             self.close_connection = True

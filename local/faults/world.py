@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +38,7 @@ MOST_PRESSES = 5
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a world's machine differs from the usual: `parameters` of the template and functions' time limits, as pairs.
+    """How a world differs from the usual: `parameters` of the template and functions' time limits in trouble, as pairs.
 
     Pairs rather than mappings, so that faults that need the same machine are told by equal settings.
     """
@@ -74,6 +74,7 @@ class World:
     machine: Machine
     wire: Wire
     document: Mapping[str, Any]
+    time_limits: Mapping[str, float] = field(default_factory=dict)
     days: list[int] = field(default_factory=list)
     due: list[str] = field(default_factory=list)
     pressed: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
@@ -100,13 +101,27 @@ class World:
         return FIRST_MORNING + timedelta(days=len(self.days))
 
     def a_day(self, new: int = 2, rules: Sequence[Rule] = ()) -> None:
-        """Let a whole day go by, retries included, while calls meet the rules."""
-        self.wire.rules = list(rules)
-        try:
+        """Let a whole day go by, retries included: in trouble while calls meet the rules, a calm one without rules."""
+        with ExitStack() as trouble:
+            if rules:
+                trouble.enter_context(self.trouble(rules))
             self.begin_day(new)
             self.settle()
-        finally:
-            self.wire.rules = []
+
+    @contextmanager
+    def trouble(self, rules: Sequence[Rule] = ()) -> Iterator[None]:
+        """Let calls meet the rules, and functions have the time limits of the settings, while the context lasts.
+
+        Calm days have the template's limits: in a shorter one a busy machine would be one more fault.
+        """
+        with ExitStack() as limits:
+            for function, seconds in self.time_limits.items():
+                limits.enter_context(self.machine.cloud.time_limit(function, seconds))
+            self.wire.rules = list(rules)
+            try:
+                yield
+            finally:
+                self.wire.rules = []
 
     def settle(self) -> None:
         """Wait until nothing is queued, running or waiting for a retry. Raises `StillBusy`."""
@@ -251,7 +266,6 @@ def world(settings: Settings = Settings()) -> Iterator[World]:
             crawl_delay=0.0,
             parameters=parameters,
             overrides=overrides,
-            time_limits=dict(settings.time_limits),
             retry_delays=RETRY_DELAYS,
         ) as machine:
             cloud, slack = machine.cloud, machine.slack
@@ -265,7 +279,7 @@ def world(settings: Settings = Settings()) -> Iterator[World]:
             slack.rate_limit = RateLimit(10_000, 0.0)  # days go by in seconds here
             machine.site.works = generate_works(WORKS, seed=5)
             machine.site.days = [FIRST_WORKS]
-            started = World(machine, wire, document)
+            started = World(machine, wire, document, dict(settings.time_limits))
             machine.begin_day(1, FIRST_MORNING)
             started.settle()
             yield started

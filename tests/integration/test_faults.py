@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.faults.crash import SWEEPS, crash, recorded
+from local.catalogue.site import Fault as Delay
+from local.faults.crash import SWEEPS, Step, crash, recorded
 from local.faults.fault import Fault
 from local.faults.rows import Row
 from local.faults.runner import FAULTS
@@ -38,11 +39,23 @@ def test_nothing_is_lost_or_doubled_when_a_function_breaks_at(
     name: str, operation: str, moment: str, on: World
 ) -> None:
     sweep = next(sweep for sweep in SWEEPS if sweep.name == name)
-    number = next(noted.number for noted in recorded(on, sweep) if noted.operation.startswith(operation))
+    step = next(step for step in recorded(on, sweep) if step.operation.startswith(operation))
     rows: dict[str, Row] = {}
-    crash(on, sweep, number, moment, rows)
+    crash(on, sweep, step, moment, rows)
     assert wrong(rows.values()) == []
     assert [row.times for row in rows.values()] == [1]
+
+
+def test_a_machine_too_slow_for_the_short_turns_of_a_sweep_loses_nothing(on: World) -> None:
+    sweep = next(sweep for sweep in SWEEPS if sweep.name == "crash-crawler")
+    on.time_limits = dict(sweep.settings.time_limits)
+    on.machine.site.faults["/works/"] = Delay(delay=on.time_limits[sweep.function] / 10)
+    step = Step("s3:GetObject crawls/dlsite/crawl.json", 1)
+    rows: dict[str, Row] = {}
+    crash(on, sweep, step, "killed before", rows)
+    on.machine.site.faults.clear()
+    on.time_limits = {}
+    assert wrong(rows.values()) == []
 
 
 def test_a_work_that_is_not_posted_counts_as_lost(on: World) -> None:
