@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from slack_sdk import WebClient
 from werkzeug import Response
 from werkzeug.serving import make_server
@@ -146,6 +148,38 @@ def app(slack: Slack) -> Iterator[App]:
     server.server_close()
 
 
+class Drip:
+    """The channel's page over a network so slow that each part of its HTML is drawn before the next one comes."""
+
+    def __init__(self, slack: Slack) -> None:
+        self.slack = slack
+        self.address = ""
+        self._left = 0
+        self._may_come = threading.Semaphore(0)
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        path = environ["PATH_INFO"]
+        answer = requests.get(self.slack.address + path, timeout=10)
+        start_response(f"{answer.status_code} {answer.reason}", [("Content-Type", answer.headers["Content-Type"])])
+        if path != urlsplit(self.slack.page_address).path:
+            return [answer.content]
+        first, *others = re.split("(?=<main|<article|<aside|<section)", answer.text)
+        self._left = len(others)
+        return self._coming(first, others)
+
+    def _coming(self, first: str, others: list[str]) -> Iterator[bytes]:
+        yield first.encode()
+        for part in others:
+            self._may_come.acquire()
+            yield part.encode()
+
+    def let_one_come(self) -> bool:
+        """Let the next part come; return whether it was not the last."""
+        self._may_come.release()
+        self._left -= 1
+        return self._left > 0
+
+
 @pytest.fixture
 def post(slack: Slack) -> Callable[..., str]:
     client = WebClient(token=TOKEN, base_url=slack.api_url)
@@ -237,6 +271,71 @@ def test_a_press_works_without_the_script(
     button_of(open_channel(), "興味あり!").click()
 
     expect(page.get_by_role("alert")).to_contain_text("ステータスコード 500")
+
+
+@pytest.fixture
+def drip(slack: Slack) -> Iterator[Drip]:
+    drip = Drip(slack)
+    server = make_server("127.0.0.1", 0, drip, threaded=True)
+    drip.address = slack.page_address.replace(slack.address, f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield drip
+    while drip.let_one_come():
+        pass
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def let_frames_pass(page: Page) -> None:
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
+
+
+@pytest.mark.parametrize("width", [390, 700, 1440])
+@pytest.mark.parametrize("last", ["script", "pictures"])
+def test_nothing_moves_however_late_each_part_of_the_page_comes(
+    page: Page, drip: Drip, post: Callable[..., str], width: int, last: str
+) -> None:
+    drip.slack.side_panel = lambda: "<section id='s'><h2>ラベル</h2></section><section id='t'><h2>台帳</h2></section>"
+    for number in range(1, 4):
+        post("長い題名の作品" * 10 * number, number)
+    held: dict[str, list[Route]] = {"script": [], "pictures": []}
+
+    def hold(route: Route) -> None:
+        held["script" if route.request.url.endswith(".js") else "pictures"].append(route)
+
+    page.route(re.compile(r"\.(js|jpg)$"), hold)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.add_init_script(SHIFTS)
+
+    page.goto(drip.address, wait_until="commit")
+    is_coming = True
+    while is_coming:
+        let_frames_pass(page)
+        is_coming = drip.let_one_come()
+    for part in sorted(held, key=lambda part: part == last):
+        for route in held[part]:
+            route.abort() if part == "pictures" else route.continue_()
+        expect(page.locator(".picture.failed")).to_have_count(3 if part == last else 0)
+        let_frames_pass(page)
+
+    page.evaluate("look()")
+    let_frames_pass(page)
+    assert page.evaluate("shifts") == []
+
+
+@pytest.mark.parametrize("width", [390, 700, 1440])
+def test_nothing_moves_when_the_connection_is_lost(
+    open_channel: Callable[..., Page], post: Callable[..., str], width: int
+) -> None:
+    post("雨の図書館")
+    page = open_channel(width)
+    before = page.get_by_role("article").bounding_box()
+    page.evaluate("fetch = () => Promise.reject(new TypeError()); look()")
+    expect(page.get_by_role("status")).to_contain_text("接続が切れました")
+    expect(page.get_by_role("status")).to_be_visible()
+    assert page.get_by_role("article").bounding_box() == before
 
 
 @pytest.mark.parametrize("width", [390, 1440])

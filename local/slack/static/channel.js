@@ -145,5 +145,5 @@ newer.addEventListener("click", toEnd);
 
 for (const element of [...messages.children, ...(records?.children ?? [])]) remember(element);
 showFailures();
-if (!location.hash) toEnd();
+if (!location.hash && scrollY === 0) toEnd(); // a reader who scrolled before this script came is left where they are
 watch();
