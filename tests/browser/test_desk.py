@@ -212,6 +212,23 @@ def test_letters_typed_into_a_filter_label_nothing(untouched_server: Server, pag
 
 
 @pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_moves_when_the_connection_is_lost_or_figures_come_late(
+    untouched_server: Server, page: Page, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    show_covers(page)
+    page.goto(untouched_server.address)
+    tops = "['#card article', 'details'].map((each) => document.querySelector(each).getBoundingClientRect().top)"
+    before = page.evaluate(tops)
+
+    page.evaluate("show({ learnt: '<p>計算しました。</p>'.repeat(9) })")
+    page.evaluate("fetch = () => Promise.reject(new TypeError()); look()")
+
+    expect(page.get_by_role("alert")).to_contain_text("サーバーにつながりません")
+    assert page.evaluate(tops) == before
+
+
+@pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_overflows_and_missing_pictures_shift_nothing(
     untouched_server: Server, page: Page, width: int, scheme: str
