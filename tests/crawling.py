@@ -73,6 +73,7 @@ class Shop:
         request_id: str | None = None,
         seconds: float = LIMIT,
         fetcher: type[Fetcher] = Fetcher,
+        floor: str = "home",
     ) -> Outcome:
         """Take one turn, in a new invocation unless `request_id` names one, which has `seconds` left."""
         self.clock.now = max(self.clock.now, due_at.timestamp())
@@ -98,7 +99,7 @@ class Shop:
             due_at,
             self.stores.s3,
             self.stores.bucket,
-            floor="home",
+            floor=floor,
             item_limit=item_limit,
             turn=Turn(request_id or f"invocation-{next(self.invocations)}", self.clock, remaining),
             fetcher_from=fetcher_from,

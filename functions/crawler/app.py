@@ -62,4 +62,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         call_again(lambda_client, context.function_name, due_at)
     else:
         metrics.add_metric("SnapshotsWritten", "Count", 1)
+        metrics.add_metric("ListingGaps", "Count", int(outcome.gap))
     return {"status": outcome.status, "snapshot": outcome.snapshot_key}

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crawler.fetcher import Challenged, Disallowed, Fetcher, NotFound, OutOfTime
+from crawler.fetcher import Challenged, Fetcher, NotFound, OutOfTime, SlowDown
+from crawler.listing import Past, list_works
 from crawler.progress import Crawls, Progress
+from crawler.quality import TROUBLES_IN_A_ROW, BadCrawl, bad_crawl, check_pages, poor_pages
 from crawler.sources import ListedItem, SourceError, dlsite
 from osusume.items import Item
 from osusume.observability import logger
 from osusume.snapshots import (
+    GIVE_UP_DAYS,
     Failure,
     InvalidSnapshot,
     Snapshot,
     SnapshotMissing,
-    list_snapshot_keys,
+    list_snapshots,
     read_snapshot,
     snapshot_key,
     write_snapshot,
@@ -31,18 +33,23 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
+__all__ = ["TROUBLES_IN_A_ROW", "BadCrawl", "DeadlyPage", "Outcome", "Turn", "WrongPage", "call_again", "crawl"]
+
 Status = Literal["written", "already_written", "continues"]
 
-TROUBLES_IN_A_ROW = 5
-"""A site that fails so often in a row is left alone; the next try goes on."""
+MOST_DEATHS = 2
+"""A page at which so many turns died is a failure: the next turn would die of it too."""
 
-TOLERATED_TROUBLES = 2
-TOLERATED_SHARE = 0.25
-"""A crawl in which more pages failed than both of these allow is a bad one."""
+MOST_UNREADABLE = 7
+"""Snapshots that are looked at for one that can be read."""
 
 
-class BadCrawl(RuntimeError):
-    """Raised when a crawl would make a poor snapshot: none is written, and what was read is kept for the next try."""
+class WrongPage(SourceError):
+    """Raised when a work's address is answered with another work's page."""
+
+
+class DeadlyPage(SourceError):
+    """Raised in place of reading a page at which `MOST_DEATHS` turns died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +63,17 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a turn came to; `requests` is how many it sent to the site. A crawl that `continues` wants another turn."""
+    """What a turn came to; `requests` is how many it sent to the site. A crawl that `continues` wants another turn.
+
+    `gap` tells that the listing did not reach what earlier crawls know.
+    """
 
     status: Status
     snapshot_key: str
     listed: int = 0
     failed: int = 0
     requests: int = 0
+    gap: bool = False
 
 
 def crawl(
@@ -77,29 +88,33 @@ def crawl(
 ) -> Outcome:
     """Take one turn at the crawl that was due at `due_at`.
 
-    Called twice for one time, it writes one snapshot; called again after a crash, it goes on where the crash was.
-    `fetcher_from` makes a fetcher that goes on at the pace of the progress it is given. Raises `CrawlUnderWay`,
-    `BadCrawl`, or the `SourceError` that stopped the crawl.
+    Called twice for one time, it writes one snapshot; called again after a crash, it resumes. `item_limit` is how many
+    works the first crawl reads; later ones read all that are new. `fetcher_from` makes a fetcher that keeps the pace of
+    the progress it is given. Raises `CrawlUnderWay`, `BadCrawl`, or the `SourceError` that stopped the crawl.
     """
     key = snapshot_key(dlsite.SOURCE, due_at)
-    keys = list_snapshot_keys(s3, bucket, dlsite.SOURCE)
+    stored = list_snapshots(s3, bucket, dlsite.SOURCE)
     crawls = Crawls(s3, bucket, dlsite.SOURCE)
-    if key in keys:
-        crawls.free(turn.request_id, turn.now())
+    if key in stored:
+        crawls.release(turn.request_id, turn.now())
         return Outcome("already_written", key)
     ends = turn.now() + turn.remaining()
     progress = crawls.begin(due_at.astimezone(UTC).isoformat(), turn.request_id, turn.now(), ends)
     fetcher = fetcher_from(progress)
-    last = _newest_readable(s3, bucket, keys)
+
+    def save() -> None:
+        progress.robots_txt, progress.not_before = fetcher.robots_txt, fetcher.not_before
+        crawls.save(progress)
+
+    # saved before each request, so that an invocation that another one has replaced finds out before it asks again
+    fetcher.before_request, fetcher.readdress = save, dlsite.page_address
+    past = _past(s3, bucket, stored)
     try:
         if not progress.listed:
-            listed = _list(fetcher, floor, item_limit)
-            _check_listing(listed, item_limit, last)
-            progress.listed, progress.robots_txt = listed, fetcher.robots_txt
-            crawls.save(progress)
-        items = _read_pages(progress, crawls, last, fetcher, floor)
+            list_works(progress, crawls, past, fetcher, floor=floor, item_limit=item_limit, save=save)
+        items = _read_pages(progress, crawls, past.last, fetcher, save)
         now = datetime.fromtimestamp(turn.now(), UTC)
-        write_snapshot(s3, bucket, key, Snapshot(dlsite.SOURCE, now, items, progress.failures))
+        write_snapshot(s3, bucket, key, _snapshot(now, due_at, items, progress, past.last))
     except OutOfTime:
         _hand_over(progress, crawls, fetcher)
         if fetcher.requests == 0:
@@ -124,91 +139,100 @@ def _hand_over(progress: Progress, crawls: Crawls, fetcher: Fetcher) -> None:
     """Store the progress as the next turn wants it: free to take up, and at the pace that the host was promised."""
     progress.robots_txt = fetcher.robots_txt
     progress.last_request_at, progress.not_before = fetcher.last_request_at, fetcher.not_before
-    progress.holder = ""
+    progress.holder = progress.in_flight = ""
     crawls.save(progress)
 
 
 def _outcome(status: Status, key: str, progress: Progress, fetcher: Fetcher) -> Outcome:
-    return Outcome(status, key, len(progress.listed), len(progress.failures), fetcher.requests)
+    return Outcome(status, key, len(progress.listed), len(progress.failures), fetcher.requests, progress.gap)
 
 
-def _newest_readable(s3: S3Client, bucket: str, keys: list[str]) -> Snapshot | None:
-    if not keys:
-        return None
-    try:
-        return read_snapshot(s3, bucket, keys[-1])
-    except (InvalidSnapshot, SnapshotMissing) as error:
-        # the pages it came from are kept, so nothing is fetched again
-        logger.warning("the newest snapshot cannot be read", reason=str(error))
-        return None
+def _past(s3: S3Client, bucket: str, stored: dict[str, datetime]) -> Past:
+    """Return the newest snapshot that can be read; the pages of those that cannot are kept, so none is fetched again."""
+    stored_at = None
+    for key in list(reversed(stored))[:MOST_UNREADABLE]:
+        stored_at = stored[key]
+        try:
+            return Past(read_snapshot(s3, bucket, key), stored_at)
+        except (InvalidSnapshot, SnapshotMissing) as error:
+            logger.warning("a snapshot cannot be read", reason=str(error))
+    return Past(None, stored_at)
 
 
-def _list(fetcher: Fetcher, floor: str, item_limit: int) -> list[ListedItem]:
-    try:
-        return _list_pages(fetcher, dlsite.listing_urls(floor, item_limit), item_limit)
-    except (dlsite.NotAListingPage, Disallowed, NotFound) as error:
-        logger.warning("the listing cannot be read, the other form of it is tried", reason=str(error))
-        return _list_pages(fetcher, dlsite.fallback_listing_urls(floor, item_limit), item_limit)
-
-
-def _list_pages(fetcher: Fetcher, urls: Iterable[str], item_limit: int) -> list[ListedItem]:
-    listed: dict[str, ListedItem] = {}
-    for url in urls:
-        found = dlsite.parse_listing_page(fetcher.fetch(url).text, url)
-        listed |= {item.item_id: item for item in found if item.item_id not in listed}
-        if not found or len(listed) >= item_limit:
-            break
-    return list(listed.values())[:item_limit]
-
-
-def _check_listing(listed: list[ListedItem], item_limit: int, last: Snapshot | None) -> None:
-    usual = len(last.items) + len(last.failures) if last else item_limit / 5  # some of the newest works are music
-    least = math.ceil(min(item_limit, usual) / 2)
-    if len(listed) < least:
-        raise BadCrawl(
-            f"the listing has {len(listed)} works, at least {least} were expected: the site is in trouble,"
-            " has nothing on this floor, or has changed its markup"
-        )
-
-
-def _read_pages(progress: Progress, crawls: Crawls, last: Snapshot | None, fetcher: Fetcher, floor: str) -> list[Item]:
+def _read_pages(
+    progress: Progress, crawls: Crawls, last: Snapshot | None, fetcher: Fetcher, save: Callable[[], None]
+) -> list[Item]:
     """Return the listed items, from the last snapshot, the pages kept or the site, in the order of the listing.
 
-    A page is kept as soon as it is read; a failure goes into `progress`. Raises `OutOfTime`, `Challenged`, and
-    `BadCrawl` where too many pages fail.
+    A page is kept as soon as it is read; a failure goes into `progress`. Raises `OutOfTime`, `Challenged`, `SlowDown`,
+    and `BadCrawl` where too many pages fail or say little.
     """
-    known = {item.item_id: item for item in last.items} if last else {}
+    published = {item.item_id: item for item in last.items} if last else {}
+    is_current = last is not None and last.parser_version >= dlsite.PARSER_VERSION
+    current, older = (published, {}) if is_current else ({}, published)
     failed_before = {failure.item_id for failure in last.failures} if last else set()
     failed = {failure.item_id for failure in progress.failures}
     items: list[Item] = []
-    read = troubles_in_a_row = 0
+    read: list[Item] = []
+    troubles_in_a_row = 0
     for listed in progress.listed:
-        item = known.get(listed.item_id) or crawls.page(listed.item_id)
+        if listed.item_id in progress.given_up:
+            continue
+        item = current.get(listed.item_id) or _kept_item(listed, progress, crawls, save) or older.get(listed.item_id)
         if item is None and listed.item_id not in failed:
             try:
-                page = fetcher.fetch(dlsite.work_url(floor, listed.item_id))
-                item = dlsite.parse_work_page(page.text, page.url)
-            except (OutOfTime, Challenged):
+                item = _fetch_item(listed, progress, crawls, fetcher)
+            except (OutOfTime, Challenged, SlowDown):
                 raise
             except SourceError as error:
                 troubles_in_a_row += _note_failure(listed, error, progress, failed_before)
             else:
-                crawls.keep_page(listed.item_id, item)
                 troubles_in_a_row = 0
         if item is not None:
             items.append(item)
-            read += listed.item_id not in known
+            read += [] if listed.item_id in published else [item]
         if troubles_in_a_row == TROUBLES_IN_A_ROW:
-            raise _bad_crawl(progress, read)
-    allowed = max(TOLERATED_TROUBLES, TOLERATED_SHARE * (read + len(progress.failures)))
-    first_failures = sum(failure.item_id not in failed_before for failure in progress.failures)
-    if progress.troubles > allowed or (read == 0 and first_failures >= TROUBLES_IN_A_ROW):
-        raise _bad_crawl(progress, read)
+            raise bad_crawl(len(read), progress.failures)
+    progress.doubtful = poor_pages(read, last)
+    check_pages(len(read), progress.failures, progress.troubles, len(progress.doubtful), failed_before)
+    progress.doubtful = []
     return items
 
 
+def _kept_item(listed: ListedItem, progress: Progress, crawls: Crawls, save: Callable[[], None]) -> Item | None:
+    """Return what the work's kept page says to the present parser; None where none is kept that can be trusted."""
+
+    def parse(html: str, url: str) -> Item:
+        _mark_in_flight(listed, progress)
+        save()
+        return dlsite.parse_work_page(html, url)
+
+    if listed.item_id in progress.doubtful:
+        return None
+    item = crawls.page(listed.item_id, parse, dlsite.PARSER_VERSION)
+    return item if item and item.item_id == listed.item_id else None
+
+
+def _fetch_item(listed: ListedItem, progress: Progress, crawls: Crawls, fetcher: Fetcher) -> Item:
+    """Return what the work's page says, and keep the page. Raises the `SourceError` that keeps it from being read."""
+    _mark_in_flight(listed, progress)
+    page = fetcher.fetch(dlsite.page_address(listed.url))
+    item = dlsite.parse_work_page(page.text, page.url)
+    if item.item_id != listed.item_id:
+        raise WrongPage(f"{page.url}, asked for as {listed.item_id}, is the page of {item.item_id}: leave it out")
+    crawls.keep_page(listed.item_id, item, page.text, page.url, dlsite.PARSER_VERSION)
+    return item
+
+
+def _mark_in_flight(listed: ListedItem, progress: Progress) -> None:
+    """Note which page is about to be read. Raises `DeadlyPage` for one that the turn would die of."""
+    if progress.deaths.get(listed.item_id, 0) >= MOST_DEATHS:
+        raise DeadlyPage(f"{MOST_DEATHS} turns died while {listed.url} was read: see the crawler's log for why")
+    progress.in_flight = listed.item_id
+
+
 def _note_failure(listed: ListedItem, error: SourceError, progress: Progress, failed_before: set[str]) -> bool:
-    """Note the failure of a page, and tell whether it speaks against the site or the parser: against the crawl."""
+    """Note the failure of a page, and return whether it counts towards `BadCrawl`."""
     logger.warning("a page cannot be read", item_id=listed.item_id, url=listed.url, error=str(error))
     progress.failures.append(Failure(listed.item_id, listed.url, f"{type(error).__name__}: {error}"))
     # a work that is not for this region, is gone again, or failed the last time too, says nothing new
@@ -217,8 +241,22 @@ def _note_failure(listed: ListedItem, error: SourceError, progress: Progress, fa
     return trouble
 
 
-def _bad_crawl(progress: Progress, read: int) -> BadCrawl:
-    failures = progress.failures
-    return BadCrawl(
-        f"{len(failures)} of {read + len(failures)} new pages could not be read; the last: {failures[-1].error}"
+def _snapshot(
+    now: datetime, due_at: datetime, items: list[Item], progress: Progress, last: Snapshot | None
+) -> Snapshot:
+    due = due_at.astimezone(UTC)
+    first_failures = {failure.item_id: failure.first_failed_at for failure in (last.failures if last else [])}
+    failures, given_up = [], []
+    for failure in progress.failures:
+        first = first_failures.get(failure.item_id) or due.isoformat()
+        is_over = due - datetime.fromisoformat(first) >= timedelta(days=GIVE_UP_DAYS)
+        (given_up if is_over else failures).append(replace(failure, first_failed_at=first))
+    return Snapshot(
+        dlsite.SOURCE,
+        now,
+        items,
+        failures,
+        given_up=given_up,
+        gap=progress.gap,
+        parser_version=dlsite.PARSER_VERSION,
     )

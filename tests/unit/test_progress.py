@@ -1,12 +1,12 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 from conftest import Stores
 
 from crawler.progress import Crawls, CrawlUnderWay, Progress
-from crawler.sources import ListedItem
+from crawler.sources import ListedItem, SourceError
 from osusume.items import Item, Section
 from osusume.snapshots import Failure
 
@@ -36,14 +36,14 @@ def test_the_next_turn_goes_on_where_the_last_one_handed_over(stores: Stores) ->
     assert crawls(stores).begin(DUE, "b", now=900, held_until=1800) == expected
 
 
-def test_a_new_crawl_keeps_the_pace_of_the_last_one_and_not_its_findings(stores: Stores) -> None:
-    handed_over(stores)
+def test_a_new_crawl_keeps_the_pace_of_the_last_one_and_owes_what_that_one_listed(stores: Stores) -> None:
+    listed = handed_over(stores).listed
     assert crawls(stores).begin(NEXT_DUE, "b", now=900, held_until=1800) == Progress(
-        NEXT_DUE, last_request_at=880.5, not_before=1000.0, holder="b", held_until=1800
+        NEXT_DUE, last_request_at=880.5, not_before=1000.0, holder="b", held_until=1800, owed=listed
     )
 
 
-def test_what_a_dead_invocation_saved_is_gone_on_with_as_if_it_had_just_sent_a_request(stores: Stores) -> None:
+def test_a_crawl_whose_invocation_died_is_resumed_as_if_a_request_had_just_been_sent(stores: Stores) -> None:
     turn = crawls(stores)
     progress = turn.begin(DUE, "a", now=0, held_until=900)
     progress.listed = [ListedItem(ITEM.item_id, ITEM.url, ITEM.title)]
@@ -95,7 +95,21 @@ def test_a_save_whose_answer_is_lost_and_that_the_client_sends_again_is_one_save
 
 @pytest.mark.parametrize(
     "changes",
-    [{"held_until": "soon"}, {"not_before": None}, {"last_request_at": []}, {"robots_txt": 0}, {"troubles": {}}],
+    [
+        {"held_until": "soon"},
+        {"not_before": None},
+        {"last_request_at": []},
+        {"robots_txt": 0},
+        {"troubles": {}},
+        {"owed": 1},
+        {"found": [None]},
+        {"given_up": 7},
+        {"doubtful": [{}]},
+        {"deaths": ["RJ09000001"]},
+        {"deaths": {"RJ09000001": "two"}},
+        {"in_flight": None},
+        {"pages_listed": "1"},
+    ],
     ids=str,
 )
 def test_progress_with_a_value_of_another_type_begins_the_crawl_anew(
@@ -104,3 +118,48 @@ def test_progress_with_a_value_of_another_type_begins_the_crawl_anew(
     stored = {**asdict(handed_over(stores)), **changes}
     stores.s3.put_object(Bucket=stores.bucket, Key="crawls/dlsite/crawl.json", Body=json.dumps(stored).encode())
     assert crawls(stores).begin(DUE, "b", now=900, held_until=1800).listed == []
+
+
+def test_a_second_delivery_of_one_event_takes_the_crawl_over_from_the_first(stores: Stores) -> None:
+    first, second = crawls(stores), crawls(stores)
+    progress = first.begin(DUE, "a", now=0, held_until=900)
+    taken_over = second.begin(DUE, "a", now=0, held_until=900)
+    with pytest.raises(CrawlUnderWay):
+        first.save(progress)
+    second.save(taken_over)
+
+
+def test_a_page_that_an_older_parser_read_is_read_again_from_what_was_kept(stores: Stores) -> None:
+    crawls(stores).keep_page(ITEM.item_id, ITEM, "<p>雨</p>", ITEM.url, parser_version=2)
+    better = replace(ITEM, price=100)
+
+    def parse(html: str, url: str) -> Item:
+        assert (html, url) == ("<p>雨</p>", ITEM.url)
+        return better
+
+    assert crawls(stores).page(ITEM.item_id, parse, parser_version=2) == ITEM
+    assert crawls(stores).page(ITEM.item_id, parse, parser_version=3) == better
+
+
+def test_a_kept_page_that_a_better_parser_refuses_is_not_there(stores: Stores) -> None:
+    crawls(stores).keep_page(ITEM.item_id, ITEM, "<p>雨</p>", ITEM.url, parser_version=2)
+
+    def refuse(html: str, url: str) -> Item:
+        raise SourceError
+
+    assert crawls(stores).page(ITEM.item_id, refuse, parser_version=3) is None
+
+
+@pytest.mark.parametrize("page", ["", "!!", "AAAA", None, 7], ids=str)
+def test_a_kept_page_that_was_damaged_is_not_there(stores: Stores, page: object) -> None:
+    value = {"item": ITEM.to_json(), "parser_version": 1, "url": ITEM.url, "page": page}
+    key = f"crawls/dlsite/pages/{ITEM.item_id}.json"
+    stores.s3.put_object(Bucket=stores.bucket, Key=key, Body=json.dumps(value).encode())
+    assert crawls(stores).page(ITEM.item_id, lambda *_: ITEM, parser_version=2) is None
+
+
+def test_a_page_kept_before_pages_were_kept_whole_is_there(stores: Stores) -> None:
+    key = f"crawls/dlsite/pages/{ITEM.item_id}.json"
+    stores.s3.put_object(Bucket=stores.bucket, Key=key, Body=json.dumps(ITEM.to_json()).encode())
+    assert crawls(stores).page(ITEM.item_id, lambda *_: ITEM, parser_version=9) == ITEM
+    assert list(crawls(stores).kept()) == [ITEM.item_id]

@@ -44,8 +44,10 @@ class Failure:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Failure:
-        """Return the failure that `value` describes. Raises `KeyError` where a part is missing."""
+        """Return the failure that `value` describes. Raises `KeyError` or `ValueError` where a part is unusable."""
         first_failed_at = str(value.get("first_failed_at", ""))
+        if first_failed_at and datetime.fromisoformat(first_failed_at).tzinfo is None:
+            raise ValueError("first_failed_at must have an offset")
         return cls(str(value["item_id"]), str(value["url"]), str(value["error"]), first_failed_at)
 
 
@@ -120,10 +122,16 @@ def snapshot_key(source: str, when: datetime) -> str:
     return when.astimezone(UTC).strftime(f"snapshots/{source}/%Y/%m/%d/%H%M%SZ.json")
 
 
+def list_snapshots(s3: S3Client, bucket: str, source: str) -> dict[str, datetime]:
+    """Return when each snapshot of a source was stored, by its key, oldest key first."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"snapshots/{source}/")
+    entries = [entry for page in pages for entry in page.get("Contents", [])]
+    return {entry["Key"]: entry["LastModified"] for entry in entries if entry["Key"].endswith(".json")}
+
+
 def list_snapshot_keys(s3: S3Client, bucket: str, source: str) -> list[str]:
     """Return the keys of all snapshots of a source, oldest first."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"snapshots/{source}/")
-    return [entry["Key"] for page in pages for entry in page.get("Contents", []) if entry["Key"].endswith(".json")]
+    return list(list_snapshots(s3, bucket, source))
 
 
 def write_snapshot(s3: S3Client, bucket: str, key: str, snapshot: Snapshot) -> bool:
