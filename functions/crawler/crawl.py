@@ -148,7 +148,7 @@ def _outcome(status: Status, key: str, progress: Progress, fetcher: Fetcher) -> 
 
 
 def _past(s3: S3Client, bucket: str, stored: dict[str, datetime]) -> Past:
-    """Return the newest snapshot that can be read; the pages of those that cannot are kept, so none is fetched again."""
+    """Return the newest snapshot that can be read; the pages of the others are kept, and none is fetched again."""
     stored_at = None
     for key in list(reversed(stored))[:MOST_UNREADABLE]:
         stored_at = stored[key]
@@ -246,7 +246,8 @@ def _snapshot(
 ) -> Snapshot:
     due = due_at.astimezone(UTC)
     first_failures = {failure.item_id: failure.first_failed_at for failure in (last.failures if last else [])}
-    failures, given_up = [], []
+    failures: list[Failure] = []
+    given_up: list[Failure] = []
     for failure in progress.failures:
         first = first_failures.get(failure.item_id) or due.isoformat()
         is_over = due - datetime.fromisoformat(first) >= timedelta(days=GIVE_UP_DAYS)

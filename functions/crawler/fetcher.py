@@ -62,6 +62,10 @@ class Challenged(FetchError):
     """Raised when the host still answers with its challenge (202) after a wait."""
 
 
+class SlowDown(FetchError):
+    """Raised when the host asks to slow down (429) although it was asked as slowly as it wants."""
+
+
 class Forbidden(FetchError):
     """Raised when the host refuses (401, 403, 451)."""
 
@@ -118,6 +122,8 @@ class Fetcher:
 
     `remaining` tells the seconds left for the run; `clock` gives seconds since 1970. `robots_txt`, `last_request_at`
     and `not_before`, saved from an earlier fetcher, continue its crawl at its pace without reading robots.txt again.
+    `before_request` is called before each request is sent; what it raises leaves `fetch`, and nothing is sent.
+    `readdress` is given each address that the host redirects to, and returns the address to ask for.
     `site_address`, an http address on this machine, is where requests go in place of the host; all addresses
     given and returned stay those of the host.
     """
@@ -140,6 +146,8 @@ class Fetcher:
         if site_address is not None and urlsplit(site_address).hostname not in _LOOPBACK:
             raise ValueError(f"site address {site_address} must be on this machine, such as http://127.0.0.1:8080")
         self.requests = 0
+        self.before_request: Callable[[], None] = lambda: None
+        self.readdress: Callable[[str], str] = lambda url: url
         self.last_request_at = last_request_at
         self.not_before = not_before
         self._host = host
@@ -208,7 +216,7 @@ class Fetcher:
             location = answer.headers.get("Location")
             if not location:
                 raise UnexpectedAnswer(f"{target} redirects ({answer.status}) to nowhere: try again later")
-            target = self._host_address(location, url, base=target)
+            target = self.readdress(self._host_address(location, url, base=target))
         raise UnexpectedAnswer(f"{url} redirects more than {MAX_REDIRECTS} times: open the address in a browser")
 
     def _host_address(self, url: str, asked: str, base: str) -> str:
@@ -256,6 +264,7 @@ class Fetcher:
         """
         self._wait_turn(url)
         address = urlunsplit((self._origin.scheme, self._origin.netloc, *urlsplit(url)[2:]))
+        self.before_request()
         self.requests += 1
         ends = self._clock() + self._request_seconds
         try:

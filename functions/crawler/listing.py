@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from crawler.fetcher import Disallowed, Fetcher, NotFound
 from crawler.progress import Crawls, Progress
@@ -55,12 +56,20 @@ def list_works(
     known = {*kept, *owed, *given_up, *(item.item_id for item in (past.last.items if past.last else ()))}
     if progress.listing not in {"", first_page}:
         known = set()  # the works of another floor: this one's first crawl is bounded as the very first one is
-    listed = _read_listing(progress, fetcher, floor, item_limit, known, save)
+    read = partial(_read_listing, progress, fetcher, floor=floor, item_limit=item_limit, known=known, save=save)
+    try:
+        listed = read()
+    except (dlsite.NotAListingPage, Disallowed, NotFound) as error:
+        if progress.uses_fallback:
+            raise
+        logger.warning("the listing cannot be read, its other form is tried", reason=str(error))
+        progress.uses_fallback, progress.found, progress.pages_listed = True, [], 0
+        listed = read()
     check_listing(len(listed), item_limit, past.last)
     progress.given_up = [item.item_id for item in progress.found if item.item_id in given_up]
-    progress.listed = list({item.item_id: item for item in [*owed.values(), *listed]}.values())
-    order = {item.item_id: place for place, item in enumerate(listed)}
-    progress.listed.sort(key=lambda item: order.get(item.item_id, len(order)))
+    for item in listed:
+        owed.pop(item.item_id, None)
+    progress.listed = [*listed, *owed.values()]
     progress.listing, progress.owed, progress.found, progress.pages_listed = first_page, [], [], 0
     save()
 
@@ -93,23 +102,7 @@ def _given_up(progress: Progress, last: Snapshot | None) -> set[str]:
 def _read_listing(
     progress: Progress,
     fetcher: Fetcher,
-    floor: str,
-    item_limit: int,
-    known: Collection[str],
-    save: Callable[[], None],
-) -> list[ListedItem]:
-    if not progress.uses_fallback:
-        try:
-            return _read_pages(progress, fetcher, floor, item_limit, known, save)
-        except (dlsite.NotAListingPage, Disallowed, NotFound) as error:
-            logger.warning("the listing cannot be read, its other form is tried", reason=str(error))
-            progress.uses_fallback, progress.found, progress.pages_listed = True, [], 0
-    return _read_pages(progress, fetcher, floor, item_limit, known, save)
-
-
-def _read_pages(
-    progress: Progress,
-    fetcher: Fetcher,
+    *,
     floor: str,
     item_limit: int,
     known: Collection[str],

@@ -174,7 +174,7 @@ class Crawls:
         try:
             value = json.loads(found["Body"].read())
             if parse is not None and "page" in value and value["parser_version"] < parser_version:
-                return parse(gzip.decompress(base64.b64decode(value["page"])).decode(), value["url"])
+                return parse(gzip.decompress(base64.b64decode(value["page"], validate=True)).decode(), value["url"])
             # until pages were kept whole, what lay here was the item alone
             return Item.from_json(value.get("item", value))
         except (

@@ -14,6 +14,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import boto3
+from conftest import Stores
 from moto import mock_aws
 from samtranslator.yaml_helper import yaml_parse
 
@@ -97,6 +98,7 @@ class World:
         )
         account: Any = {"region_name": "ap-northeast-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
         self._s3, dynamodb = boto3.client("s3", **account), boto3.resource("dynamodb", **account)
+        self._ssm, self._dynamodb = boto3.client("ssm", **account), dynamodb
         self._bucket = uuid4().hex
         self._s3.create_bucket(Bucket=self._bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
         for table, shape in _tables().items():
@@ -106,6 +108,13 @@ class World:
         for client in (self._s3, dynamodb.meta.client):
             client.meta.events.register("before-call", lambda **_: self.step())
             client.meta.events.register("after-call", lambda **_: self.step())
+
+    @property
+    def stores(self) -> Stores:
+        """The bucket and the tables, for a crawler."""
+        return Stores(
+            self._s3, self._ssm, self._dynamodb, self._bucket, f"{self._bucket}-items", f"{self._bucket}-labels"
+        )
 
     def close(self) -> None:
         """Put the stores and Slack away."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import Stores
-from crawling import ANY_PAGE, DAY_ONE, DAY_THREE, DAY_TWO, LISTING, Shop, serve
+from crawling import ANY_PAGE, DAY_ONE, DAY_THREE, DAY_TWO, LISTING, Shop, dying_at, serve
 
 from crawler import listing
 from crawler.crawl import BadCrawl
@@ -382,18 +382,10 @@ def test_a_turn_that_was_replaced_sends_nothing_more(stores: Stores) -> None:
                 if len(shop.pages()) == 3 and not sent:
                     sent.append(0)
                     with pytest.raises(RuntimeError):
-                        shop.turn(request_id="a", fetcher=dying_at_once())
+                        shop.turn(request_id="a", fetcher=dying_at(1))
                     sent.append(len(shop.log))
                 return super().fetch(url)
 
         with pytest.raises(CrawlUnderWay):
             shop.turn(request_id="a", fetcher=Replaced)
         assert len(shop.log) == sent[1]
-
-
-def dying_at_once() -> type[Fetcher]:
-    class Dying(Fetcher):
-        def fetch(self, url: str) -> Page:
-            raise RuntimeError("the process dies")
-
-    return Dying

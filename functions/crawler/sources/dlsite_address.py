@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit
 
 SOURCE = "dlsite"
 HOST = "www.dlsite.com"
@@ -60,6 +60,15 @@ def work_url(floor: str, item_id: str) -> str:
     if not is_item_id(item_id):
         raise ValueError(f"{item_id!r:.40} is not a work's id such as RJ01234567")
     return f"{_root(floor)}/work/=/product_id/{item_id.upper()}.html?locale=ja_JP"
+
+
+def page_address(url: str) -> str:
+    """Return the address of a work's page in Japanese; any other address as it is."""
+    if work_address(url) is None:
+        return url
+    parts = urlsplit(url)
+    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "locale"]
+    return parts._replace(query=urlencode([*query, ("locale", "ja_JP")])).geturl()
 
 
 def cookies(floor: str) -> dict[str, str]:

@@ -16,6 +16,9 @@ from crawler.sources.dlsite_listing import MAX_TITLE
 from crawler.sources.markup import UnreadableMarkup, clean_line, outermost, read_markup, readable_text
 from osusume.items import AgeRating, Item
 
+PARSER_VERSION = 2
+"""Raised whenever the parser reads more than before: pages that an older one read are then read again."""
+
 MAX_VALUES = 100
 MAX_VALUE = 200
 MAX_VALUES_TOTAL = 20_000
