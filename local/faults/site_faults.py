@@ -19,9 +19,9 @@ GIGABYTE, PART = 1_000_000_000, b"<!-- more -->\n" * 50_000
 ALL_DAY = float("inf")
 MOST_MEGABYTES = 250.0
 _LISTING = calls("crawler", "site: GET /home/works")
-_EITHER_LISTING = calls("crawler", "site: GET /home/")
-_WORK = calls("crawler", "site: GET /home/work/")
-_ROBOTS = calls("crawler", "site: GET /robots.txt")
+EITHER_LISTING = calls("crawler", "site: GET /home/")
+WORK = calls("crawler", "site: GET /home/work/")
+ROBOTS = calls("crawler", "site: GET /robots.txt")
 
 SHORT_TURNS = Settings(time_limits=(("CrawlerFunction", 20.0),))
 """The crawler waits for a page a tenth of its time limit: here two seconds."""
@@ -66,18 +66,22 @@ def _cut_listing(on: World) -> int:
     return len(rule.met)
 
 
-def _half_unparsable(on: World) -> int:
-    """Let every second new work have a page that is none, all day."""
+def half_unparsable() -> Rule:
+    """Return what lets every second work have a page that is none."""
     seen: list[str] = []
 
     def is_of_the_bad_half(call: Call) -> bool:
-        if not _WORK(call):
+        if not WORK(call):
             return False
         if call.path not in seen:
             seen.append(call.path)
         return seen.index(call.path) % 2 == 1
 
-    rule = Rule(is_of_the_bad_half, answered(200, b"<html><body>maintenance</body></html>", HTML))
+    return Rule(is_of_the_bad_half, answered(200, b"<html><body>maintenance</body></html>", HTML))
+
+
+def _half_unparsable(on: World) -> int:
+    rule = half_unparsable()
     on.a_day(8, [rule])
     on.a_day(1)
     return len(rule.met)
@@ -85,18 +89,18 @@ def _half_unparsable(on: World) -> int:
 
 def _gigabyte(on: World) -> int:
     """Let a work's page be a gigabyte long, all day."""
-    times = a_day_of(_one_work(_a_gigabyte))(on)
+    times = a_day_of(one_work(_a_gigabyte))(on)
     if (peak := peak_megabytes(on.machine, "CrawlerFunction")) > MOST_MEGABYTES:
         raise AssertionError(f"the crawler held {peak:.0f} MB")
     return times
 
 
-def _one_work(act: Act) -> Hit:
+def one_work(act: Act) -> Hit:
     """Return what happens to the first work asked for, however often it is asked for."""
     asked: list[str] = []
 
     def is_the_first(call: Call) -> bool:
-        if not _WORK(call):
+        if not WORK(call):
             return False
         if not asked:
             asked.append(call.path)
@@ -113,21 +117,21 @@ def _fault(name: str, injected: str, *hits: Hit, new: int = 2, seconds: float = 
 
 FAULTS = (
     _fault("202", "202, a challenge, to the listing, twice", Hit(_LISTING, answered(202, b"", HTML), 2), seconds=130),
-    _fault("403", "403 to every page, all day", Hit(_EITHER_LISTING, answered(403, b"", HTML), ALL_DAY)),
-    _fault("404", "404 of one work, all day", _one_work(answered(404, b"", HTML))),
-    _fault("429", "429 with Retry-After of two seconds", Hit(_WORK, answered(429, b"", [("Retry-After", "2")]), 1)),
-    _fault("503", "503 to a work's page, twice", Hit(_WORK, answered(503, b"", HTML), 2), seconds=15),
-    _fault("503-robots", "503 to robots.txt, once", Hit(_ROBOTS, answered(503), 1)),
-    _fault("broken", "connection broken, once", Hit(_WORK, broken, 1)),
+    _fault("403", "403 to every page, all day", Hit(EITHER_LISTING, answered(403, b"", HTML), ALL_DAY)),
+    _fault("404", "404 of one work, all day", one_work(answered(404, b"", HTML))),
+    _fault("429", "429 with Retry-After of two seconds", Hit(WORK, answered(429, b"", [("Retry-After", "2")]), 1)),
+    _fault("503", "503 to a work's page, twice", Hit(WORK, answered(503, b"", HTML), 2), seconds=15),
+    _fault("503-robots", "503 to robots.txt, once", Hit(ROBOTS, answered(503), 1)),
+    _fault("broken", "connection broken, once", Hit(WORK, broken, 1)),
     _fault(
         "redirect",
         "redirect of a work to another host",
-        _one_work(answered(302, b"", [("Location", "https://example.com/")])),
+        one_work(answered(302, b"", [("Location", "https://example.com/")])),
     ),
     Fault(GROUP, "site-gigabyte", "a page of 1 GB, streamed, all day", _gigabyte),
-    _fault("drip", "a page that drips, five bytes a second, twice", Hit(_WORK, _a_drip, 2), seconds=30, short=True),
-    _fault("encoding", "pages in broken encoding, all day", Hit(_WORK, rewritten(_in_broken_encoding))),
-    _fault("no-work", "a work's page that is another page, all day", _one_work(answered(200, b"<html></html>", HTML))),
+    _fault("drip", "a page that drips, five bytes a second, twice", Hit(WORK, _a_drip, 2), seconds=30, short=True),
+    _fault("encoding", "pages in broken encoding, all day", Hit(WORK, rewritten(_in_broken_encoding))),
+    _fault("no-work", "a work's page that is another page, all day", one_work(answered(200, b"<html></html>", HTML))),
     Fault(GROUP, "site-cut", "the listing cut to three works, all day", _cut_listing, is_quick=True),
     Fault(GROUP, "site-half", "every second work's page unparsable, all day", _half_unparsable, seconds=15),
 )

@@ -5,9 +5,10 @@ The threshold is 0, so that every work that the shop puts on sale is worth posti
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from local.machine import PARAMETERS, ROOT, SCHEDULE, Machine, one_machine
 from local.slack import Message
 from local.slack.channel import RateLimit, as_ts
 from osusume.labels import Labels
+from osusume.ledger import Record
 from osusume.messages import INTERESTED
 from osusume.snapshots import InvalidSnapshot, snapshot_key
 
@@ -34,6 +36,8 @@ CLAIM_SECONDS = 3
 RETRY_DELAYS = (0.05, 0.1)
 LONGEST_DAY_SECONDS = 300.0
 MOST_PRESSES = 5
+CRAWL_KEY = "crawls/dlsite/crawl.json"
+A_DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class World:
 
     def begin_day(self, new: int = 2, at: datetime | None = None) -> None:
         """Put `new` works on sale and fire the schedule, of the next morning or `at`; the rest goes on by itself."""
+        self._let_a_night_pass()
         self.put_on_sale(new)
         moment = self.morning if at is None else at
         self.due.append(snapshot_key("dlsite", moment))
@@ -94,6 +99,17 @@ class World:
         self.days.append(new)
         self.machine.site.days = [FIRST_WORKS, *self.days]
         self.machine.site.day = len(self.days) + 1
+
+    def _let_a_night_pass(self) -> None:
+        """Make the times in the crawl's progress a day older: the crawler's clock is real, and a day takes seconds."""
+        s3, bucket = self.machine.cloud.client("s3"), self.machine.cloud.resources["Bucket"]
+        try:
+            progress = json.loads(s3.get_object(Bucket=bucket, Key=CRAWL_KEY)["Body"].read())
+        except s3.exceptions.NoSuchKey:
+            return
+        times = {name: value for name, value in progress.items() if isinstance(value, float) and value > A_DAY_SECONDS}
+        older = progress | {name: value - A_DAY_SECONDS for name, value in times.items()}
+        s3.put_object(Bucket=bucket, Key=CRAWL_KEY, Body=json.dumps(older).encode())
 
     @property
     def morning(self) -> datetime:
@@ -186,12 +202,21 @@ class World:
         checks = (self._half_snapshots, self._summaries, self._fetched_again, self._unfinished, self._strange_labels)
         problems = [problem for check in checks for problem in check()]
         return Audit(
-            lost=sum(item_id not in posted for item_id in on_sale),
+            lost=len(self._unposted(on_sale, posted)),
             doubled=posted.total() - len(posted),
             presses_lost=presses_lost(self.machine.labels, self.pressed),
             problems=[*problems, *self.machine.cloud.delivery_errors],
             seen=seen,
         )
+
+    def _unposted(self, on_sale: list[str], posted: Container[str | None]) -> list[str]:
+        """Return the ids of works that are neither posted nor passed over on purpose."""
+        unposted = [item_id for item_id in on_sale if item_id not in posted]
+        records = self.machine.ledger.get(unposted)
+        passed = {
+            item_id for item_id, known in records.items() if isinstance(known, Record) and known.choice == "passed"
+        }
+        return [item_id for item_id in unposted if item_id not in passed]
 
     def _half_snapshots(self) -> Iterator[str]:
         for key in self.machine.snapshot_keys:
@@ -202,6 +227,8 @@ class World:
             else:
                 if not snapshot.complete:
                     yield f"{key} is not complete"
+                ids = Counter(item.item_id for item in snapshot.items)
+                yield from (f"{key} has {item_id} {times} times" for item_id, times in ids.items() if times > 1)
 
     def _summaries(self) -> Iterator[str]:
         """Each snapshot is spoken of once; one whose event failed for good waits in the dead-letter queue instead."""

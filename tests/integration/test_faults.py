@@ -9,6 +9,7 @@ import pytest
 from local.catalogue.site import Fault as Delay
 from local.faults.crash import SWEEPS, Step, crash, recorded
 from local.faults.fault import Fault
+from local.faults.load import reached_load
 from local.faults.rows import Row
 from local.faults.runner import FAULTS
 from local.faults.table import wrong
@@ -79,3 +80,8 @@ def test_a_press_whose_label_is_not_there_counts_as_lost(on: World) -> None:
     audit = on.observe(lambda _: None)
     on.pressed[item_id].pop()
     assert audit.presses_lost == 1
+
+
+def test_a_load_that_was_not_reached_says_so_in_its_name() -> None:
+    assert reached_load(1000, 49.8) == "1,000 presses, 50 a second"
+    assert reached_load(1000, 29.3) == "1,000 presses, 29 a second: did not reach 50 a second"
