@@ -43,6 +43,7 @@ _PLAIN_WORDS = {
     "Challenged": "the site takes the crawler for a burst and asks for a pause: try again in some hours",
     "Disallowed": "the site's robots.txt forbids it",
     "Forbidden": "the site refuses, perhaps this network or this region",
+    "SlowDown": "the site asks to slow down: try again in half an hour",
     "NotFound": "the site does not show this floor here, perhaps because of the region",
     "TimedOut": "the site does not answer in time",
     "Unavailable": "the site cannot be reached: check the network, or it may be in maintenance",

@@ -8,38 +8,50 @@ a look at the time left, and uncounted. So `requests` sends each request once, a
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
-from protego import Protego
 from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
-from urllib3.util import Retry
+from urllib3.util import Retry, Url, parse_url
 
+from crawler.robots import MAX_ROBOTS_BYTES, PRODUCT, Rules, may_give_rules
 from crawler.sources import SourceError
 from crawler.sources.markup import decode_markup
-
-ROBOT = "Osusume"
-"""The name that a group of robots.txt would call this crawler by."""
+from osusume.observability import logger, metrics
 
 DEFAULT_CRAWL_DELAY = 1.0
 CHALLENGE_WAIT = 60.0
+SLOW_DOWN_WAIT = 1800.0
+"""Seconds of rest after a second request to slow down (429) in one turn."""
+
+MAX_HOLD = 23 * 3600.0
+"""The longest wait that is obeyed, in seconds; less than a day, so that it ends before the next morning's crawl."""
+
 REQUEST_SECONDS = 30.0
 """The time for one whole answer. The headers alone, dripping in, are held to its third for each byte and no more."""
 
 MAX_BYTES = 5_000_000
 MAX_RETRIES = 3
+MAX_RETRIES_A_TURN = 6
+"""A host that fails as often in one turn is in trouble, and each page is asked for once from then on."""
+
 MAX_REDIRECTS = 3
+MAX_ROBOTS_REDIRECTS = 5  # RFC 9309, section 2.3.1.2
 _BACKOFF_SECONDS = 5.0
 _CHUNK_BYTES = 65_536
-_LONGEST = 10**9  # seconds, some thirty years; a host may name numbers that no float holds
+_CONTACT = re.compile(r"[\x21-\x27\x2A-\x5B\x5D-\x7E]{3,}")  # template.yaml has the same rule for its parameter
+_LONGEST = 10**9  # seconds; a host may name numbers that no float holds
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_AROUND = "".join(map(chr, range(0x21)))  # what browsers leave out around an address: control characters and spaces
 
 
 class FetchError(SourceError):
@@ -63,7 +75,7 @@ class Challenged(FetchError):
 
 
 class SlowDown(FetchError):
-    """Raised when the host asks to slow down (429) although it was asked as slowly as it wants."""
+    """Raised when the host asks to slow down (429) for the second time in a turn: leave it alone for a while."""
 
 
 class Forbidden(FetchError):
@@ -75,7 +87,7 @@ class NotFound(FetchError):
 
 
 class Unavailable(FetchError):
-    """Raised when the host cannot be reached, fails (5xx) or asks to slow down (429), after retries."""
+    """Raised when the host cannot be reached or fails (5xx), after retries."""
 
 
 class TimedOut(FetchError):
@@ -112,9 +124,11 @@ def user_agent(contact: str) -> str:
     """
     if not contact.strip():
         raise ValueError("the crawler needs a contact: set the owner's e-mail or web address")
-    if not (contact.isascii() and contact.isprintable()) or any(mark in contact for mark in "()\\"):
-        raise ValueError(f"the contact {contact!r:.60} must be plain ASCII without brackets")
-    return f"{ROBOT}/1.0 (+personal recommender; contact: {contact.strip()})"
+    if not _CONTACT.fullmatch(contact.strip()):
+        raise ValueError(
+            f"the contact {contact!r:.60} must be three or more characters of ASCII without spaces, brackets and \\"
+        )
+    return f"{PRODUCT}/1.0 (+personal recommender; contact: {contact.strip()})"
 
 
 class Fetcher:
@@ -125,7 +139,7 @@ class Fetcher:
     `before_request` is called before each request is sent; what it raises leaves `fetch`, and nothing is sent.
     `readdress` is given each address that the host redirects to, and returns the address to ask for.
     `site_address`, an http address on this machine, is where requests go in place of the host; all addresses
-    given and returned stay those of the host.
+    given and returned stay those of the host. `least_delay` is how many seconds pass between requests at the least.
     """
 
     def __init__(
@@ -142,20 +156,23 @@ class Fetcher:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         request_seconds: float = REQUEST_SECONDS,
+        least_delay: float = DEFAULT_CRAWL_DELAY,
+        before_request: Callable[[], None] = lambda: None,
+        readdress: Callable[[str], str] = lambda url: url,
     ) -> None:
         if site_address is not None and urlsplit(site_address).hostname not in _LOOPBACK:
             raise ValueError(f"site address {site_address} must be on this machine, such as http://127.0.0.1:8080")
         self.requests = 0
-        self.before_request: Callable[[], None] = lambda: None
-        self.readdress: Callable[[str], str] = lambda url: url
+        self.before_request, self.readdress = before_request, readdress
         self.last_request_at = last_request_at
-        self.not_before = not_before
+        self.not_before = min(not_before, clock() + MAX_HOLD)
         self._host = host
         self._origin = urlsplit(site_address or f"https://{host}")
-        self._robots = None if robots_txt is None else Protego.parse(robots_txt)
+        self._rules = None if robots_txt is None else Rules(robots_txt)
         self._robots_txt = robots_txt
         self._remaining, self._clock, self._sleep = remaining, clock, sleep
-        self._request_seconds = request_seconds
+        self._request_seconds, self._least_delay = request_seconds, least_delay
+        self._retries_left, self._was_told_to_slow_down = MAX_RETRIES_A_TURN, False
         self._session = _OneRequest()
         self._session.trust_env = False  # no proxy, and no password from ~/.netrc sent to the host
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the host's cookies are not kept
@@ -171,13 +188,8 @@ class Fetcher:
     @property
     def crawl_delay(self) -> float:
         """Seconds between the end of one request and the start of the next."""
-        if self._robots is None:
-            return DEFAULT_CRAWL_DELAY
-        delay = self._robots.crawl_delay(ROBOT)
-        rate = self._robots.request_rate(ROBOT)
-        if delay is None and rate is not None and rate.requests > 0:
-            return float(min(rate.seconds, _LONGEST) / min(rate.requests, _LONGEST))
-        return DEFAULT_CRAWL_DELAY if delay is None else float(delay)
+        asked = self._rules.crawl_delay if self._rules else None
+        return max(DEFAULT_CRAWL_DELAY if asked is None else asked, self._least_delay)
 
     def fetch(self, url: str) -> Page:
         """Return the page at `url`, an https address of the host; robots.txt is read before the first.
@@ -185,91 +197,147 @@ class Fetcher:
         Raises `OutOfTime` before a request that would not end in time, and the other errors of this module as their
         descriptions say; each message names the address.
         """
-        if self._robots is None:
+        if self._rules is None:
             self._read_robots()
-        page_url, answer = self._follow(url, obey_robots=True)
+        page_url, answer = self._follow(url)
         kind, charset = _content_type(answer)
         if kind and not (kind.startswith("text/") or kind == "application/xhtml+xml"):
             raise UnexpectedAnswer(f"{page_url} is {kind}, not a page of text: check the address")
         return Page(page_url, decode_markup(answer.body, charset))
 
     def _read_robots(self) -> None:
-        """Read robots.txt as RFC 9309 says: all is allowed where there is none, nothing where it cannot be known."""
-        url = f"https://{self._host}/robots.txt"
-        try:
-            text = decode_markup(self._follow(url, obey_robots=False)[1].body, "utf-8")
-        except (NotFound, Forbidden):
-            text = ""
-        if text.lstrip().startswith("<"):
-            raise Unavailable(f"{url} is a page, not rules: the site may be in maintenance, try again later")
-        self._robots_txt, self._robots = text, Protego.parse(text)
+        """Read robots.txt as RFC 9309 says: all is allowed where there is none, nothing where it cannot be known.
 
-    def _follow(self, url: str, *, obey_robots: bool) -> tuple[str, _Answer]:
+        There is none where the host answers 4xx, and it may lie on another host.
+        """
+        url = target = f"https://{self._host}/robots.txt"
+        for _ in range(MAX_ROBOTS_REDIRECTS + 1):
+            answer = self._ask(target, MAX_ROBOTS_BYTES)
+            if answer.status in _REDIRECTS and (location := _location(answer)):
+                target = self._rules_address(location, target)
+            elif 200 <= answer.status < 300:
+                self._robots_txt = decode_markup(answer.body, "utf-8")
+                break
+            elif 400 <= answer.status < 500:
+                break
+            else:
+                raise Unavailable(f"{url} answered {answer.status}, which is no rules: try again later")
+        else:
+            raise Unavailable(f"{url} redirects more than {MAX_ROBOTS_REDIRECTS} times: try again later")
+        text = self._robots_txt or ""
+        if not may_give_rules(text):
+            self._robots_txt = None
+            raise Unavailable(f"{url} is a page, not rules: the site may be in maintenance, try again later")
+        self._robots_txt, self._rules = text, Rules(text)
+
+    def _follow(self, url: str) -> tuple[str, _Answer]:
         """Return the answer at the end of the redirects from `url`, and its address."""
         target = self._host_address(url, url, base="")
-        for _ in range(MAX_REDIRECTS + 1):
-            if obey_robots and self._robots is not None and not self._robots.can_fetch(target, ROBOT):
+        asked: list[str] = []
+        while len(asked) <= MAX_REDIRECTS:
+            if self._rules and not self._rules.allow(target):
                 raise Disallowed(f"robots.txt of {self._host} does not allow {target}: leave it out")
-            answer = self._ask(target)
+            asked.append(target)
+            answer = _accepted(target, self._ask(target, MAX_BYTES))
             if answer.status not in _REDIRECTS:
                 return target, answer
-            location = answer.headers.get("Location")
+            location = _location(answer)
             if not location:
                 raise UnexpectedAnswer(f"{target} redirects ({answer.status}) to nowhere: try again later")
-            target = self.readdress(self._host_address(location, url, base=target))
+            plain = self._host_address(location, url, base=target)
+            wanted = self._host_address(self.readdress(plain), url, base=plain)
+            # a host that takes back what `readdress` adds gets its own way
+            target = plain if wanted in asked else wanted
         raise UnexpectedAnswer(f"{url} redirects more than {MAX_REDIRECTS} times: open the address in a browser")
 
     def _host_address(self, url: str, asked: str, base: str) -> str:
-        """Return `url`, relative to `base`, as an address of the host without fragment; `asked` is for the message."""
-        try:
-            parts = urlsplit(urljoin(base, url))
-        except ValueError as error:
-            raise ForeignHost(f"{asked} leads to {url!r:.200}, which is no address: leave it out") from error
-        own = {("https", self._host), (self._origin.scheme, self._origin.netloc)}
-        if (parts.scheme, parts.netloc.lower()) not in own:
-            raise ForeignHost(f"{asked} leads to {url!r:.200}, not to https://{self._host}: leave it out")
-        return urlunsplit(("https", self._host, parts.path or "/", parts.query, ""))
+        """Return `url`, relative to `base`, as an address of the host without fragment; `asked` is for the message.
 
-    def _ask(self, url: str) -> _Answer:
-        """Return the answer to `url` that is a page or a redirect; try again what may pass."""
-        retries = Retry(total=MAX_RETRIES, backoff_factor=_BACKOFF_SECONDS, redirect=False)
+        It is read as browsers do (https://url.spec.whatwg.org): white space around and line ends within it do not
+        count, a backslash is a slash, the host may have a final dot or the scheme's own port.
+        """
+        parts = _parsed(url, base)
+        own = {("https", self._host, 443), (self._origin.scheme, self._origin.hostname, self._origin.port or 443)}
+        if parts is None or parts.auth is not None or (parts.scheme, _host(parts), _port(parts)) not in own:
+            raise ForeignHost(f"{asked} leads to {url!r:.200}, not to https://{self._host}: leave it out")
+        return urlunsplit(("https", self._host, parts.path or "/", parts.query or "", ""))
+
+    def _rules_address(self, url: str, base: str) -> str:
+        """Return `url`, relative to `base`, where it is an address at which rules may lie; raises `Unavailable`."""
+        try:
+            return self._host_address(url, base, base)
+        except ForeignHost:
+            parts = _parsed(url, base)
+            # a stand-in's rules lie on this machine, and the host's never
+            is_one_of_ours = parts is not None and _is_local(_host(parts)) == (self._origin.hostname in _LOOPBACK)
+            if parts is None or not is_one_of_ours or parts.scheme not in {"http", "https"} or parts.auth is not None:
+                raise Unavailable(f"{base} leads to {url!r:.200}, where no rules can be: try again later") from None
+            return parts.url
+
+    def _ask(self, url: str, most_bytes: int) -> _Answer:
+        """Return the answer to `url`; try again what may pass."""
+        retries = Retry(total=min(MAX_RETRIES, self._retries_left), backoff_factor=_BACKOFF_SECONDS, redirect=False)
         challenged = False
         while True:
             failure: FetchError
             try:
-                answer = self._send(url)
+                answer = self._send(url, most_bytes)
             except (TimedOut, Unavailable) as error:
                 failure = error
             else:
-                self._hold(_retry_after(answer.headers.get("Retry-After"), self._clock()))
+                asked = self._obey_retry_after(url, answer)
                 if answer.status == 202:
                     self._hold(CHALLENGE_WAIT)
                     if challenged:
                         raise Challenged(f"{url} answers with a challenge (202) again: crawl less often, or later")
                     challenged = True
                     continue
-                if answer.status != 429 and answer.status < 500:
-                    return _accepted(url, answer)
-                failure = Unavailable(f"{url} answered {answer.status} {MAX_RETRIES + 1} times: try again later")
+                if answer.status == 429:
+                    self._slow_down(url, asked)
+                    continue
+                if answer.status < 500:
+                    return answer
+                failure = Unavailable(f"{url} answered {answer.status} again and again: try again later")
             try:
                 retries = retries.increment("GET", url, error=HTTPError())
             except MaxRetryError:
                 raise failure from None
+            self._retries_left -= 1
             self._hold(retries.get_backoff_time())
 
-    def _send(self, url: str) -> _Answer:
+    def _slow_down(self, url: str, asked: float) -> None:
+        """Rest as long as the host asked, or for a minute; the second time the turn ends, with a longer rest."""
+        if self._was_told_to_slow_down:
+            self._hold(SLOW_DOWN_WAIT)
+            raise SlowDown(f"{url} asks to slow down (429) again: the next try waits for half an hour")
+        self._was_told_to_slow_down = True
+        if asked == 0:
+            self._hold(CHALLENGE_WAIT)
+
+    def _obey_retry_after(self, url: str, answer: _Answer) -> float:
+        """Hold for as long as the answer asks, within bounds, and return the seconds that it asked for."""
+        asked = _retry_after(answer.headers.get("Retry-After"), self._clock())
+        if asked > MAX_HOLD:
+            metrics.add_metric("LongWaitsAsked", "Count", 1)
+            logger.warning("the site asks for a longer wait than is obeyed", url=url, asked=asked, obeyed=MAX_HOLD)
+        self._hold(min(asked, MAX_HOLD))
+        return asked
+
+    def _send(self, url: str, most_bytes: int) -> _Answer:
         """Send one request when its turn has come, and return what came back, whatever its status.
 
         Raises `TimedOut`, `Unavailable` and `TooLarge`.
         """
         self._wait_turn(url)
-        address = urlunsplit((self._origin.scheme, self._origin.netloc, *urlsplit(url)[2:]))
         self.before_request()
         self.requests += 1
         ends = self._clock() + self._request_seconds
         try:
-            with self._session.get(address, stream=True, allow_redirects=False, timeout=self._silence) as response:
-                body = b"" if response.status_code in _REDIRECTS else self._read_body(url, response, ends)
+            with self._session.get(
+                self._origin_address(url), stream=True, allow_redirects=False, timeout=self._silence
+            ) as response:
+                is_redirect = response.status_code in _REDIRECTS
+                body = b"" if is_redirect else self._read_body(url, response, ends, most_bytes)
                 return _Answer(response.status_code, response.headers, body)
         except (requests.Timeout, ReadTimeoutError) as error:
             raise TimedOut(f"{url} sent nothing for {self._silence:g} s: try again later") from error
@@ -280,13 +348,22 @@ class Fetcher:
         finally:
             self.last_request_at = self._clock()
 
-    def _read_body(self, url: str, response: requests.Response, ends: float) -> bytes:
+    def _origin_address(self, url: str) -> str:
+        """Return where to send a request for `url`: to what stands in for the host, if it is one of the host's."""
+        parts = urlsplit(url)
+        if parts.netloc != self._host:
+            return url
+        return urlunsplit((self._origin.scheme, self._origin.netloc, *parts[2:]))
+
+    def _read_body(self, url: str, response: requests.Response, ends: float, most_bytes: int) -> bytes:
         # read1, because the other ways to read wait for a whole chunk, however slowly it drips
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             body += chunk
-            if len(body) > MAX_BYTES:
-                raise TooLarge(f"{url} has more than {MAX_BYTES:,} bytes: no page of the site has, leave it out")
+            if len(body) > most_bytes:
+                if most_bytes == MAX_ROBOTS_BYTES:
+                    break  # what comes after is not rules to obey (RFC 9309, section 2.5)
+                raise TooLarge(f"{url} has more than {most_bytes:,} bytes: no page of the site has, leave it out")
             if self._clock() > ends:
                 raise TimedOut(f"{url} did not end within {self._request_seconds:g} s: try again later")
         return bytes(body)
@@ -329,6 +406,41 @@ def _accepted(url: str, answer: _Answer) -> _Answer:
     if answer.status != 200 and answer.status not in _REDIRECTS:
         raise UnexpectedAnswer(f"{url} answered {answer.status}: check the address")
     return answer
+
+
+def _location(answer: _Answer) -> str:
+    """Return where an answer redirects to, empty where it does not say; in UTF-8, as browsers read it."""
+    location = answer.headers.get("Location", "").strip(_AROUND)
+    try:
+        return location.encode("latin-1").decode()  # http.client reads headers as Latin-1
+    except UnicodeError:
+        return location
+
+
+def _parsed(url: str, base: str) -> Url | None:
+    """Return the address that `url`, relative to `base`, names as browsers read it; None where it is none."""
+    address, mark, query = re.sub(r"[\t\r\n]", "", url.strip(_AROUND)).partition("?")
+    plain = re.sub(r"^(https?:)?/{2,}", r"\1//", address.replace("\\", "/"), flags=re.IGNORECASE)
+    try:
+        return parse_url(urljoin(base, plain + mark + query))
+    except ValueError:  # urllib3's LocationParseError is one
+        return None
+
+
+def _host(parts: Url) -> str:
+    return (parts.host or "").removesuffix(".")
+
+
+def _port(parts: Url) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _is_local(host: str) -> bool:
+    """Return whether a host is this machine or one of its network."""
+    try:
+        return not ip_address(host.strip("[]")).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal"))
 
 
 def _content_type(answer: _Answer) -> tuple[str, str | None]:

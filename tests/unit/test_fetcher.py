@@ -1,16 +1,21 @@
 import gzip
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 from crawler.fetcher import (
     CHALLENGE_WAIT,
     MAX_BYTES,
+    MAX_HOLD,
+    MAX_RETRIES_A_TURN,
     Challenged,
     Disallowed,
     Fetcher,
@@ -19,6 +24,7 @@ from crawler.fetcher import (
     ForeignHost,
     NotFound,
     OutOfTime,
+    SlowDown,
     TimedOut,
     TooLarge,
     Unavailable,
@@ -31,6 +37,7 @@ HOST = "www.dlsite.com"
 PAGE = f"https://{HOST}/home/work/=/product_id/RJ01234567.html"
 PATH = "/home/work/=/product_id/RJ01234567.html"
 RULES = "User-agent: *\nCrawl-delay: 10\nDisallow: /*/cart\nDisallow: /*/fsr/=/*/per_page/*/page/\n"
+SEARCH, FIRST_PAGE = "Disallow: /*/fsr/=/*/per_page/*/page/", "Allow: /*/fsr/=/*/per_page/*/page/1/"
 AGENT = user_agent("owner@example.com")
 
 
@@ -473,6 +480,347 @@ def test_a_page_is_read_in_the_encoding_it_declares(site: Site, body: bytes, dec
 def test_one_broken_character_leaves_the_others_right(site: Site) -> None:
     site[PATH] = Reply("雨の".encode() + b"\xff" + "図書館".encode())
     assert site.fetcher(robots_txt=RULES).fetch(PAGE).text == "雨の\ufffd図書館"
+
+
+# rules
+
+
+def crawl_delay(site: Site, rules: str) -> float:
+    return site.fetcher(robots_txt=rules).crawl_delay
+
+
+def is_allowed(site: Site, rules: str, path: str = PATH) -> bool:
+    site[path] = Reply()
+    try:
+        site.fetcher(robots_txt=rules).fetch(f"https://{HOST}{path}")
+    except Disallowed:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "Osusume",
+        "osusume",
+        "OSUSUME",
+        "Osusume/1.0",
+        "Osusume/2",
+        AGENT,
+        "Osusume (+personal recommender)",
+        "Osusume # ours",
+        "\tOsusume  ",
+        "Osusume*",
+    ],
+)
+def test_a_group_that_names_the_crawler_as_it_names_itself_binds_it(site: Site, agent: str) -> None:
+    assert not is_allowed(site, f"User-agent: *\nAllow: /\n\nUser-agent: {agent}\nDisallow: /home/\n")
+
+
+@pytest.mark.parametrize("agent", ["Osu", "Osusume-Images", "OsusumeBot", "My-Osusume", "Googlebot", "personal", "1.0"])
+def test_a_group_that_names_another_crawler_does_not_bind_this_one(site: Site, agent: str) -> None:
+    assert is_allowed(site, f"User-agent: {agent}\nDisallow: /\n")
+
+
+def test_a_group_that_names_the_crawler_stands_in_place_of_the_one_for_all(site: Site) -> None:
+    assert is_allowed(site, "User-agent: *\nDisallow: /\n\nUser-agent: Osusume\nDisallow: /cart\n")
+
+
+def test_groups_of_one_name_are_one_group(site: Site) -> None:
+    rules = (
+        "User-agent: Osusume\nDisallow: /a\n\nUser-agent: x\nDisallow: /\n\n"
+        "User-agent: y\nUser-agent: osusume/1.0\nDisallow: /home/\n"
+    )
+    assert not is_allowed(site, rules)
+    assert not is_allowed(site, rules, "/a")
+    assert is_allowed(site, rules, "/b")
+
+
+def test_a_line_of_another_kind_between_names_does_not_part_them(site: Site) -> None:
+    assert not is_allowed(site, "User-agent: Osusume\nSitemap: https://x/y.xml\nUser-agent: x\nDisallow: /\n")
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "allowed"),
+    [
+        ("Disallow: /a", "/a", False),
+        ("Disallow: /a\nAllow: /a/b", "/a/b", True),
+        ("Allow: /a\nDisallow: /a/b", "/a/b", False),
+        ("Disallow: /a\nAllow: /a", "/a", True),
+        ("Disallow: /*.html$", "/x.html", False),
+        ("Disallow: /*.html$", "/x.html?y", True),
+        ("Disallow: /%E9%9B%A8", "/%e9%9b%a8", False),
+        ("Disallow: /雨", "/%E9%9B%A8", False),
+        ("Disallow:", "/a", True),
+        ("DISALLOW : /a", "/a", False),
+        (f"{SEARCH}\n{FIRST_PAGE}", "/home/fsr/=/x/per_page/30/page/1/", True),
+        (f"{SEARCH}\n{FIRST_PAGE}", "/home/fsr/=/x/per_page/30/page/2/", False),
+    ],
+)
+def test_the_longest_rule_that_matches_an_address_counts(site: Site, rules: str, path: str, allowed: bool) -> None:
+    assert is_allowed(site, f"User-agent: *\n{rules}\n", path) == allowed
+
+
+@pytest.mark.parametrize(
+    ("rules", "seconds"),
+    [
+        ("Crawl-delay: 0", 1),
+        ("Crawl-delay: 0.1", 1),
+        ("Crawl-delay: -5", 1),
+        ("Crawl-delay: soon", 1),
+        ("Crawl-delay: 30\nCrawl-delay: 5", 30),
+        ("Crawl-delay: 5\nCrawl-delay: 30", 30),
+        ("Crawl-delay: 5\nRequest-rate: 1/20", 20),
+        ("Crawl-delay: 25\nRequest-rate: 1/20", 25),
+        ("Request-rate: 100/1", 1),
+        ("Request-rate: 1/2m\nRequest-rate: 1/10", 120),
+        ("Disallow: /cart", 1),
+    ],
+)
+def test_the_slowest_of_all_delays_and_rates_counts_and_a_second_at_least(
+    site: Site, rules: str, seconds: float
+) -> None:
+    assert crawl_delay(site, f"User-agent: *\n{rules}\n") == seconds
+
+
+def test_the_delays_of_all_groups_that_bind_the_crawler_count_and_no_others(site: Site) -> None:
+    rules = (
+        "User-agent: *\nCrawl-delay: 60\n\nUser-agent: osusume\nCrawl-delay: 20\n\n"
+        "User-agent: other\nCrawl-delay: 90\n\nUser-agent: Osusume/1.0\nCrawl-delay: 30\n"
+    )
+    assert crawl_delay(site, rules) == 30
+
+
+def test_what_stands_in_for_the_site_may_be_asked_faster(site: Site) -> None:
+    assert site.fetcher(robots_txt="User-agent: *\nCrawl-delay: 0.1\n", least_delay=0.0).crawl_delay == 0.1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418, 451])
+def test_all_is_allowed_where_robots_txt_is_refused(site: Site, status: int) -> None:
+    site["/robots.txt"] = Reply(b"User-agent: *\nDisallow: /\n", status)
+    assert site.fetcher().fetch(PAGE).text
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 304])
+def test_nothing_is_asked_for_while_robots_txt_does_not_answer(site: Site, status: int) -> None:
+    site["/robots.txt"] = Reply(b"", status)
+    with pytest.raises(Unavailable, match=r"robots\.txt"):
+        site.fetcher().fetch(PAGE)
+    assert PATH not in site.paths
+
+
+def test_robots_txt_is_read_after_five_redirects(site: Site) -> None:
+    for number in range(5):
+        site["/robots.txt" if number == 0 else f"/r{number}"] = Reply(b"", 301, {"Location": f"/r{number + 1}"})
+    site["/r5"] = Reply(b"User-agent: *\nDisallow: /home/\n")
+    with pytest.raises(Disallowed):
+        site.fetcher().fetch(PAGE)
+
+
+def test_robots_txt_that_redirects_in_a_circle_cannot_be_known(site: Site) -> None:
+    site["/robots.txt"] = Reply(b"", 301, {"Location": "/robots.txt"})
+    with pytest.raises(Unavailable, match="more than 5 times"):
+        site.fetcher().fetch(PAGE)
+    assert site.paths == ["/robots.txt"] * 6
+
+
+def test_robots_txt_may_lie_on_another_host(site: Site) -> None:
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b"User-agent: *\nDisallow: /home/\n"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name of the overridden argument
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        site["/robots.txt"] = Reply(b"", 302, {"Location": f"http://127.0.0.1:{server.server_port}/robots.txt"})
+        with pytest.raises(Disallowed):
+            site.fetcher().fetch(PAGE)
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("location", ["ftp://example.com/robots.txt", "https://a@example.com/", "http://[", "data:,x"])
+def test_robots_txt_that_leads_where_no_rules_can_be_cannot_be_known(site: Site, location: str) -> None:
+    site["/robots.txt"] = Reply(b"", 302, {"Location": location})
+    with pytest.raises(Unavailable, match=r"robots\.txt"):
+        site.fetcher().fetch(PAGE)
+
+
+def test_only_the_beginning_of_a_huge_robots_txt_is_read(site: Site) -> None:
+    site["/robots.txt"] = Reply(b"User-agent: *\nDisallow: /home/\n" + b"# nothing\n" * 600_000)
+    with pytest.raises(Disallowed):
+        site.fetcher().fetch(PAGE)
+
+
+@pytest.mark.parametrize("page", ["<html>", "\n <!DOCTYPE html><p>", "\ufeff<html>"])
+def test_a_page_in_place_of_robots_txt_cannot_be_known(site: Site, page: str) -> None:
+    site["/robots.txt"] = Reply(page.encode())
+    with pytest.raises(Unavailable, match="maintenance"):
+        site.fetcher().fetch(PAGE)
+
+
+# redirects as browsers follow them
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        (b"/home/\xe9\x9b\xa8.html", "/home/%E9%9B%A8.html"),
+        (b"/home/%E9%9B%A8.html", "/home/%E9%9B%A8.html"),
+        (b"/a b", "/a%20b"),
+        (b"https://www.dlsite.com:443/b", "/b"),
+        (b"https://www.dlsite.com./b", "/b"),
+        (b"https://www.dlsite.com.:443/b", "/b"),
+        (b"HTTPS://WWW.DLSITE.COM/b", "/b"),
+        (b"//www.dlsite.com/b", "/b"),
+        (b"///www.dlsite.com/b", "/b"),
+        (b"/b ", "/b"),
+        (b" /b", "/b"),
+        (b"/b\t", "/b"),
+        (b"\\b", "/b"),
+        (b"https:\\\\www.dlsite.com\\b", "/b"),
+        (b"b", "/b"),
+        (b"./x/../b", "/b"),
+        (b"https://www.dlsite.com/x/../b", "/b"),
+        (b"?q=\xe9\x9b\xa8", "/a?q=%E9%9B%A8"),
+        (b"/b?q=\\", "/b?q=%5C"),
+        (b"/b#part", "/b"),
+        (b"https://www.dlsite.com", "/"),
+    ],
+)
+def test_a_redirect_is_followed_as_browsers_do(site: Site, location: bytes, path: str) -> None:
+    site["/a"] = Reply(b"", 302, {"Location": location.decode("latin-1")})
+    site[path] = Reply(b"<p>there</p>")
+    page = site.fetcher(robots_txt=RULES).fetch(f"https://{HOST}/a")
+    assert (page.url, page.text) == (f"https://{HOST}{path}", "<p>there</p>")
+
+
+@pytest.mark.parametrize(
+    "location",
+    [f"https://{HOST}..com/", f"https:\\\\{HOST}@example.com/", f"https://{HOST}:444/", f"https://a:b@{HOST}/"],
+)
+def test_a_redirect_that_only_looks_like_the_host_is_not_followed(site: Site, location: str) -> None:
+    site["/a"] = Reply(b"", 302, {"Location": location})
+    with pytest.raises(ForeignHost):
+        site.fetcher(robots_txt=RULES).fetch(f"https://{HOST}/a")
+
+
+def test_a_redirect_cannot_hide_a_disallowed_page_behind_dots(site: Site) -> None:
+    site["/a"] = Reply(b"", 302, {"Location": f"https://{HOST}/x/../home/cart/"})
+    with pytest.raises(Disallowed):
+        site.fetcher(robots_txt=RULES).fetch(f"https://{HOST}/a")
+
+
+@pytest.mark.parametrize("location", ["", "  ", "\t"])
+def test_a_redirect_to_an_empty_address_leads_nowhere(site: Site, location: str) -> None:
+    site["/a"] = Reply(b"", 302, {"Location": location})
+    with pytest.raises(UnexpectedAnswer, match="nowhere"):
+        site.fetcher(robots_txt=RULES).fetch(f"https://{HOST}/a")
+
+
+def in_japanese(url: str) -> str:
+    return url if "?" in url else f"{url}?locale=ja_JP"
+
+
+def test_where_a_redirect_leads_is_readdressed(site: Site) -> None:
+    site["/a"] = Reply(b"", 302, {"Location": "/girls/b"})
+    site["/girls/b?locale=ja_JP"] = Reply(b"<p>there</p>")
+    page = site.fetcher(robots_txt=RULES, readdress=in_japanese).fetch(f"https://{HOST}/a")
+    assert page.url == f"https://{HOST}/girls/b?locale=ja_JP"
+
+
+def test_a_host_that_takes_back_what_was_added_to_an_address_has_its_way(site: Site) -> None:
+    site["/a"] = Reply(b"", 302, {"Location": "/b"})
+    site["/b?locale=ja_JP"] = Reply(b"", 302, {"Location": "/b"})
+    site["/b"] = Reply(b"<p>there</p>")
+    page = site.fetcher(robots_txt=RULES, readdress=in_japanese).fetch(f"https://{HOST}/a")
+    assert (page.url, page.text) == (f"https://{HOST}/b", "<p>there</p>")
+
+
+def test_who_is_told_before_each_request_can_keep_it_from_being_sent(site: Site) -> None:
+    site["/a"] = [Reply(b"", 503), Reply(b"", 302, {"Location": PATH})]
+    told: list[int] = []
+    fetcher = site.fetcher(before_request=lambda: told.append(len(site.asked)))
+    fetcher.fetch(f"https://{HOST}/a")
+    assert told == [0, 1, 2, 3]
+
+    def refuse() -> None:
+        raise RuntimeError
+
+    fetcher.before_request = refuse
+    with pytest.raises(RuntimeError):
+        fetcher.fetch(PAGE)
+    assert (len(site.asked), fetcher.requests) == (4, 4)
+
+
+# waits
+
+
+@pytest.mark.parametrize("value", ["999999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_an_absurd_retry_after_holds_for_less_than_a_day(site: Site, value: str) -> None:
+    site[PATH] = [Reply(b"", 404, {"Retry-After": value}), Reply()]
+    fetcher = site.fetcher(robots_txt=RULES)
+    with pytest.raises(NotFound):
+        fetcher.fetch(PAGE)
+    assert fetcher.not_before - site.clock.now == MAX_HOLD < 86400
+
+
+def test_a_wait_of_thirty_years_that_was_stored_is_cut_short(site: Site) -> None:
+    fetcher = site.fetcher(robots_txt=RULES, not_before=site.clock.now + 1e9)
+    assert fetcher.not_before - site.clock.now == MAX_HOLD
+
+
+def test_a_second_request_to_slow_down_ends_the_turn_with_a_long_rest(site: Site) -> None:
+    site[PATH] = Reply(b"", 429)
+    fetcher = site.fetcher(robots_txt=RULES)
+    with pytest.raises(SlowDown, match="RJ01234567"):
+        fetcher.fetch(PAGE)
+    assert fetcher.requests == 2
+    assert site.clock.slept[-1] >= 60
+    assert fetcher.not_before - site.clock.now >= 600
+
+
+def test_a_second_request_to_slow_down_ends_the_turn_on_another_page_too(site: Site) -> None:
+    site[PATH] = [Reply(b"", 429), Reply()]
+    site["/b"] = Reply(b"", 429, {"Retry-After": "5"})
+    fetcher = site.fetcher(robots_txt=RULES)
+    fetcher.fetch(PAGE)
+    with pytest.raises(SlowDown):
+        fetcher.fetch(f"https://{HOST}/b")
+    assert fetcher.requests == 3
+    assert fetcher.not_before - site.clock.now >= 600
+
+
+def test_a_host_in_trouble_is_not_asked_again_and_again_for_page_after_page(site: Site) -> None:
+    fetcher = site.fetcher(robots_txt=RULES)
+    for number in range(20):
+        site[f"/{number}"] = Reply(b"", 503)
+        with pytest.raises(Unavailable):
+            fetcher.fetch(f"https://{HOST}/{number}")
+    assert fetcher.requests == 20 + MAX_RETRIES_A_TURN
+
+
+# the contact
+
+
+def test_the_template_and_the_crawler_take_the_same_contacts() -> None:
+    template = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())
+    pattern = re.compile(template["Parameters"]["Contact"]["AllowedPattern"])
+    contacts = [f"a{chr(code)}b" for code in [*range(0x180), 0x3042, 0x1F600]]
+    contacts += ["a@example.com", "https://example.com/?a=b&c=[d]", "abc", "ab", "a", "(a@b)", "a\\b", "a b"]
+    for contact in contacts:
+        try:
+            accepted = bool(user_agent(contact))
+        except ValueError:
+            accepted = False
+        assert accepted == bool(pattern.fullmatch(contact)), contact
 
 
 def test_every_error_is_a_source_error() -> None:

@@ -1,0 +1,80 @@
+"""robots.txt as RFC 9309 (https://www.rfc-editor.org/rfc/rfc9309) says: which rules bind this crawler.
+
+protego matches the addresses. The groups are told here: protego takes a group for one that names a crawler when its
+name begins with the group's, knows of no version behind a name, and keeps the last of several delays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from protego import Protego
+
+PRODUCT = "Osusume"
+"""The name by which a group of robots.txt calls this crawler; the User-Agent begins with it."""
+
+MAX_ROBOTS_BYTES = 1_000_000
+"""How much of a file is read for rules; RFC 9309 wants 500 KiB at least."""
+
+_LONGEST = 10**9  # seconds; a host may name numbers that no float holds
+_AGENT_LINE = re.compile(r"user[- ]?agent\s*[:\s]\s*(.*)", re.IGNORECASE)
+_RULE_LINE = re.compile(r"(?:allow|d[a-z]*l+[ao]w|crawl[- ]delay|request[- ]rate|visit[- ]time)\b", re.IGNORECASE)
+_PACE_LINE = re.compile(r"(?:crawl|request)[- ]", re.IGNORECASE)
+_PRODUCT_TOKEN = re.compile(r"[A-Za-z_-]+")
+
+
+class Rules:
+    """The rules of the text of a robots.txt that bind this crawler."""
+
+    def __init__(self, text: str) -> None:
+        lines = list(_binding_lines(text))
+        self._rules = _parsed(lines)
+        self.crawl_delay = max(map(_seconds, filter(_PACE_LINE.match, lines)), default=None)
+        """Seconds between requests, those of the slowest delay or rate; None where nothing is said of it."""
+
+    def allow(self, url: str) -> bool:
+        """Return whether the page at `url` may be asked for."""
+        return bool(self._rules.can_fetch(url, PRODUCT))
+
+
+def may_give_rules(text: str) -> bool:
+    """Return whether `text` is not a page that stands in the place of robots.txt."""
+    return not text.lstrip("\ufeff \t\r\n").startswith("<")
+
+
+def _binding_lines(text: str) -> Iterator[str]:
+    """Yield the rules of the groups that name this crawler, else those of the groups that name all."""
+    groups: dict[str, list[str]] = {}
+    agents: list[str] = []
+    is_heading = False
+    for line in text.splitlines():
+        rule = line.partition("#")[0].strip("\ufeff \t")
+        if found := _AGENT_LINE.match(rule):
+            agents = [*(agents if is_heading else []), _agent(found[1])]
+            groups.setdefault(agents[-1], [])
+            is_heading = True
+        elif _RULE_LINE.match(rule):
+            for agent in agents:
+                groups[agent].append(rule)
+            is_heading = False
+    yield from groups.get(PRODUCT.lower(), groups.get("*", []))
+
+
+def _agent(value: str) -> str:
+    """Return the product token that a group names, in lower case; a version or a comment behind it does not count."""
+    token = _PRODUCT_TOKEN.match(value)
+    return token[0].lower() if token else value.strip()
+
+
+def _seconds(line: str) -> float:
+    """Return the seconds between requests that a line asks for, 0 where it makes no sense."""
+    rules = _parsed([line])
+    delay, rate = rules.crawl_delay(PRODUCT), rules.request_rate(PRODUCT)
+    if rate is not None:
+        return float(min(rate.seconds, _LONGEST) / min(rate.requests, _LONGEST))
+    return min(float(delay or 0.0), float(_LONGEST))
+
+
+def _parsed(lines: list[str]) -> Protego:
+    return Protego.parse("\n".join(["User-agent: *", *lines]))
