@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 
-from local.faults import classifier_faults, event_faults, press_faults, site_faults, slack_faults, slide_faults
+from local.faults import (
+    classifier_faults,
+    event_faults,
+    page_faults,
+    press_faults,
+    site_faults,
+    slack_faults,
+    slide_faults,
+)
 from local.faults.aws_faults import DYNAMODB_FAULTS, S3_FAULTS, SECRET_FAULTS
 from local.faults.crash import GROUP as CRASH_GROUP
 from local.faults.crash import MOMENTS, SWEEPS, swept
@@ -25,6 +33,7 @@ FAULTS: tuple[Fault, ...] = (
     *S3_FAULTS,
     *DYNAMODB_FAULTS,
     *site_faults.FAULTS,
+    *page_faults.FAULTS,
     *slide_faults.FAULTS,
     *SECRET_FAULTS,
     *event_faults.FAULTS,
