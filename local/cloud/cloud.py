@@ -209,6 +209,13 @@ class Cloud:
         """Queue an event for the function with that logical id and return the request id. Raises PayloadTooLarge."""
         return self._dispatcher.invoke_async(self._known(function), _json(event), "invoke")
 
+    def invoke_twice(self, function: str, event: object, again: threading.Event) -> None:
+        """Do what Lambda sometimes does with an asynchronous event: deliver it twice under one request id.
+
+        The second delivery comes when `again` is set. Returns when both attempts are over; neither is tried again.
+        """
+        self._dispatcher.invoke_twice(self._known(function), _json(event), "invoke", again)
+
     def fire_schedule(self, schedule: str, scheduled_at: datetime | None = None) -> None:
         """Do what EventBridge Scheduler does when the schedule with that logical id is due; now is the default.
 

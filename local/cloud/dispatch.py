@@ -12,6 +12,7 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -152,6 +153,19 @@ class Dispatcher:
             self._state.put(_QUEUE, request_id, json.dumps(event).encode())
         self._queue(function, payload, request_id, trigger)
         return request_id
+
+    def invoke_twice(self, function: str, payload: bytes, trigger: Trigger, again: threading.Event) -> None:
+        """Let the function have the event, and once more under its request id when `again` is set; wait for both."""
+        request_id = str(uuid.uuid4())
+        self._begin(request_id, f"{function} running twice (request {request_id})")
+        try:
+            with ThreadPoolExecutor(1) as first:
+                attempt = first.submit(self._attempt, function, payload, request_id, 1, trigger)
+                again.wait(self._pools[function].function.timeout)
+                self._attempt(function, payload, request_id, 1, trigger)
+                attempt.result()
+        finally:
+            self._end(request_id)
 
     def deliver_unfinished(self) -> int:
         """Queue the events again that an earlier process left, under their request ids; return how many they are."""

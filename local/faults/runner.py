@@ -12,6 +12,7 @@ from functools import partial
 from local.faults import (
     classifier_faults,
     event_faults,
+    pace_faults,
     page_faults,
     press_faults,
     site_faults,
@@ -35,6 +36,7 @@ FAULTS: tuple[Fault, ...] = (
     *site_faults.FAULTS,
     *page_faults.FAULTS,
     *slide_faults.FAULTS,
+    *pace_faults.FAULTS,
     *SECRET_FAULTS,
     *event_faults.FAULTS,
     *press_faults.FAULTS,

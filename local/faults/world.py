@@ -88,11 +88,15 @@ class World:
 
     def begin_day(self, new: int = 2, at: datetime | None = None) -> None:
         """Put `new` works on sale and fire the schedule, of the next morning or `at`; the rest goes on by itself."""
+        self.machine.cloud.fire_schedule(SCHEDULE, self.next_morning(new, at))
+
+    def next_morning(self, new: int = 2, at: datetime | None = None) -> datetime:
+        """Let a night pass, put `new` works on sale, and return when the schedule is due: the next morning or `at`."""
         self._let_a_night_pass()
         self.put_on_sale(new)
         moment = self.morning if at is None else at
         self.due.append(snapshot_key("dlsite", moment))
-        self.machine.cloud.fire_schedule(SCHEDULE, moment)
+        return moment
 
     def put_on_sale(self, new: int) -> None:
         """Let the shop turn to its next day, with `new` works."""
