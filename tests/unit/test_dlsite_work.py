@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crawler.sources import SourceError
-from crawler.sources.dlsite import NotAWorkPage, RegionBlocked, parse_listing_page, parse_work_page
+from crawler.sources.dlsite import NotAWorkPage, RegionBlocked, page_address, parse_listing_page, parse_work_page
 from crawler.sources.markup import MAX_TAGS, decode_markup
 from osusume.items import Item, Section
 
@@ -71,6 +71,7 @@ def test_a_page_of_2026_gives_every_field() -> None:
             Section("登場人物", "司書さん（CV：朝霧こより）\n静けさが好き。"),
             Section("場所", "閲覧室\n書庫\n鍵がかかっている"),
             Section("トラックリスト", "開館のあいさつ\n雨音と背表紙"),
+            Section("絵だけの部分", ""),
             Section("ご注意", "イヤホンの音量にお気をつけください。"),
         ],
     )
@@ -448,3 +449,233 @@ def damaged(html: str, rng: random.Random) -> str:
                 html[end:] + html[:start] if rng.random() < 0.1 else html[:start] + html[start:end].upper() + html[end:]
             )
     return html
+
+
+# pages in other languages, and pages of which nothing is understood
+
+
+def foreign_page(*rows: tuple[str, str], lang: str = "zh-tw", maker: str = "社團名", rest: str = "") -> Item:
+    """Return the item of a page with an outline of these rows."""
+    table = "".join(f"<tr><th>{label}</th><td>{cell}</td></tr>" for label, cell in rows)
+    return parse_work_page(
+        f'<html lang="{lang}"><body><h1 id="work_name">雨</h1><table id="work_maker"><tr><th>{maker}</th><td>'
+        '<span class="maker_name"><a href="/home/circle/profile/=/maker_id/RG1.html">紙魚とランプ</a></span></td></tr>'
+        f'</table><table id="work_outline">{table}</table>{part("雨の夜。")}{rest}</body></html>',
+        URL,
+    )
+
+
+GENRES = '<div class="main_genre"><a href="/home/fsr/=/genre/1">睡眠</a><a href="/home/fsr/=/genre/2">雨</a></div>'
+EVERYONE = '<div class="work_genre"><a href="#"><span class="icon_GEN">x</span></a></div>'
+SOLD_ON = '<a href="https://www.dlsite.com/girls/new/=/year/2026/mon/07/day/04/cyear/2026/cmon/07">{}</a>'
+
+
+@pytest.mark.parametrize(
+    ("lang", "maker", "labels", "date"),
+    [
+        ("zh-tw", "社團名", ("販賣日", "年齡指定", "聲優", "劇本", "插畫", "系列名", "分類"), "2026年07月04日"),
+        ("zh-cn", "社团名", ("贩卖日", "年龄指定", "声优", "剧情", "插画", "系列名", "分类"), "2026年07月04日"),
+        (
+            "ko-kr",
+            "서클명",
+            ("판매일", "연령 지정", "성우", "시나리오", "일러스트", "시리즈명", "장르"),
+            "2026년 07월 04일",
+        ),
+        (
+            "en-us",
+            "Circle",
+            ("Release date", "Age", "Voice Actor", "Scenario", "Illustration", "Series name", "Genre"),
+            "Jul/04/2026",
+        ),
+        (
+            "ja-jp",
+            "サークル名",
+            ("販売日", "年齢指定", "声優", "シナリオ", "イラスト", "シリーズ名", "ジャンル"),
+            "2026年07月04日",
+        ),
+    ],
+)
+def test_a_page_in_another_language_gives_every_field(
+    lang: str, maker: str, labels: tuple[str, ...], date: str
+) -> None:
+    cells = (date, EVERYONE, "<a>甲</a> / <a>乙</a>", "<a>丙</a>", "<a>丁</a>", "<a>雨宿り</a>", GENRES)
+    item = foreign_page(*zip(labels, cells, strict=True), lang=lang, maker=maker)
+    assert (item.published_on, item.age_rating) == ("2026-07-04", "all")
+    assert item.attributes == {
+        "circle": ["紙魚とランプ"],
+        "series": ["雨宿り"],
+        "voice_actors": ["甲", "乙"],
+        "scenario_writers": ["丙"],
+        "illustrators": ["丁"],
+        "genres": ["睡眠", "雨"],
+    }
+
+
+def test_a_page_in_an_unknown_language_gives_what_is_the_same_in_all() -> None:
+    item = foreign_page(
+        ("Objavljeno", SOLD_ON.format("4. 7. 2026")), ("Starost", EVERYONE), ("Zvrst", GENRES), maker="Krog", lang="sl"
+    )
+    assert (item.published_on, item.age_rating) == ("2026-07-04", "all")
+    assert item.attributes == {"circle": ["紙魚とランプ"], "genres": ["睡眠", "雨"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "rating"),
+    [("全年齡", "all"), ("全年龄", "all"), ("전연령", "all"), ("전 연령", "all"), ("18금", "adult"), ("성인", "adult")],
+)
+def test_ages_are_read_in_other_languages(text: str, rating: str) -> None:
+    assert foreign_page(("年齡指定", text)).age_rating == rating
+
+
+@pytest.mark.parametrize("rows", [(("何か", "x"),), (("Foo", "x"), ("Bar", "2026年07月04日")), (("", "x"),)])
+def test_an_outline_of_which_no_row_is_known_is_not_a_works(rows: tuple[tuple[str, str], ...]) -> None:
+    with pytest.raises(NotAWorkPage, match="understood"):
+        foreign_page(*rows)
+
+
+@pytest.mark.parametrize("name", ["work_2026", "work_2016", "work_english", "work_announced", "work_music"])
+def test_a_page_whose_outline_and_maker_were_renamed_is_not_a_works(name: str) -> None:
+    html = fixture(name).replace("work_outline", "product_outline").replace("work_maker", "product_maker")
+    with pytest.raises((NotAWorkPage, RegionBlocked)):
+        parse_work_page(html, url_of("RJ01500101"))
+
+
+def test_the_genre_row_of_another_form_is_not_the_size_of_the_file() -> None:
+    item = foreign_page(("販賣日", "2026年07月04日"), ("檔案容量", '<div class="main_genre">162.18MB</div>'))
+    assert item.values("genres") == []
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "発売日",
+        "発売予定日",
+        "販売予定日",
+        "配信予定日",
+        "予定販売日",
+        "販売開始日",
+        "贩卖预定日",
+        "預定販賣日",
+        "판매 예정일",
+        "發售日",
+    ],
+)
+def test_the_day_on_which_a_work_came_out_or_will_is_its_date(label: str) -> None:
+    assert outline(label, "2026年09月21日").published_on == "2026-09-21"
+
+
+@pytest.mark.parametrize("label", ["予告開始日", "更新情報", "最終更新日", "予告日"])
+def test_the_day_of_an_announcement_or_update_is_not_a_works_date(label: str) -> None:
+    assert outline(label, "2026年09月21日").published_on is None
+
+
+# whose page it is
+
+
+def page_that_says(head: str) -> str:
+    outline = '<table id="work_outline"><tr><th>声優</th><td>甲</td></tr></table>'
+    return f'<html><head>{head}</head><body><h1 id="work_name">題</h1>{outline}</body></html>'
+
+
+OTHER = "https://www.dlsite.com/girls/work/=/product_id/RJ09999999.html"
+
+
+@pytest.mark.parametrize(
+    ("head", "item_id"),
+    [
+        (f'<link rel="canonical" href="{OTHER}">', "RJ09999999"),
+        (f'<link rel="Canonical alternate" href="{OTHER.lower()}">', "RJ09999999"),
+        ('<link rel="canonical" href="/home/announce/=/product_id/RJ09999999.html">', "RJ09999999"),
+        (f'<meta property="og:url" content="{OTHER}">', "RJ09999999"),
+        (f'<meta property="og:url" content="{URL}"><link rel="canonical" href="{OTHER}">', "RJ09999999"),
+        (
+            f'<link rel="canonical" href="https://www.dlsite.com/home/"><meta property="og:url" content="{OTHER}">',
+            "RJ09999999",
+        ),
+        ('<link rel="canonical" href="https://example.com/home/work/=/product_id/RJ09999999.html">', "RJ01234567"),
+        ('<link rel="canonical" href="http://["><meta property="og:url" content="">', "RJ01234567"),
+        ("", "RJ01234567"),
+    ],
+)
+def test_a_page_tells_itself_whose_it_is(head: str, item_id: str) -> None:
+    assert parse_work_page(page_that_says(head), URL).item_id == item_id
+
+
+def test_another_works_page_keeps_its_own_address() -> None:
+    item = parse_work_page(page_that_says(f'<link rel="canonical" href="{OTHER}">'), URL)
+    assert item.url == OTHER
+
+
+# sections and prices
+
+
+def picture_part(heading: str) -> str:
+    return (
+        f'<div class="work_parts type_image"><h3 class="work_parts_heading">{heading}</h3>'
+        '<div class="work_parts_area"><div class="image"><img src="a.jpg"></div></div></div>'
+    )
+
+
+def test_a_section_with_a_heading_and_a_picture_keeps_its_heading_alone_and_among_others() -> None:
+    alone = work(parts=picture_part("一") + picture_part("二"))
+    assert alone.sections == [Section("一", ""), Section("二", "")]
+    among = work(parts=picture_part("一") + part("本文") + picture_part("二"))
+    assert among.sections == [Section("一", ""), Section(None, "本文"), Section("二", "")]
+
+
+@pytest.mark.parametrize(
+    ("price", "yen"),
+    [
+        ("無料", 0),
+        ("0円", 0),
+        ("無料！", 0),
+        ("免費", 0),
+        ("무료", 0),
+        ("Free", 0),
+        ("1,320円", 1320),
+        ("$9.99", None),
+        ("無料体験版あり", None),
+    ],
+)
+def test_a_static_price_is_read_and_none_is_made_up(price: str, yen: int | None) -> None:
+    assert work(rest=f'<div id="work_price"><span class="price">{price}</span></div>').price == yen
+
+
+# marks
+
+
+@pytest.mark.parametrize("marks", ["\u0301", "\u0323\u0301", "\u0316\u0300", "\u3099", "\u05b0\u0591"])
+def test_a_tower_of_marks_is_cut_and_costs_no_more_than_its_length(marks: str) -> None:
+    def seconds(length: int) -> float:
+        began = time.process_time()
+        title = work(title="a" + marks * length, parts=part("か" + marks * length)).title
+        assert len(title) < 100
+        return time.process_time() - began
+
+    seconds(1_000)
+    assert seconds(400_000) < 100 * max(seconds(20_000), 0.01)
+
+
+@pytest.mark.parametrize("text", ["が", "ệ", "각", "กำ้", "শ্রী", "ë̀"])
+def test_marks_that_languages_use_are_kept(text: str) -> None:
+    assert work(title=unicodedata.normalize("NFD", text)).title == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        (URL, f"{URL}?locale=ja_JP"),
+        (f"{URL}?locale=ja_JP", f"{URL}?locale=ja_JP"),
+        (f"{URL}?locale=zh_TW&a=1", f"{URL}?a=1&locale=ja_JP"),
+        (OTHER, f"{OTHER}?locale=ja_JP"),
+        (
+            "https://www.dlsite.com/home/announce/=/product_id/RJ01234567.html",
+            "https://www.dlsite.com/home/announce/=/product_id/RJ01234567.html?locale=ja_JP",
+        ),
+        ("https://www.dlsite.com/home/works/type/=/page/1", "https://www.dlsite.com/home/works/type/=/page/1"),
+        ("https://www.dlsite.com/robots.txt", "https://www.dlsite.com/robots.txt"),
+        (f"https://example.com/?{URL}", f"https://example.com/?{URL}"),
+    ],
+)
+def test_the_address_of_a_works_page_asks_for_japanese(url: str, address: str) -> None:
+    assert page_address(url) == address

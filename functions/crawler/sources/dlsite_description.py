@@ -23,19 +23,21 @@ _NOT_TEXT = ("work_parts", "work_parts_heading", "type_contents", "image", "time
 
 
 def read_sections(page: BeautifulSoup) -> list[Section]:
-    """Return the sections of the description in page order, those without text left out, cut to the limits above.
+    """Return the sections of the description in page order, those without heading and text left out, cut as above.
 
     Since October 2020 a description is a row of parts, each with a heading or none; before, it was one text.
     """
     parts = [_section(part) for part in page.select(_PARTS)]
     if not any(section.text for section in parts):
         stories = page.select('.work_story, .work_parts_container, div[itemprop="description"]')
-        parts = [Section(None, readable_text(story)) for story in stories[:1]]
+        headings = {section.heading for section in parts}
+        texts = (readable_text(story) for story in stories[:1])
+        parts = [Section(None, text) for text in texts if not headings.issuperset(text.split("\n"))] or parts
     sections: list[Section] = []
     left = MAX_SECTIONS_TOTAL
     for section in dict.fromkeys(parts):
         text = section.text[: min(MAX_SECTION, max(0, left - len(section.heading or "")))].rstrip()
-        if text and len(sections) < MAX_SECTIONS:
+        if (text or section.heading) and len(sections) < MAX_SECTIONS and left > 0:
             sections.append(Section(section.heading, text))
             left -= len(text) + len(section.heading or "")
     return sections

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import date
+from itertools import chain
 
 from bs4 import BeautifulSoup
 from bs4.element import Tag
@@ -12,6 +14,7 @@ from bs4.element import Tag
 from crawler.sources import SourceError
 from crawler.sources.dlsite_address import SOURCE, WorkAddress, find_item_id, floor_of, image_address, work_address
 from crawler.sources.dlsite_description import read_sections
+from crawler.sources.dlsite_labels import AGE, FIELDS, MAKERS, is_known_label, is_release_label, plain_label
 from crawler.sources.dlsite_listing import MAX_TITLE
 from crawler.sources.markup import UnreadableMarkup, clean_line, outermost, read_markup, readable_text
 from osusume.items import AgeRating, Item
@@ -24,36 +27,20 @@ MAX_VALUE = 200
 MAX_VALUES_TOTAL = 20_000
 """An item's attributes: values a field, characters a value, characters in all. See `dlsite_description` for the sum."""
 
-_MAKERS = (
-    ("サークル名", "circle", "サークル"),
-    ("ブランド名", "brand", "ブランド"),
-    ("メーカー名", "maker", "メーカー"),
-    ("出版社名", "publisher", "出版社"),
-    ("レーベル", "label", "レーベル名"),
-    ("著者", "author"),
-)
-"""What the maker's row can be called, the one who sells the work first."""
-
-_FIELDS = {
-    "series": ("シリーズ名", "シリーズ", "series name", "series"),
-    "voice_actors": ("声優", "voice actor", "voice actors"),
-    "authors": ("作者", "著者", "author", "authors"),
-    "scenario_writers": ("シナリオ", "scenario"),
-    "illustrators": ("イラスト", "illustration", "illustrator"),
-    "musicians": ("音楽", "music"),
-    "genres": ("ジャンル", "genre", "genres"),
-}
-_RELEASED = ("販売日", "release date", "release")  # 予告開始日 is when a work was announced, not when it came out
-_AGE = ("年齢指定", "age", "age ratings", "age rating")
+_OUTLINE_EVIDENCE = "#work_outline td :is(.icon_GEN, .icon_R15, .icon_ADL), #work_outline td .main_genre a"
+"""What an outline holds in every language."""
 
 _AGE_CLASSES: dict[str, AgeRating] = {"icon_GEN": "all", "icon_R15": "r15", "icon_ADL": "adult"}
 _AGE_TEXTS: tuple[tuple[str, AgeRating], ...] = (
-    (r"18禁|18\+|R-?18|X-rated|adult|成人", "adult"),
+    (r"18\s?[禁금+]|R-?18|X-rated|adult|成人|성인", "adult"),
     (r"R-?15|15\+", "r15"),
-    (r"全年齢|G-rated|all ages|general", "all"),
+    (r"全年[齢齡龄]|전\s?연령|G-rated|all ages|general", "all"),
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_YEN = re.compile(r"(?<![0-9,.])([0-9][0-9,]{0,10})\s*(?:円|JPY|yen)")
+_YEN = re.compile(r"(?<![0-9,.])([0-9][0-9,]{0,10})\s*(?:円|JPY|yen|日元|日圓|엔)")
+_FREE = re.compile(r"(?:無料|免費|免费|무료|free|gratis)\W*", re.IGNORECASE)
+_RELEASE_LINK = re.compile(r"/new/=/(?:[^?#]*/)?year/([0-9]{4})/mon/([0-9]{1,2})/day/([0-9]{1,2})(?![0-9])")
+_READ_FOR_A_VALUE = 2_000  # characters of a cell that holds a date, an age or a price
 _BARE_NUMBER = re.compile(r"¥?\s*([0-9][0-9,]{0,10})")
 _TEMPLATE = "{{"
 
@@ -69,11 +56,13 @@ class RegionBlocked(SourceError):
 def parse_work_page(html: str, url: str) -> Item:
     """Return the item that the work page `html`, fetched from `url`, describes.
 
-    Pages of announced works parse too, without a date, and so do pages of music: it is the listing that leaves music
-    out, and an owner who labels such a work by hand shall get it. The item's address is canonical, on the floor and of
-    the kind (`work` or `announce`) that `url` says, else the page's canonical link.
+    Pages of announced works parse too, and so do pages of music: it is the listing that leaves music out, and an owner
+    who labels such a work by hand shall get it. The id is the page's own: that of its canonical link, whatever `url`
+    asked for. The address is canonical, on the floor and of the kind (`work` or `announce`) that `url` says, where it
+    is this work's.
 
-    Raises `RegionBlocked` where the shop hides the work, `NotAWorkPage` for any other page and for one cut off.
+    Raises `RegionBlocked` where the shop hides the work, `NotAWorkPage` for any other page, for one cut off, and for
+    one whose outline says nothing that is understood here.
     """
     try:
         page = read_markup(html)
@@ -88,21 +77,27 @@ def parse_work_page(html: str, url: str) -> Item:
     address = _address(page, url)
     if address is None:
         raise NotAWorkPage(f"{url} is not a work's page: neither it nor the page gives an id such as RJ01234567")
-    cells = _cells(page)
+    outline = _cells(page, "#work_outline tr")
+    cells = _cells(page, "#work_maker tr, #work_outline tr")
     sections = read_sections(page)
     if not cells and not sections:
         raise RegionBlocked(
             f"{url} shows a title and nothing more, as for a region it is not sold to: leave the work out"
+        )
+    if not any(map(is_known_label, outline)) and not page.select_one(_OUTLINE_EVIDENCE):
+        raise NotAWorkPage(
+            f"{url} is not a work's page as they are known here: no row of its #work_outline is understood."
+            " Open the address in a browser: changed markup needs a new parser"
         )
     return Item(
         item_id=address.item_id,
         source=SOURCE,
         url=address.url,
         title=title,
-        published_on=_published_on(cells),
+        published_on=_published_on(page, outline),
         image_url=_image_url(page),
         price=_price(page, address.item_id),
-        age_rating=_age_rating(cells),
+        age_rating=_age_rating(page, outline),
         attributes=_attributes(page, cells),
         sections=sections,
     )
@@ -115,38 +110,40 @@ def _title(name: Tag) -> str:
 
 
 def _address(page: BeautifulSoup, url: str) -> WorkAddress | None:
-    """Return whose page it is. `url` counts first: the crawl asked for that work, and must find it read."""
-    tags = page.select('link[rel="canonical"][href], meta[property="og:url"][content]')
-    said = [address for tag in tags if (address := work_address(str(tag.get("href") or tag.get("content") or "")))]
-    asked = work_address(url)
-    if asked or said:
-        return asked or said[0]
+    """Return whose page it is: its own word counts, before that of `url`, which may have led to another work."""
+    tags = page.select('link[rel~="canonical" i][href], meta[property="og:url"][content]')
+    tags.sort(key=lambda tag: tag.name == "meta")
+    said = (work_address(str(tag.get("href") or tag.get("content") or "")) for tag in tags)
+    asked, own = work_address(url), next(filter(None, said), None)
+    if asked and own and asked.item_id == own.item_id:
+        return asked  # on the floor where the page was read
+    if own or asked:
+        return own or asked
     item_id = find_item_id(url)
     return WorkAddress(floor_of(url) or "home", "work", item_id) if item_id else None
 
 
-def _cells(page: BeautifulSoup) -> dict[str, list[Tag]]:
-    """Return the cells of the maker's and the outline's rows by label, in lower case and without colons and spaces."""
+def _cells(page: BeautifulSoup, rows: str) -> dict[str, list[Tag]]:
+    """Return the cells of `rows`, a selector, by plain label."""
     cells: dict[str, list[Tag]] = {}
-    for row in outermost(page.select("#work_maker tr, #work_outline tr")):
+    for row in outermost(page.select(rows)):
         heading, cell = row.find("th"), row.find("td")
         if isinstance(heading, Tag) and isinstance(cell, Tag):
-            cells.setdefault(_label(heading), []).append(cell)
+            cells.setdefault(plain_label(clean_line(readable_text(heading))[:MAX_VALUE]), []).append(cell)
     return cells
 
 
-def _label(heading: Tag) -> str:
-    return unicodedata.normalize("NFKC", clean_line(readable_text(heading))).strip(" :").lower()
-
-
-def _found(cells: dict[str, list[Tag]], labels: tuple[str, ...]) -> list[Tag]:
-    return [cell for label in labels for cell in cells.get(label, [])]
+def _found(cells: dict[str, list[Tag]], labels: Iterable[str]) -> list[Tag]:
+    return [cell for label in labels for cell in cells.get(plain_label(label), [])]
 
 
 def _attributes(page: BeautifulSoup, cells: dict[str, list[Tag]]) -> dict[str, list[str]]:
     values = {"circle": _circle(page, cells)}
-    for field, labels in _FIELDS.items():
-        values[field] = [value for cell in _found(cells, labels) for value in _values(cell, whole=field == "series")]
+    for field, labels in FIELDS.items():
+        found = _found(cells, labels)
+        if field == "genres" and not found:
+            found = page.select("#work_outline .main_genre:has(a)")  # the size of the file has this class too
+        values[field] = [value for cell in found for value in _values(cell, whole=field == "series")]
     attributes = {}
     left = MAX_VALUES_TOTAL
     for field, texts in values.items():
@@ -161,12 +158,12 @@ def _attributes(page: BeautifulSoup, cells: dict[str, list[Tag]]) -> dict[str, l
 
 
 def _circle(page: BeautifulSoup, cells: dict[str, list[Tag]]) -> list[str]:
-    for labels in _MAKERS:
+    for labels in MAKERS:
         names = [name for cell in _found(cells, labels) for name in _maker_names(cell)]
         if names:
             return names
-    brand = page.select_one('span.maker_name[itemprop="brand"]')
-    return _values(brand, whole=True) if brand else []
+    maker = page.select_one('#work_maker .maker_name, span.maker_name[itemprop="brand"]')
+    return _values(maker, whole=True) if maker else []
 
 
 def _maker_names(cell: Tag) -> list[str]:
@@ -183,33 +180,41 @@ def _values(cell: Tag, *, whole: bool) -> list[str]:
     return [text for text in texts if text and _TEMPLATE not in text]
 
 
-def _published_on(cells: dict[str, list[Tag]]) -> str | None:
-    dates = (_iso_date(readable_text(cell)) for cell in _found(cells, _RELEASED))
+def _published_on(page: BeautifulSoup, outline: dict[str, list[Tag]]) -> str | None:
+    cells = [cell for label, found in outline.items() if is_release_label(label) for cell in found]
+    links = (_RELEASE_LINK.search(str(link["href"])) for link in page.select("#work_outline td a[href]"))
+    dates = chain(map(_iso_date, map(_plain_text, cells)), (_checked_date(*found.groups()) for found in links if found))
     return next(filter(None, dates), None)
 
 
+def _plain_text(tag: Tag) -> str:
+    """Return the beginning of a tag's text in NFKC: more than a date, an age or a price has."""
+    return unicodedata.normalize("NFKC", readable_text(tag)[:_READ_FOR_A_VALUE])
+
+
 def _iso_date(text: str) -> str | None:
-    """Return the first date in `text`, written 2018年04月20日, 2018/04/20 or Jan/11/2014, as 2018-04-20."""
-    plain = unicodedata.normalize("NFKC", text)
-    if found := re.search(r"([0-9]{4})[年/.-]\s?([0-9]{1,2})[月/.-]\s?([0-9]{1,2})", plain):
-        year, month, day = (int(number) for number in found.groups())
-    elif found := re.search(r"([A-Za-z]{3})[a-z]{0,6}[/. ]{1,2}([0-9]{1,2})[/, ]{1,2}([0-9]{4})", plain):
+    """Return the first date in `text` in ISO form: of 2018年04月20日, 2018년 4월 20일, 2018/04/20 or Jan/11/2014."""
+    if found := re.search(r"([0-9]{4})\s?[年년/.-]\s?([0-9]{1,2})\s?[月월/.-]\s?([0-9]{1,2})", text):
+        return _checked_date(*found.groups())
+    if found := re.search(r"([A-Za-z]{3})[a-z]{0,6}[/. ]{1,2}([0-9]{1,2})[/, ]{1,2}([0-9]{4})", text):
         name = found[1].lower()
-        year, month, day = int(found[3]), _MONTHS.index(name) + 1 if name in _MONTHS else 0, int(found[2])
-    else:
-        return None
+        return _checked_date(found[3], str(_MONTHS.index(name) + 1 if name in _MONTHS else 0), found[2])
+    return None
+
+
+def _checked_date(year: str, month: str, day: str) -> str | None:
     try:
-        return date(year, month, day).isoformat()
+        return date(int(year), int(month), int(day)).isoformat()
     except ValueError:
         return None
 
 
-def _age_rating(cells: dict[str, list[Tag]]) -> AgeRating | None:
-    for cell in _found(cells, _AGE):
-        for name, rating in _AGE_CLASSES.items():
-            if cell.select_one(f".{name}"):
-                return rating
-        text = unicodedata.normalize("NFKC", readable_text(cell))
+def _age_rating(page: BeautifulSoup, outline: dict[str, list[Tag]]) -> AgeRating | None:
+    for name, rating in _AGE_CLASSES.items():
+        if page.select_one(f"#work_outline td .{name}"):
+            return rating
+    for cell in _found(outline, AGE):
+        text = _plain_text(cell)
         for pattern, rating in _AGE_TEXTS:
             if re.search(pattern, text, re.IGNORECASE):
                 return rating
@@ -242,7 +247,9 @@ def _price(page: BeautifulSoup, item_id: str) -> int | None:
             or "strike" in tag.get_attribute_list("class")
         ):
             continue
-        text = unicodedata.normalize("NFKC", readable_text(tag))
+        text = _plain_text(tag)
+        if _FREE.fullmatch(text):
+            return 0
         found = _YEN.search(text) or _BARE_NUMBER.fullmatch(text)
         if found and _TEMPLATE not in text:
             return int(found[1].replace(",", ""))

@@ -33,6 +33,12 @@ _INVISIBLE = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
     r"|(?<![\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d"
 )
+MAX_MARKS = 30
+"""Marks on one letter; https://www.unicode.org/reports/tr15/#Stream_Safe_Text_Format says that no language has more.
+
+Normalising takes the square of their number, so that a page of marks alone would take hours.
+"""
+
 _WEB_ENCODINGS = dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis"), "cp932")  # as browsers read them
 _SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
 _BREAKS = re.compile(r" ?[\n\f][ \n\f]*")
@@ -101,9 +107,22 @@ def clean_text(text: str) -> str:
     'がた\n\nり'
     """
     visible = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    spaced = re.sub(r"[ \t\xa0]+", " ", unicodedata.normalize("NFC", visible))
+    spaced = re.sub(r"[ \t\xa0]+", " ", unicodedata.normalize("NFC", _without_towers(visible)))
     lines = "\n".join(line.rstrip().lstrip(" ") for line in spaced.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", lines).strip("\n").strip()
+
+
+def _without_towers(text: str) -> str:
+    """Return `text` with no more than `MAX_MARKS` marks in a row."""
+    if text.isascii():
+        return text
+    kept: list[str] = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def clean_line(text: str) -> str:
