@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Breaks the one-machine run in every way it knows, lets retries and the next day go by, and counts what was lost or done
 twice: functions killed at every call they make, faults of Slack, the classifier, AWS, the site, events and clocks,
-presses as they should not come, and load. The calls are found by watching, not from a list."""
+works that slide out of the listing, presses as they should not come, and load. The calls are found by watching, not
+from a list."""
 
 _EPILOG = """\
 examples:
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     except LookupError as error:
         print(error.args[0], file=sys.stderr)
         return 2
-    units = units_of(names, quick=options.quick, pattern=options.step, times=options.times)
+    units = units_of(names, quick=options.quick, pattern=options.step, times=max(1, options.times))
     began, busy = time.monotonic(), os.getloadavg()[0]
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("breaking everything", total=sum(unit.seconds for unit in units))
@@ -100,6 +101,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
             rows = run_units(units, max(1, options.jobs), tell)
         except KeyboardInterrupt:
             return 130
+    if not rows:
+        print(f"no sweep has a step {options.step}: see the operations in docs/reliability.md", file=sys.stderr)
+        return 2
     text = table.page(rows, time.monotonic() - began, busy)
     is_whole = not (options.only or options.quick) and (options.step, options.times) == ("*", 1)
     output = options.output or (PAGE if is_whole else None)

@@ -18,13 +18,14 @@ _HEAD = """\
 
 What Osusume survives. `make faults` breaks the one-machine run in each of these ways, lets Lambda's retries and the
 next day go by, counts, and writes this page; nothing in it is typed. `python -m local faults --list` tells what there
-is, `--only NAME` runs one.
+is, `--only NAME` runs one, `--times N` runs it again and again.
 
 A function's calls of AWS, Slack, the classifier and the shop go over a wire that sees each of them and can kill the
 caller, lose an answer or answer otherwise. The threshold is 0 there, so that every work on sale is worth posting: a
 work that is not in Slack once is lost or doubled. A press is lost when Slack got its 200 and the label is older or
-another. Each row is checked for more: no snapshot is half, no page that was saved is fetched again, nothing is left in
-`posting`, each run speaks once or lies in the dead-letter queue, no label comes from a press nobody made.
+another. Each row is checked for more: no snapshot is half or has a work twice, no page that was saved is fetched again,
+nothing is left in `posting`, each run speaks once or lies in the dead-letter queue, no label comes from a press nobody
+made.
 """
 
 
