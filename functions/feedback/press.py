@@ -8,7 +8,7 @@ from datetime import tzinfo
 
 from osusume.labels import Label, Labels, local_time
 from osusume.ledger import Ledger, Record
-from osusume.messages import Block, item_message
+from osusume.messages import Block, item_forms
 
 REWRITES = 3
 """How often a message is rewritten when other presses change the label meanwhile."""
@@ -48,15 +48,20 @@ def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set
     return record
 
 
-def show_label(record: Record, labels: Labels, rewrite: Callable[[str, list[Block]], None]) -> None:
+def show_label(record: Record, labels: Labels, rewrite: Callable[[str, list[Block]], bool | None]) -> None:
     """Rewrite an item's message until it shows the label that stands.
+
+    `rewrite` returns False where Slack refuses the message, as it does for an image that it cannot fetch; then it is
+    given the message without one.
 
     Presses can arrive together: each rewrites the message with the label it finds, and looks again afterwards, so that
     the last one to finish leaves it right.
     """
     label = labels.get(record.item.item_id)
     for _ in range(REWRITES):
-        rewrite(*item_message(record, label))
+        for form in item_forms(record, label):
+            if rewrite(*form) is not False:
+                break
         shown, label = label, labels.get(record.item.item_id)
         if shown == label:
             return

@@ -75,7 +75,7 @@ def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Cal
             logger.warning("press refused", item_id=pressed.item_id, user_id=pressed.user_id)
             _send(body, text=str(error), response_type="ephemeral", replace_original=False)
         else:
-            metadata = item_metadata(record)
+            metadata = item_metadata(record, settings.stack)
             show_label(
                 record,
                 labels,
@@ -108,15 +108,19 @@ def _authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResul
     return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id)
 
 
-def _send(body: dict[str, Any], **message: Any) -> None:
-    """Answer a press in Slack. A failure is logged alone: the label is stored, which is what counts."""
+def _send(body: dict[str, Any], **message: Any) -> bool:
+    """Answer a press in Slack, and return False where Slack refuses the message.
+
+    A failure is logged alone: the label is stored, which is what counts.
+    """
     try:
         answer = WebhookClient(body["response_url"], timeout=UPDATE_SECONDS, retry_handlers=[]).send(**message)
     except (SlackClientError, OSError, HTTPException) as error:
         logger.warning("the message was not rewritten", error=f"{type(error).__name__} {error}")
-    else:
-        if answer.status_code != 200:
-            logger.warning("the message was not rewritten", status=answer.status_code, error=answer.body)
+        return True
+    if answer.status_code != 200:
+        logger.warning("the message was not rewritten", status=answer.status_code, error=answer.body)
+    return not 400 <= answer.status_code < 500
 
 
 def _body(event: Event) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from notifier.channel import Channel
 from notifier.delivery import Clock
-from notifier.events import written_snapshots
+from notifier.events import missed_snapshots, snapshots_of_the_same_day, source_of, written_snapshots
 from notifier.notify import Surroundings, notify
 from notifier.scores import KeptScores
 from notifier.scoring import score_items
@@ -20,7 +21,7 @@ from osusume.ledger import Ledger
 from osusume.observability import logger, metrics
 from osusume.secrets import read_secret
 from osusume.settings import NotifierSettings
-from osusume.snapshots import SnapshotMissing, read_snapshot
+from osusume.snapshots import SnapshotMissing, list_snapshot_keys, read_snapshot
 
 settings = NotifierSettings.from_environment(os.environ)
 session = boto3.Session()
@@ -32,21 +33,29 @@ ledger = Ledger(dynamodb, settings.items_table)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Post what is new in each snapshot that the event names."""
+    """Post what is new in each snapshot that the event names, and in those before it that no run has heard of."""
     for bucket, key in written_snapshots(event):
-        try:
-            snapshot = read_snapshot(s3, bucket, key)
-        except SnapshotMissing as error:
-            logger.warning("nothing to do", reason=str(error))
-            continue
-        run = notify(snapshot, key, _surroundings(context, key))
-        logger.info(
-            "notified", snapshot=key, listed=run.listed, new=run.new, recommended=run.recommended, explored=run.explored
-        )
-        metrics.add_metric("ItemsNew", "Count", run.new)
+        stored = list_snapshot_keys(s3, bucket, source_of(key))
+        for missed in missed_snapshots(key, stored, ledger):
+            logger.warning("a snapshot that no run has heard of", snapshot=missed)
+            _notify(bucket, missed, stored, context)
+        _notify(bucket, key, stored, context)
 
 
-def _surroundings(context: LambdaContext, key: str) -> Surroundings:
+def _notify(bucket: str, key: str, stored: Sequence[str], context: LambdaContext) -> None:
+    try:
+        snapshot = read_snapshot(s3, bucket, key)
+    except SnapshotMissing as error:
+        logger.warning("nothing to do", reason=str(error))
+        return
+    run = notify(snapshot, key, _surroundings(context, key, stored))
+    logger.info(
+        "notified", snapshot=key, listed=run.listed, new=run.new, recommended=run.recommended, explored=run.explored
+    )
+    metrics.add_metric("ItemsNew", "Count", run.new)
+
+
+def _surroundings(context: LambdaContext, key: str, stored: Sequence[str]) -> Surroundings:
     # a token rotated while the function is warm is met by reading it each time
     token = read_secret(ssm, settings.slack_bot_token_parameter)
     credentials: Any = session.get_credentials()
@@ -65,5 +74,7 @@ def _surroundings(context: LambdaContext, key: str) -> Surroundings:
         max_posts=settings.max_posts,
         explored_items_a_day=settings.explored_items_a_day,
         claim_seconds=settings.claim_seconds,
+        same_day=snapshots_of_the_same_day(key, stored, settings.time_zone),
+        stack=settings.stack,
         clock=Clock(time.time, time.sleep, lambda: context.get_remaining_time_in_millis() / 1000),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from typing import Any
 
@@ -16,14 +17,58 @@ MESSAGES_A_PAGE = 200  # Slack's advice for conversations.history
 # errors after which, by https://docs.slack.dev/reference/methods/chat.postMessage, the message may have been posted
 UNCLEAR_ERRORS = {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 
-# errors that are of this one message; any other is of the channel or the token, and the next message would meet it too
+# errors that are surely of this one message
 MESSAGE_ERRORS = {
     "invalid_blocks",
     "invalid_blocks_format",
+    "invalid_attachments",
+    "invalid_metadata_format",
+    "invalid_metadata_schema",
     "msg_too_long",
     "msg_blocks_too_long",
     "metadata_too_large",
+    "metadata_must_be_sent_from_app",
     "no_text",
+    "too_many_attachments",
+    "too_many_contact_cards",
+}
+
+# errors that are surely of the channel or the token: the next message would meet them too
+CHANNEL_ERRORS = {
+    "access_denied",
+    "accesslimited",
+    "account_inactive",
+    "as_user_not_supported",
+    "channel_is_archived",
+    "channel_is_limited_access",
+    "channel_not_found",
+    "channel_type_not_supported",
+    "deprecated_endpoint",
+    "ekm_access_denied",
+    "enterprise_is_restricted",
+    "invalid_auth",
+    "is_archived",
+    "messages_tab_disabled",
+    "method_deprecated",
+    "missing_post_type",
+    "missing_scope",
+    "no_permission",
+    "not_allowed_token_type",
+    "not_authed",
+    "not_in_channel",
+    "org_login_required",
+    "restricted_action",
+    "restricted_action_non_threadable_channel",
+    "restricted_action_read_only_channel",
+    "restricted_action_thread_locked",
+    "restricted_action_thread_only_channel",
+    "slack_connect_canvas_sharing_blocked",
+    "team_access_not_granted",
+    "team_added_to_org",
+    "team_not_found",
+    "token_expired",
+    "token_revoked",
+    "two_factor_setup_required",
 }
 
 
@@ -41,6 +86,18 @@ class Unclear(Exception):
 
 class MessageRefused(Exception):
     """Slack refuses this message; nothing was posted."""
+
+
+class UnknownRefusal(MessageRefused):
+    """Slack refuses this message for a reason that may be the message's or the channel's; nothing was posted."""
+
+
+class SearchUnfinished(Exception):
+    """Raised where the time is over and the message is not among those newer than the one named `reached`."""
+
+    def __init__(self, reached: str) -> None:
+        super().__init__(f"the channel was searched back to {reached}")
+        self.reached = reached
 
 
 class ChannelRefused(Exception):
@@ -70,12 +127,37 @@ class Channel:
             raise Unclear("chat_postMessage: the answer has no ts")
         return ts
 
-    def find(self, metadata: dict[str, Any], since: float) -> str | None:
-        """Return the ts of the message with this metadata, None where there is none.
+    def rewrite(self, ts: str, text: str, blocks: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
+        """Give the message named `ts` new contents. Raises as `post` does."""
+        self._ask("chat_update", ts=ts, text=text, blocks=blocks, metadata=metadata)
 
-        Only what was posted after `since`, in seconds since the epoch, is looked at. Raises as `post` does.
+    def delete(self, ts: str) -> None:
+        """Take the message named `ts` away. Raises as `post` does."""
+        self._ask("chat_delete", ts=ts)
+
+    def find(
+        self, metadata: dict[str, Any], since: float, before: str = "", is_over: Callable[[], bool] = lambda: False
+    ) -> str | None:
+        """Return the ts of the newest message with this metadata, None where there is none.
+
+        Only what was posted after `since`, in seconds since the epoch, and before the message named `before` is looked
+        at. Raises `SearchUnfinished` when `is_over` is true before the search is, and as `post` does.
         """
+        for page in self._pages(since, before):
+            found = next((ts for message in page if (ts := _ts_of(message, metadata))), None)
+            if found:
+                return found
+            if is_over():
+                raise SearchUnfinished(_text(page[-1], "ts") if page else before)
+        return None
+
+    def copies(self, metadata: dict[str, Any], since: float) -> list[str]:
+        """Return the ts of each message with this metadata that was posted after `since`. Raises as `post` does."""
+        return [ts for page in self._pages(since, "") for message in page if (ts := _ts_of(message, metadata))]
+
+    def _pages(self, since: float, before: str) -> Iterator[list[object]]:
         cursor, seen = "", {""}
+        until = {"latest": before} if before else {}
         while True:
             answer = self._ask(
                 "conversations_history",
@@ -83,17 +165,15 @@ class Channel:
                 oldest=f"{since:.6f}",
                 limit=MESSAGES_A_PAGE,
                 cursor=cursor,
+                **until,
             )
             messages = answer.get("messages")
             if not isinstance(messages, list):
                 raise Unclear("conversations_history: the answer has no messages")
-            for message in messages:
-                found = _object(_object(message).get("metadata"))
-                if found.get("event_payload") == metadata["event_payload"] and (ts := _text(message, "ts")):
-                    return ts
+            yield messages
             cursor = _text(answer.get("response_metadata"), "next_cursor")
             if not cursor:
-                return None
+                return
             if cursor in seen:
                 raise Unclear("conversations_history: the answers name the same page over and over")
             seen.add(cursor)
@@ -107,6 +187,17 @@ class Channel:
             # slack_sdk takes any JSON for an object: a list has no `get`
             raise Unclear(f"{method}: {type(error).__name__} {error}") from error
         return _object(answer.data)
+
+
+def _ts_of(message: object, metadata: dict[str, Any]) -> str:
+    """Return a message's ts where it is the one with this metadata, else an empty text.
+
+    Messages that were posted before stacks put their names into the metadata have none.
+    """
+    payload = _object(_object(message).get("metadata")).get("event_payload")
+    wanted = metadata["event_payload"]
+    nameless = {name: value for name, value in wanted.items() if name != "stack"}
+    return _text(message, "ts") if payload in (wanted, nameless) else ""
 
 
 def _object(value: object) -> dict[str, object]:
@@ -130,11 +221,11 @@ def _explained(error: SlackApiError, method: str, channel_id: str) -> Exception:
     # where an answer is not Slack's JSON, slack_sdk puts a sentence in place of the code
     if response.status_code != 200 or code in UNCLEAR_ERRORS or not re.fullmatch("[a-z_0-9]+", code):
         return Unclear(f"{method}: {code}")
-    if code in MESSAGE_ERRORS:
+    is_unknown = method == "chat_postMessage" and code not in CHANNEL_ERRORS
+    if code in MESSAGE_ERRORS or is_unknown:
         details = _object(answer.get("response_metadata")).get("messages")
-        return MessageRefused(
-            f"{method}: {code} {' '.join(map(str, details)) if isinstance(details, list) else ''}".strip()
-        )
+        refusal = MessageRefused if code in MESSAGE_ERRORS else UnknownRefusal
+        return refusal(f"{method}: {code} {' '.join(map(str, details)) if isinstance(details, list) else ''}".strip())
     return ChannelRefused(
         f"{method} to {channel_id}: {code}: check that the bot is in the channel, that its token is the current one,"
         " and that it has the scopes chat:write and channels:history (groups:history where the channel is private)"

@@ -1,9 +1,16 @@
-"""What S3 tells of: the snapshots that were written."""
+"""What S3 tells of: the snapshots that were written, and those around them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date, tzinfo
 from urllib.parse import unquote_plus
+
+from osusume.ledger import RUN_PREFIX, Ledger
+from osusume.snapshots import snapshot_time
+
+LOOK_BACK = 14
+"""Snapshots; as many days as an event can wait in the dead-letter queue."""
 
 
 class InvalidEvent(ValueError):
@@ -20,6 +27,35 @@ def written_snapshots(event: object) -> list[tuple[str, str]]:
         (_text(record, "s3", "bucket", "name"), unquote_plus(_text(record, "s3", "object", "key")))
         for record in records
     ]
+
+
+def source_of(key: str) -> str:
+    """Return the source of the snapshot under `key`, empty for a key of another form."""
+    return key.split("/")[1] if key.count("/") > 1 else ""
+
+
+def missed_snapshots(key: str, stored: Sequence[str], ledger: Ledger) -> list[str]:
+    """Return those of the `stored` keys before `key` of which no run has come, oldest first.
+
+    Their events failed for good, as they do while the classifier is down, and the next crawl takes their items for
+    known. Only the `LOOK_BACK` snapshots before `key` are looked at.
+    """
+    before = sorted(name for name in stored if name < key)[-LOOK_BACK:]
+    runs = ledger.get(RUN_PREFIX + name for name in before)
+    return [name for name in before if RUN_PREFIX + name not in runs]
+
+
+def snapshots_of_the_same_day(key: str, stored: Sequence[str], time_zone: tzinfo) -> list[str]:
+    """Return the other `stored` keys whose crawls were due on the day of `key` in the owner's time zone."""
+    day = _day(key, time_zone)
+    return [name for name in stored if name != key and day is not None and _day(name, time_zone) == day]
+
+
+def _day(key: str, time_zone: tzinfo) -> date | None:
+    try:
+        return snapshot_time(key).astimezone(time_zone).date()
+    except ValueError:
+        return None
 
 
 def _text(record: object, *path: str) -> str:

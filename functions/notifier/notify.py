@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from notifier.channel import Channel
-from notifier.delivery import Clock, Post, Undelivered, deliver
+from notifier.channel import Channel, ChannelRefused, MessageRefused, RateLimited, Unclear
+from notifier.delivery import Clock, Delivery, Post, Undelivered
 from notifier.scores import Scores
+from notifier.scoring import ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
-from osusume.ledger import Ledger, Record, Run
-from osusume.messages import item_message, item_metadata, run_message, run_metadata
+from osusume.ledger import RUN_PREFIX, Ledger, Record, Run
+from osusume.messages import item_forms, item_metadata, run_message, run_metadata
+from osusume.observability import logger
 from osusume.snapshots import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the notifier works with. `threshold` is None where the model's own counts."""
+    """What the notifier works with. `threshold` is None where the model's own counts.
+
+    `same_day` are the keys of the other snapshots of the owner's day, which share `explored_items_a_day`. `stack` tells
+    this stack's messages from those of another one in the channel.
+    """
 
     ledger: Ledger
     channel: Channel
@@ -28,51 +35,78 @@ class Surroundings:
     explored_items_a_day: int
     claim_seconds: float
     clock: Clock
+    same_day: Sequence[str] = ()
+    stack: str = ""
 
 
 def notify(snapshot: Snapshot, key: str, around: Surroundings) -> Run:
     """Score, record and post the items of `snapshot` that were never seen before, and what earlier runs left unposted.
 
-    Called again for the same snapshot, at the same time or after any crash, it goes on where the other call is, and
-    posts nothing twice. Returns what came of the snapshot. Raises `ScoringFailed`, `Undelivered` or `ChannelRefused`
-    where it must be called again.
+    Called again for the same snapshot, at the same time or after any crash, it resumes, and posts nothing twice.
+    Returns what came of the snapshot. Raises `ScoringFailed`, `Undelivered` or `ChannelRefused` where it must be called
+    again; what can be posted all the same is posted before.
     """
-    _record_new_items(snapshot, key, around)
+    delivery = Delivery(around.ledger, around.channel, around.claim_seconds, around.clock)
+    try:
+        _record_new_items(snapshot, key, around)
+    except ScoringFailed:
+        _post(around.ledger.get(around.ledger.unfinished()).values(), delivery, around)
+        with suppress(Undelivered):  # the caller is told to call again as it is
+            delivery.settle()
+        raise
     records = around.ledger.get(item.item_id for item in snapshot.items)
     run = _run(snapshot, key, records.values(), around.clock.now())
     around.ledger.record(run)
-
     # the index may not have heard yet of what was recorded just now
-    entries = list((records | around.ledger.get([run.record_id, *around.ledger.unfinished()])).values())
-    chosen = [entry for entry in entries if isinstance(entry, Record) and entry.choice != "passed"]
-    to_post = sorted((record for record in chosen if record.status in {"scored", "posting"}), key=_order)
-    undelivered = _deliver_items(to_post, around)
-    _deliver_runs([entry for entry in entries if isinstance(entry, Run)], around)
-    if undelivered:
-        raise undelivered
+    entries = records | around.ledger.get([run.record_id, *around.ledger.unfinished()])
+    _post(entries.values(), delivery, around)
+    delivery.judge()
+    _tell_of_refusals(run, records, around)
+    delivery.settle()
     return run
 
 
-def _deliver_items(records: Sequence[Record], around: Surroundings) -> Undelivered | None:
-    """Post the items; return what kept some from being posted where the summaries need not wait for them."""
-    posts = [_item_post(record) for record in records]
-    try:
-        deliver(posts, around.ledger, around.channel, around.claim_seconds, around.clock)
-    except Undelivered as error:
-        if error.refused:  # they are given up after a few tries, which the summary is to say
-            raise
-        return error
-    return None
-
-
-def _deliver_runs(runs: Sequence[Run], around: Surroundings) -> None:
-    """Post the summaries, which name what was given up since the last one."""
-    unfinished = around.ledger.get(around.ledger.unfinished()).values()
-    refused = [entry for entry in unfinished if entry.status == "refused"]
-    posts = [_run_post(run, [_name(entry) for entry in refused]) for run in runs]
-    if deliver(posts, around.ledger, around.channel, around.claim_seconds, around.clock):
+def _post(entries: Collection[Record | Run], delivery: Delivery, around: Surroundings) -> None:
+    """Post the items that are chosen and wait, then the summaries, whatever became of the items."""
+    chosen = [entry for entry in entries if isinstance(entry, Record) and entry.choice != "passed"]
+    to_post = sorted((record for record in chosen if record.status in {"scored", "posting"}), key=_order)
+    delivery.post(_item_post(record, around.stack) for record in to_post)
+    delivery.judge()
+    refused = _refused(around)
+    names = [_name(entry) for entry in refused]
+    posted_before = delivery.posted
+    delivery.post(_run_post(entry, names, around.stack) for entry in entries if isinstance(entry, Run))
+    if delivery.posted > posted_before:
         for entry in refused:
             around.ledger.told(entry.record_id)
+
+
+def _refused(around: Surroundings) -> list[Record | Run]:
+    """Return what was given up and no summary has named yet."""
+    unfinished = around.ledger.get(around.ledger.unfinished()).values()
+    return [entry for entry in unfinished if entry.status == "refused"]
+
+
+def _tell_of_refusals(run: Run, item_ids: Iterable[str], around: Surroundings) -> None:
+    """Rewrite the run's summary where something was given up after it was posted."""
+    refused = _refused(around)
+    said = around.ledger.get([run.record_id]).get(run.record_id)
+    if not refused or not isinstance(said, Run) or not said.ts:
+        return
+    told = [entry for entry in around.ledger.get(item_ids).values() if entry.status == "refused"]
+    try:
+        text, blocks = run_message(said, list(dict.fromkeys(_name(entry) for entry in (*told, *refused))))
+        around.channel.rewrite(said.ts, text, blocks, run_metadata(said, around.stack))
+    except (RateLimited, Unclear, MessageRefused, ChannelRefused) as error:
+        logger.warning("the summary was not rewritten: the next one says it", error=str(error))
+        return
+    for entry in refused:
+        around.ledger.told(entry.record_id)
+
+
+def _explored_today(around: Surroundings) -> int:
+    runs = around.ledger.get(f"{RUN_PREFIX}{key}" for key in around.same_day).values()
+    return sum(run.explored for run in runs if isinstance(run, Run))
 
 
 def _record_new_items(snapshot: Snapshot, key: str, around: Surroundings) -> None:
@@ -87,7 +121,8 @@ def _record_new_items(snapshot: Snapshot, key: str, around: Surroundings) -> Non
     # and counts as it was recorded, so that this one chooses as that one did
     ours = {item_id: prediction.score for item_id, prediction in scores.predictions.items()} | ours
     threshold = scores.threshold if scores.threshold is None or around.threshold is None else around.threshold
-    choices = select(ours, threshold, around.max_posts, around.explored_items_a_day, seed=key)
+    explored = max(0, around.explored_items_a_day - _explored_today(around))
+    choices = select(ours, threshold, around.max_posts, explored, seed=key)
     for item in new:
         prediction = scores.predictions[item.item_id]
         around.ledger.record(
@@ -109,7 +144,7 @@ def _run(snapshot: Snapshot, key: str, records: Iterable[Record | Run], now: flo
     return Run(
         snapshot=key,
         recorded_at=now,
-        listed=len(snapshot.items) + len(snapshot.failures),
+        listed=len(snapshot.items) + len(snapshot.failures) + len(snapshot.given_up),
         failed=len(snapshot.failures),
         new=len(new),
         recommended=choices["recommended"],
@@ -117,6 +152,8 @@ def _run(snapshot: Snapshot, key: str, records: Iterable[Record | Run], now: flo
         passed=choices["passed"],
         model_version=max((record.model_version for record in new), default=""),
         has_taste=not new or any(record.score is not None for record in new),
+        gap=snapshot.gap,
+        given_up=[failure.item_id for failure in snapshot.given_up],
     )
 
 
@@ -124,16 +161,16 @@ def _order(record: Record) -> tuple[str, bool, float]:
     return record.snapshot, record.choice != "recommended", -(record.score or 0.0)
 
 
-def _item_post(record: Record) -> Post:
-    text, blocks = item_message(record)
-    spare = item_message(record, with_image=False)[1]
-    return Post(record.item.item_id, record.recorded_at, text, blocks, item_metadata(record), spare)
+def _item_post(record: Record, stack: str) -> Post:
+    (text, blocks), *spare = item_forms(record)
+    metadata = item_metadata(record, stack)
+    return Post(record.item.item_id, record.recorded_at, text, blocks, metadata, spare[0][1] if spare else None)
 
 
 def _name(entry: Record | Run) -> str:
     return entry.item.item_id if isinstance(entry, Record) else entry.snapshot
 
 
-def _run_post(run: Run, refused: Sequence[str]) -> Post:
+def _run_post(run: Run, refused: Sequence[str], stack: str) -> Post:
     text, blocks = run_message(run, refused)
-    return Post(run.record_id, run.recorded_at, text, blocks, run_metadata(run))
+    return Post(run.record_id, run.recorded_at, text, blocks, run_metadata(run, stack))

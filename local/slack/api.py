@@ -49,7 +49,7 @@ def response_url(slack: Slack, request: Request) -> Response:
 
 
 def _logged(slack: Slack, request: Request, method: str, serve: Callable[[Arguments], _Outcome]) -> Response:
-    fault = slack.take_fault(method)
+    fault = slack.take_fault(method, request.get_data(as_text=True))
     arguments: Arguments = {}
     if fault and not fault.after_posting:
         time.sleep(fault.delay)
@@ -107,7 +107,7 @@ def _struck(outcome: _Outcome, fault: Fault) -> _Outcome:
         return replace(outcome, status=None, body={})
     status = fault.status or 200
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return replace(_refusal(SlackError(fault.error or "ratelimited", retry_after=1)), ts=outcome.ts)
+        return replace(_refusal(SlackError(fault.error or "ratelimited", retry_after=fault.retry_after)), ts=outcome.ts)
     return replace(outcome, status=status, body=SlackError(fault.error or "internal_error", fault.details).to_json())
 
 

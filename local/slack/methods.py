@@ -139,6 +139,12 @@ def _update(channel: Channel, arguments: Arguments, _address: str) -> Answer:
     return Answer({**answer.body, "text": message.text}, message.ts)
 
 
+def _delete(channel: Channel, arguments: Arguments, _address: str) -> Answer:
+    message = _named_message(channel, arguments, "ts")
+    channel.remove(message.ts)
+    return Answer({"ok": True, "channel": channel.channel_id, "ts": message.ts})
+
+
 def merged(before: Message, contents: Contents) -> tuple[str, list[Json], Json | None]:
     """Return the text, blocks and metadata of a message that is changed to `contents`.
 
@@ -267,6 +273,7 @@ def _named_message(channel: Channel, arguments: Arguments, name: str) -> Message
 
 METHODS: dict[str, Callable[[Channel, Arguments, str], Answer]] = {
     "auth.test": _auth_test,
+    "chat.delete": _delete,
     "chat.getPermalink": _permalink,
     "chat.postMessage": _post_message,
     "chat.update": _update,

@@ -16,8 +16,9 @@ from local.slack.interactions import ResponseUrls, block_actions, find_button, s
 class Fault:
     """Something that goes wrong with the next `times` calls of `method`; put it into `Slack.faults`.
 
-    The answer is none at all with `drop`; an HTTP `status`, when given (429 comes with a Retry-After of one second); an
-    `error` of Slack's with its `details`; otherwise the usual one, which makes sense with a `delay`, in seconds. A call
+    With `about` only calls whose body holds that text count, such as those about one item. The answer is none at all
+    with `drop`; an HTTP `status`, when given (429 comes with a Retry-After of `retry_after` seconds); an `error` of
+    Slack's with its `details`; otherwise the usual one, which makes sense with a `delay`, in seconds. A call
     that is answered so does nothing, unless `after_posting` is set: then it does its work first, and the caller alone
     does not learn of it.
     """
@@ -30,6 +31,8 @@ class Fault:
     details: list[str] = field(default_factory=list)
     delay: float = 0.0
     drop: bool = False
+    about: str = ""
+    retry_after: int = 1
 
     @property
     def answers(self) -> bool:
@@ -185,11 +188,11 @@ class Slack:
             self.channel, message, button, user_id=user_id, action_ts=as_ts(at), response_url=response_url
         )
 
-    def take_fault(self, method: str) -> Fault | None:
-        """Return the fault that the next call of `method` meets, and count it down; None where there is none."""
+    def take_fault(self, method: str, body: str) -> Fault | None:
+        """Return the fault that a call of `method` with this body meets, and count it down; None without one."""
         with self._faults_lock:
             for fault in self.faults:
-                if fault.method == method and fault.times > 0:
+                if fault.method == method and fault.times > 0 and fault.about in body:
                     fault.times -= 1
                     return fault
         return None

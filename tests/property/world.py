@@ -74,9 +74,11 @@ class _WatchedChannel(Channel):
         self.world.step()
         return ts
 
-    def find(self, metadata: dict[str, Any], since: float) -> str | None:
+    def find(
+        self, metadata: dict[str, Any], since: float, before: str = "", is_over: Callable[[], bool] = lambda: False
+    ) -> str | None:
         self.world.step()
-        ts = super().find(metadata, since)
+        ts = super().find(metadata, since, before, is_over)
         self.world.step()
         return ts
 

@@ -237,3 +237,144 @@ def test_deliveries_at_the_same_time_post_each_message_once(world: World) -> Non
         thread.join()
     assert sum(counts) == 4
     assert sorted(map(str, world.posted())) == sorted(IDS)
+
+
+# refusals for reasons that nobody knows
+
+
+def poisoned(item_id: str, times: int = 99, error: str = "invalid_arguments") -> Fault:
+    return Fault("chat.postMessage", times=times, error=error, about=item_id)
+
+
+@pytest.mark.parametrize("error", ["invalid_arguments", "something_new", "as_of_tomorrow"])
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_one_message_that_is_refused_for_an_unknown_reason_does_not_hold_up_the_others(
+    world: World, error: str, place: int
+) -> None:
+    world.slack.faults.append(poisoned(IDS[place], error=error))
+    with pytest.raises(Undelivered, match=IDS[place]):
+        world.deliver(POSTS)
+    assert world.posted() == [item_id for item_id in IDS if item_id != IDS[place]]
+
+
+def test_two_messages_that_are_refused_for_an_unknown_reason_do_not_hold_up_the_others(world: World) -> None:
+    world.slack.faults += [poisoned(IDS[0]), poisoned(IDS[1])]
+    with pytest.raises(Undelivered):
+        world.deliver(POSTS)
+    assert world.posted() == IDS[2:]
+
+
+def test_a_message_refused_for_an_unknown_reason_is_given_up_after_as_many_runs_as_another(world: World) -> None:
+    world.slack.faults.append(poisoned(IDS[0]))
+    for number in range(1, 3):
+        with pytest.raises(Undelivered):
+            world.deliver([POSTS[0], POSTS[number]])
+    assert world.deliver([POSTS[0], POSTS[3]]) == 1
+    assert world.statuses() == ["refused", "posted", "posted", "posted"]
+
+
+def test_an_unknown_refusal_of_every_message_is_the_channels_and_gives_up_none(world: World) -> None:
+    world.slack.faults.append(Fault("chat.postMessage", times=999, error="something_new"))
+    for _ in range(5):
+        with pytest.raises(ChannelRefused, match="every message"):
+            world.deliver(POSTS)
+    assert set(world.statuses()) == {"scored"}
+    world.slack.faults.clear()
+    assert world.deliver(POSTS) == 4
+
+
+def test_a_lone_message_that_is_refused_for_an_unknown_reason_is_left_and_not_given_up(world: World) -> None:
+    world.slack.faults.append(poisoned(IDS[0]))
+    for _ in range(5):
+        with pytest.raises(Undelivered):
+            world.deliver(POSTS[:1])
+    assert world.statuses()[0] == "scored"
+
+
+# waits and searches
+
+
+def test_a_wait_longer_than_the_time_left_ends_the_run_at_once(world: World) -> None:
+    world.slack.faults.append(Fault("chat.postMessage", status=429, retry_after=3600))
+    with pytest.raises(Undelivered, match="3600 s"):
+        world.deliver(POSTS)
+    assert (world.sleeps, set(world.statuses())) == ([], {"scored"})
+    assert world.deliver(POSTS) == 4
+
+
+def test_a_search_that_outlasts_its_claim_is_resumed_where_it_ended(world: World) -> None:
+    claim_by_another(world, 5)
+    ts = world.channel().post(POSTS[0].text, POSTS[0].blocks, POSTS[0].metadata)
+    for number in range(2_100):
+        world.slack.channel.post(str(number), [], None)
+    world.now += 6
+
+    class Slow(Channel):
+        def _ask(self, method: str, **arguments: Any) -> dict[str, object]:
+            world.now += 2
+            return super()._ask(method, **arguments)
+
+    slow = Slow(TOKEN, "C0LOCAL0001", world.slack.api_url, 2)
+    assert deliver(POSTS[:1], world.ledger, slow, 12, world.clock) == 1
+    assert world.slack.posts == 1
+    assert world.ledger.get(IDS[:1])[IDS[0]].ts == ts
+    looks = sum(call.method == "conversations.history" for call in world.slack.log)
+    assert looks <= 2_100 / 200 + 3
+
+
+def test_a_search_that_runs_out_of_time_is_resumed_by_the_next_run(world: World) -> None:
+    claim_by_another(world, 5)
+    for number in range(2_100):
+        world.slack.channel.post(str(number), [], None)
+
+    class Slow(Channel):
+        def _ask(self, method: str, **arguments: Any) -> dict[str, object]:
+            world.now += 2
+            return super()._ask(method, **arguments)
+
+    slow = Slow(TOKEN, "C0LOCAL0001", world.slack.api_url, 2)
+    for _ in range(5):
+        world.ends_at = world.now + 20
+        try:
+            deliver(POSTS[:1], world.ledger, slow, 12, world.clock)
+        except Undelivered:
+            continue
+        break
+    assert world.posted().count(IDS[0]) == 1
+
+
+def test_a_post_that_returns_after_its_claim_ran_out_leaves_one_copy(world: World) -> None:
+    other: list[int] = []
+
+    class Late(Channel):
+        def post(self, text: str, blocks: list[dict[str, Any]], metadata: dict[str, Any]) -> str:
+            if not other:  # Slack takes a while, and meanwhile somebody takes the message over and posts it
+                other.append(0)
+                world.now += 13
+                other[0] = world.deliver(POSTS[:1])
+                world.now += 1
+            return super().post(text, blocks, metadata)
+
+    late = Late(TOKEN, "C0LOCAL0001", world.slack.api_url, 2)
+    deliver(POSTS[:1], world.ledger, late, 12, world.clock)
+    assert other == [1]
+    (message,) = world.slack.messages
+    assert world.ledger.get(IDS[:1])[IDS[0]].ts == message.ts
+
+
+def test_the_message_of_another_stack_is_not_taken_for_ones_own(world: World) -> None:
+    claim_by_another(world, 5)
+    metadata = item_metadata(RECORDS[0], "theirs")
+    world.channel().post(POSTS[0].text, POSTS[0].blocks, metadata)
+    world.now += 6
+    own = replace(POSTS[0], metadata=item_metadata(RECORDS[0], "ours"))
+    assert world.deliver([own]) == 1
+    assert world.slack.posts == 2
+
+
+def test_a_message_from_before_stacks_had_names_is_ones_own(world: World) -> None:
+    claim_by_another(world, 5)
+    world.channel().post(POSTS[0].text, POSTS[0].blocks, item_metadata(RECORDS[0]))
+    world.now += 6
+    assert world.deliver([replace(POSTS[0], metadata=item_metadata(RECORDS[0], "ours"))]) == 1
+    assert world.slack.posts == 1

@@ -2,14 +2,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from conftest import Stores
 
 from local.catalogue.works import demo_works
 from local.slack import Fault, Message, Slack, as_text, duplicate_posts, serve_slack
-from notifier.channel import Channel
+from notifier.channel import Channel, ChannelRefused
 from notifier.delivery import Clock, Undelivered
+from notifier.events import missed_snapshots, snapshots_of_the_same_day
 from notifier.notify import Surroundings, notify
 from notifier.scores import Prediction, Scores
 from notifier.scoring import ScoringFailed
@@ -82,7 +84,16 @@ class World:
     def sleep(self, seconds: float) -> None:
         self.now[0] += seconds
 
-    def notify(self, key: str, works: Sequence[Item], *, failures: int = 0, **changes: Any) -> Run:
+    def notify(
+        self,
+        key: str,
+        works: Sequence[Item],
+        *,
+        failures: int = 0,
+        gap: bool = False,
+        given_up: Sequence[str] = (),
+        **changes: Any,
+    ) -> Run:
         around = Surroundings(
             ledger=self.ledger,
             channel=Channel(TOKEN, "C0LOCAL0001", self.slack.api_url, call_seconds=2),
@@ -94,7 +105,10 @@ class World:
             clock=Clock(lambda: self.now[0], self.sleep, lambda: 300),
         )
         failed = [Failure(f"RJ0199999{number}", "https://www.dlsite.com/", "503") for number in range(failures)]
-        snapshot = Snapshot("dlsite", datetime(2025, 11, 24, 22, tzinfo=UTC), list(works), failed)
+        snapshot = Snapshot("dlsite", datetime(2025, 11, 24, 22, tzinfo=UTC), list(works), failed, gap=gap)
+        snapshot = replace(
+            snapshot, given_up=[Failure(item_id, "https://www.dlsite.com/", "503") for item_id in given_up]
+        )
         return notify(snapshot, key, replace(around, **changes))
 
     def posted(self) -> list[str]:
@@ -293,3 +307,110 @@ def test_a_message_given_up_is_posted_once_it_is_offered_again(world: World) -> 
     world.notify(TUESDAY, WORKS)
     assert given_up in world.posted()
     assert not world.ledger.offer_again(given_up)
+
+
+# the summary
+
+
+def test_a_summary_says_that_works_may_have_been_missed(world: World) -> None:
+    world.notify(MONDAY, WORKS, gap=True)
+    world.notify(TUESDAY, WORKS)
+    assert ["見逃した作品があるかもしれません" in as_text(said) for said in world.summaries()] == [True, False]
+
+
+@pytest.mark.parametrize("number", [1, 25, 300])
+def test_a_summary_names_every_work_that_was_given_up(world: World, number: int) -> None:
+    names = [f"RJ018{place:05}" for place in range(number)]
+    world.notify(MONDAY, WORKS, given_up=names)
+    said = as_text(world.summaries()[0])
+    assert f"7日続けて読み取れなかった{number}件をあきらめました" in said
+    assert all(name in said for name in names)
+
+
+def test_the_summary_is_posted_though_an_item_is_refused_for_an_unknown_reason(world: World) -> None:
+    world.slack.faults.append(Fault("chat.postMessage", times=99, error="invalid_arguments", about=GOOD[0]))
+    for key in (MONDAY, TUESDAY):
+        with pytest.raises(Undelivered):
+            world.notify(key, WORKS)
+    assert len(world.posted()) == 4
+    assert len(world.summaries()) == 2
+
+
+def test_an_item_refused_for_an_unknown_reason_alone_is_given_up_since_the_summary_is_not(world: World) -> None:
+    world.slack.faults.append(Fault("chat.postMessage", times=99, error="invalid_arguments", about=GOOD[0]))
+    for number, key in enumerate((MONDAY, TUESDAY)):
+        with pytest.raises(Undelivered):
+            world.notify(key, WORKS[:1])
+        assert len(world.summaries()) == number + 1
+    world.notify("snapshots/dlsite/2025/11/26/220000Z.json", WORKS[:1])
+    assert f"投稿をあきらめました: {GOOD[0]}" in as_text(world.summaries()[-1])
+    assert world.ledger.unfinished() == []
+
+
+def test_a_channel_that_refuses_for_an_unknown_reason_for_days_gives_up_nothing(world: World) -> None:
+    world.slack.faults.append(Fault("chat.postMessage", times=999, error="something_new"))
+    for day in range(20, 27):
+        with pytest.raises(ChannelRefused):
+            world.notify(f"snapshots/dlsite/2025/11/{day}/220000Z.json", WORKS)
+    world.slack.faults.clear()
+    world.notify(MONDAY, WORKS)
+    assert len(world.posted()) == 5
+    assert len(world.summaries()) == 7
+    assert "あきらめ" not in str([message.blocks for message in world.slack.messages])
+
+
+def test_what_was_scored_before_is_posted_while_the_classifier_is_down(world: World) -> None:
+    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, lambda: world.now[0])
+    dying.writes_left = 9
+    with pytest.raises(Crash):
+        world.notify(MONDAY, WORKS[:8], ledger=dying)
+    assert world.posted() == []
+
+    def fail(_items: Sequence[Item]) -> Scores:
+        raise ScoringFailed("the classifier answered 503")
+
+    with pytest.raises(ScoringFailed):
+        world.notify(TUESDAY, WORKS[8:], score=fail)
+    assert len(world.posted()) == 5
+    assert len(world.summaries()) == 1
+
+
+# exploring
+
+
+NOON = "snapshots/dlsite/2025/11/24/030000Z.json"
+
+
+def test_two_runs_of_one_day_share_the_items_to_explore(world: World) -> None:
+    first = world.notify(NOON, WORKS[:7], same_day=[MONDAY])
+    second = world.notify(MONDAY, WORKS, same_day=[NOON])
+    assert (first.explored, second.explored) == (2, 0)
+
+
+def test_a_run_explores_what_an_earlier_one_of_its_day_left(world: World) -> None:
+    first = world.notify(NOON, WORKS[:4], explored_items_a_day=3)
+    second = world.notify(MONDAY, WORKS, explored_items_a_day=3, same_day=[NOON])
+    assert (first.explored, second.explored) == (1, 2)
+
+
+def test_a_run_that_is_repeated_explores_nothing_more(world: World) -> None:
+    first = world.notify(NOON, WORKS, same_day=[MONDAY])
+    assert world.notify(NOON, WORKS, same_day=[MONDAY]).explored == first.explored == 2
+
+
+# what no run has heard of
+
+
+def test_the_days_snapshots_are_those_of_the_owners_day() -> None:
+    keys = ["snapshots/dlsite/2025/11/23/150000Z.json", NOON, MONDAY, TUESDAY, "snapshots/dlsite/other.json"]
+    tokyo, utc = ZoneInfo("Asia/Tokyo"), ZoneInfo("UTC")
+    assert snapshots_of_the_same_day(NOON, keys, tokyo) == [keys[0]]
+    assert snapshots_of_the_same_day(NOON, keys, utc) == [MONDAY]
+    assert snapshots_of_the_same_day("snapshots/dlsite/other.json", keys, utc) == []
+
+
+def test_a_snapshot_is_missed_when_no_run_has_come_of_it(world: World) -> None:
+    world.notify(NOON, WORKS[:2])
+    assert missed_snapshots(TUESDAY, [NOON, MONDAY, TUESDAY], world.ledger) == [MONDAY]
+    world.notify(MONDAY, WORKS[:2])
+    assert missed_snapshots(TUESDAY, [NOON, MONDAY, TUESDAY], world.ledger) == []

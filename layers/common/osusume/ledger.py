@@ -66,6 +66,7 @@ class Claim:
     """The right to post one record until `expires_at`, in seconds since the epoch.
 
     `taken_over` tells that someone claimed it before and may have posted it, `refusals` how often Slack refused it.
+    `searched_to` names the message to which the channel was searched for it in vain, empty before any search.
     """
 
     record_id: str
@@ -73,6 +74,7 @@ class Claim:
     expires_at: float
     taken_over: bool
     refusals: int = 0
+    searched_to: str = ""
 
 
 class Ledger:
@@ -181,7 +183,8 @@ class Ledger:
             status = found["Item"]["status"]["S"]
             return status if status in {"posted", "refused"} else "posting"
         refusals: Any = before.get("refusals", 0)
-        return Claim(record_id, token, expires_at, before["status"] == "posting", int(refusals))
+        searched_to = str(before.get("searched_to", ""))
+        return Claim(record_id, token, expires_at, before["status"] == "posting", int(refusals), searched_to)
 
     def release(self, claim: Claim) -> None:
         """Give a claim back, since this claim's holder surely did not post the message.
@@ -189,6 +192,15 @@ class Ledger:
         Whether an earlier holder did stays open: then the next one is told again that it takes the record over.
         """
         self._release(claim, claim.refusals)
+
+    def note_search(self, claim: Claim, reached: str) -> None:
+        """Give a claim back, and note that the message is not among those newer than the one named `reached`."""
+        update = "SET #status = :status, searched_to = :reached, claim_expires_at = :past"
+        self._finish(claim, update, {":status": "posting", ":reached": reached, ":past": 0})
+
+    def forget_search(self, claim: Claim) -> None:
+        """Forget how far the channel was searched: from now on the message may be among the newest."""
+        self._finish(claim, "SET #status = :status REMOVE searched_to", {":status": "posting"})
 
     def refuse(self, claim: Claim) -> bool:
         """Note that Slack refuses the message; return whether it is given up, which it is after `MOST_REFUSALS`."""

@@ -8,7 +8,7 @@ anything and from turning the words around it. Lengths are cut to Block Kit's li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from osusume.foreign import legible
 from osusume.items import Item
 from osusume.labels import Label
 from osusume.ledger import Record, Run
+from osusume.snapshots import GIVE_UP_DAYS
 
 Block = dict[str, Any]
 
@@ -43,6 +44,9 @@ FIELD_LENGTH = 300
 REMARK_LENGTH = 300
 REASON_LENGTH = 40
 NOTIFICATION_LENGTH = 150
+NAMES_A_LINE = 20
+MOST_ELEMENTS = 10  # in a block of context
+MOST_ROWS = 40  # Block Kit allows 50 blocks
 URL_LENGTH = 2000  # Block Kit allows 3,000, but a whole message must stay under some 13,000 characters
 
 
@@ -65,34 +69,52 @@ def item_message(record: Record, label: Label | None = None, *, with_image: bool
     return _escape(_shown_title(item, NOTIFICATION_LENGTH)), blocks
 
 
-def item_metadata(record: Record) -> dict[str, Any]:
-    """Return the message metadata by which an item's message is found in the channel."""
-    return {
-        "event_type": "osusume_item",
-        "event_payload": {"item_id": record.item.item_id, "snapshot": record.snapshot},
-    }
+def item_forms(record: Record, label: Label | None = None) -> list[tuple[str, list[Block]]]:
+    """Return the forms of an item's message, the best first: Slack refuses one whose image it cannot fetch."""
+    forms = [item_message(record, label, with_image=with_image) for with_image in (True, False)]
+    return forms[:1] if forms[0] == forms[1] else forms
+
+
+def item_metadata(record: Record, stack: str = "") -> dict[str, Any]:
+    """Return the message metadata by which the message of `stack` about an item is found in the channel."""
+    return _metadata("osusume_item", {"item_id": record.item.item_id, "snapshot": record.snapshot}, stack)
 
 
 def run_message(run: Run, refused: Sequence[str] = ()) -> tuple[str, list[Block]]:
     """Return the text and the blocks that say what came of one snapshot, also when that is nothing.
 
-    `refused` names what was given up since the last run spoke.
+    `refused` names the messages that Slack refused for good since the last run spoke.
     """
     counts = f"{run.listed}件を確認 · 新着 {run.new}件 · おすすめ {run.recommended}件 · おためし {run.explored}件"
-    elements = [_plain(f"📋 {counts}")]
+    lines = [f"📋 {counts}"]
     if run.failed:
-        elements.append(_plain(f"⚠️ {run.failed}件は読み取れませんでした（明日もう一度試します）"))
+        lines.append(f"⚠️ {run.failed}件は読み取れませんでした（明日もう一度試します）")
+    if run.gap:
+        lines.append("⚠️ 前回の続きまでさかのぼれませんでした。見逃した作品があるかもしれません")
+    lines += _naming(f"⚠️ {GIVE_UP_DAYS}日続けて読み取れなかった{len(run.given_up)}件をあきらめました", run.given_up)
     if not run.has_taste:
-        elements.append(_plain("🌱 まだ好みを学習していません。おためしの作品にボタンで答えてください"))
-    if refused:
-        names = _cut("、".join(refused), REMARK_LENGTH)
-        elements.append(_plain(f"⚠️ {len(refused)}件はSlackが受け付けないため、投稿をあきらめました: {names}"))
-    return counts, [{"type": "context", "elements": elements}]
+        lines.append("🌱 まだ好みを学習していません。おためしの作品にボタンで答えてください")
+    lines += _naming(f"⚠️ {len(refused)}件はSlackが受け付けないため、投稿をあきらめました", refused)
+    rows = [lines[first : first + MOST_ELEMENTS] for first in range(0, len(lines), MOST_ELEMENTS)]
+    return counts, [{"type": "context", "elements": [_plain(line) for line in row]} for row in rows[:MOST_ROWS]]
 
 
-def run_metadata(run: Run) -> dict[str, Any]:
-    """Return the message metadata by which a run's message is found in the channel."""
-    return {"event_type": "osusume_run", "event_payload": {"snapshot": run.snapshot}}
+def run_metadata(run: Run, stack: str = "") -> dict[str, Any]:
+    """Return the message metadata by which the message of `stack` about a run is found in the channel."""
+    return _metadata("osusume_run", {"snapshot": run.snapshot}, stack)
+
+
+def _naming(what: str, names: Sequence[str]) -> Iterator[str]:
+    """Yield the lines that say `what` of all `names`, which need not fit one."""
+    begin = f"{what}: "
+    for number in range(0, len(names), NAMES_A_LINE):
+        yield begin + "、".join(names[number : number + NAMES_A_LINE])
+        begin = "　"
+
+
+def _metadata(event_type: str, payload: dict[str, str], stack: str) -> dict[str, Any]:
+    # two stacks may post to one channel
+    return {"event_type": event_type, "event_payload": payload | ({"stack": stack} if stack else {})}
 
 
 def _title(item: Item) -> Block:

@@ -64,7 +64,11 @@ def labelled_elsewhere(item: Item, now: float) -> Record:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of one snapshot: how many items it listed, how many failed, and how many of each choice were new."""
+    """What came of one snapshot: how many items it listed, how many failed, and how many of each choice were new.
+
+    `gap` tells that the listing may have left works out, `given_up` are the ids of works that are not asked for again.
+    `ts` names its message once it is `posted`.
+    """
 
     snapshot: str
     recorded_at: float
@@ -77,6 +81,9 @@ class Run:
     model_version: str = ""
     has_taste: bool = True
     status: Status = "scored"
+    gap: bool = False
+    given_up: list[str] = field(default_factory=list)
+    ts: str | None = None
 
     @property
     def record_id(self) -> str:
@@ -100,6 +107,8 @@ def to_attributes(entry: Record | Run) -> dict[str, Any]:
             },
             "model_version": entry.model_version,
             "has_taste": entry.has_taste,
+            "gap": entry.gap,
+            "given_up": entry.given_up,
             "status": entry.status,
             "unfinished": "yes",
         }
@@ -131,6 +140,9 @@ def from_attributes(attributes: dict[str, Any]) -> Record | Run:
             model_version=attributes["model_version"],
             has_taste=attributes["has_taste"],
             status=attributes["status"],
+            gap=attributes.get("gap", False),
+            given_up=list(attributes.get("given_up", [])),
+            ts=attributes.get("ts"),
             **counts,
         )
     score = attributes["score"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -43,7 +44,7 @@ class CrawlerSettings:
 
 @dataclass(frozen=True, slots=True)
 class NotifierSettings:
-    """The notifier's environment. `threshold` is None where the model's own counts."""
+    """The notifier's environment. `threshold` is None where the model's own counts; `stack` is in its messages."""
 
     items_table: str
     predict_url: str
@@ -54,6 +55,8 @@ class NotifierSettings:
     max_posts: int
     explored_items_a_day: int
     claim_seconds: float
+    time_zone: tzinfo = UTC
+    stack: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> NotifierSettings:
@@ -68,6 +71,8 @@ class NotifierSettings:
             max_posts=_whole_number(environment, "MAX_POSTS", least=1),
             explored_items_a_day=_whole_number(environment, "EXPLORED_ITEMS_A_DAY", least=0),
             claim_seconds=_whole_number(environment, "CLAIM_SECONDS", least=1),
+            time_zone=_time_zone(environment, "TIME_ZONE") if "TIME_ZONE" in environment else UTC,
+            stack=environment.get("STACK", ""),
         )
 
 
@@ -105,6 +110,7 @@ class FeedbackSettings:
     slack_signing_secret_parameter: str
     allowed_users: frozenset[str]
     time_zone: ZoneInfo
+    stack: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> FeedbackSettings:
@@ -116,6 +122,7 @@ class FeedbackSettings:
             slack_signing_secret_parameter=_text(environment, "SLACK_SIGNING_SECRET_PARAMETER"),
             allowed_users=frozenset(user.strip() for user in users if user.strip()),
             time_zone=_time_zone(environment, "TIME_ZONE"),
+            stack=environment.get("STACK", ""),
         )
 
 

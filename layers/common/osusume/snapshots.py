@@ -122,6 +122,15 @@ def snapshot_key(source: str, when: datetime) -> str:
     return when.astimezone(UTC).strftime(f"snapshots/{source}/%Y/%m/%d/%H%M%SZ.json")
 
 
+def snapshot_time(key: str) -> datetime:
+    """Return when the crawl was due whose snapshot lies under `key`. Raises `ValueError` for a key of another form.
+
+    >>> snapshot_time("snapshots/dlsite/2026/11/22/220000Z.json")
+    datetime.datetime(2026, 11, 22, 22, 0, tzinfo=datetime.timezone.utc)
+    """
+    return datetime.strptime("/".join(key.split("/")[2:]), "%Y/%m/%d/%H%M%SZ.json").replace(tzinfo=UTC)
+
+
 def list_snapshots(s3: S3Client, bucket: str, source: str) -> dict[str, datetime]:
     """Return when each snapshot of a source was stored, by its key, oldest key first."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"snapshots/{source}/")
