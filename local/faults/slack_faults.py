@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+from functools import partial
 
+from local.faults.classifier_faults import SHORT_OF_TIME
 from local.faults.fault import Fault, Hit, a_day_of, presses_of
 from local.faults.happenings import answer_lost, answered, calls, json_answered, late, slack_error
 from local.faults.wire import Act, Answer, Call, Forward, Rule
@@ -23,8 +25,11 @@ def _posted_and_500(_call: Call, forward: Forward) -> Answer:
     return Answer(500, [("Content-Type", "application/json")], b'{"ok": false, "error": "internal_error"}')
 
 
-def _refused_for_good(on: World) -> int:
-    """Let Slack refuse every message about the first item posted, then mend that and offer it again."""
+def _refused_for_good(on: World, code: str = "invalid_blocks") -> int:
+    """Let Slack refuse every message about the first item posted, then mend that and offer it again.
+
+    All other messages, the run's summary too, are to be posted on the same day.
+    """
     refused: list[str] = []
     lock = threading.Lock()
 
@@ -37,12 +42,41 @@ def _refused_for_good(on: World) -> int:
                 refused.append(item_id)
         return item_id in refused
 
-    rule = Rule(is_about_the_first, slack_error("invalid_blocks"))
-    on.a_day(2, [rule])
+    rule = Rule(is_about_the_first, slack_error(code))
+    before = len(on.machine.slack.messages)
+    on.a_day(3, [rule])
+    others = [message.item_id for message in on.machine.slack.messages[before:]]
+    if len(others) != 3 or others.count(None) != 1:
+        raise AssertionError(f"instead of 2 items and a summary {len(others)} messages were posted")
     on.a_day(1, [rule])
     on.machine.ledger.offer_again(refused[0])
     on.a_day(1)
     return len(rule.met)
+
+
+def _told_to_wait_long(on: World) -> int:
+    """Let Slack ask for a wait longer than the notifier has time, all day: it is to end at once, and not to sleep."""
+    rule = Rule(_POST, json_answered(429, {"ok": False, "error": "ratelimited"}, [("Retry-After", "100000")]))
+    before = len(on.machine.cloud.invocations)
+    on.a_day(2, [rule])
+    if any("timed out" in str(run.error) for run in on.machine.cloud.invocations[before:]):
+        raise AssertionError("the notifier slept until it was killed")
+    on.a_day(1)
+    return len(rule.met)
+
+
+def _scored_and_then_no_classifier(on: World) -> int:
+    """Let items be scored on a day without Slack, and the next day be without a classifier: they are posted then."""
+    before = len(on.machine.slack.messages)
+    away = Rule(_POST, slack_error("channel_not_found"))
+    on.a_day(2, [away])
+    no_classifier = Rule(calls("notifier", "classifier:"), json_answered(503, {"message": "Service Unavailable"}))
+    on.a_day(1, [no_classifier])
+    posted = sum(message.item_id is not None for message in on.machine.slack.messages[before:])
+    if posted != 2:
+        raise AssertionError(f"{posted} of the 2 items that were scored the day before were posted")
+    on.a_day(1)
+    return len(away.met) + len(no_classifier.met)
 
 
 def _item_id(call: Call) -> str | None:
@@ -78,6 +112,28 @@ FAULTS = (
         "`invalid_blocks` to every message about one item for two days, then mended and offered again",
         _refused_for_good,
         is_quick=True,
+    ),
+    Fault(
+        GROUP,
+        "slack-unknown-error",
+        "`invalid_arguments` to every message about one item for two days, then mended and offered again",
+        partial(_refused_for_good, code="invalid_arguments"),
+        seconds=10,
+    ),
+    Fault(
+        GROUP,
+        "slack-429-long",
+        "429 with a Retry-After longer than the notifier's time, all day",
+        _told_to_wait_long,
+        SHORT_OF_TIME,
+        seconds=20,
+    ),
+    Fault(
+        GROUP,
+        "slack-then-classifier",
+        "a day without Slack, then one without the classifier",
+        _scored_and_then_no_classifier,
+        seconds=60,
     ),
     Fault(
         GROUP,
