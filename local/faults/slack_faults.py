@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import timedelta
 from functools import partial
 
 from local.faults.classifier_faults import SHORT_OF_TIME
 from local.faults.fault import Fault, Hit, a_day_of, presses_of
-from local.faults.happenings import answer_lost, answered, calls, json_answered, late, slack_error
+from local.faults.happenings import answer_lost, answered, calls, json_answered, killed_before, late, slack_error
 from local.faults.wire import Act, Answer, Call, Forward, Rule
-from local.faults.world import World
+from local.faults.world import Settings, World
+from osusume.snapshots import snapshot_key
 
 GROUP = "Slack"
+EXPLORED = 2
+EXPLORING = Settings(parameters=(("Threshold", "1"), ("ExploredItemsADay", str(EXPLORED))))
 _POST = calls("notifier", "slack:chat.postMessage")
 _HISTORY = calls("notifier", "slack:conversations.history")
 _RESPONSE_URL = calls("feedback", "slack:response_url")
@@ -79,6 +83,33 @@ def _scored_and_then_no_classifier(on: World) -> int:
     return len(away.met) + len(no_classifier.met)
 
 
+def _two_stacks(on: World) -> int:
+    """Let another stack's summary of the same morning be in the channel when the notifier dies before its own."""
+    key = snapshot_key("dlsite", on.morning + timedelta(days=1))
+    last = next(message for message in reversed(on.machine.slack.messages) if not message.item_id)
+    metadata = last.metadata or {}
+    payload = {name: key if name == "snapshot" else "another" for name in metadata["event_payload"]}
+    others = on.machine.slack.channel.post(last.text, last.blocks, {**metadata, "event_payload": payload})
+    rule = Rule(lambda call: _POST(call) and _item_id(call) is None, killed_before(on.machine.cloud.kill), times=1)
+    on.a_day(1, [rule])
+    on.machine.slack.channel.remove(others.ts)
+    on.a_day(1)
+    return len(rule.met)
+
+
+def _two_runs_a_day(on: World) -> int:
+    """Let the schedule fire in the morning and six hours later, with new works each time."""
+    before = len(on.machine.slack.messages)
+    on.begin_day(4)
+    on.settle()
+    on.begin_day(4, at=on.morning + timedelta(hours=6))
+    on.settle()
+    explored = sum(message.item_id is not None for message in on.machine.slack.messages[before:])
+    if explored > EXPLORED:
+        raise AssertionError(f"{explored} items were explored in a day, where {EXPLORED} are wanted")
+    return 2
+
+
 def _item_id(call: Call) -> str | None:
     """Return the id of the item that a posted message is about."""
     item_id: str | None = json.loads(call.body)["metadata"]["event_payload"].get("item_id")
@@ -134,6 +165,15 @@ FAULTS = (
         "a day without Slack, then one without the classifier",
         _scored_and_then_no_classifier,
         seconds=60,
+    ),
+    Fault(GROUP, "slack-two-stacks", "another stack's summary in the channel when the notifier dies", _two_stacks),
+    Fault(
+        GROUP,
+        "slack-explored",
+        f"two runs a day where {EXPLORED} items a day are to be explored",
+        _two_runs_a_day,
+        EXPLORING,
+        seconds=8,
     ),
     Fault(
         GROUP,
