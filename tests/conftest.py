@@ -17,6 +17,8 @@ from mypy_boto3_s3 import S3Client
 from mypy_boto3_ssm import SSMClient
 from samtranslator.yaml_helper import yaml_parse
 
+import local.cloud.moto_atomic  # noqa: F401  # conditional writes of the stores below are atomic
+
 ROOT = Path(__file__).parent.parent
 REGION: Final = "ap-northeast-1"
 # not a conftest.py of the browser tests' own, which would take this module's name

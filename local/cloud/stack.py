@@ -23,6 +23,7 @@ from werkzeug.serving import make_server
 from local.cloud import moto_access, moto_properties, moto_speed, moto_types  # noqa: F401  # the last ones change moto
 from local.cloud.access import ACCOUNT, REGION
 from local.cloud.errors import TemplateError
+from local.cloud.moto_atomic import one_at_a_time
 from local.cloud.template import ARTIFACT_BUCKET, Template
 
 if TYPE_CHECKING:
@@ -102,7 +103,6 @@ class AwsServer:
     def __init__(self, note: Callable[[WSGIEnvironment, bytes], None] | None = None) -> None:
         self._note = note
         self._application = DomainDispatcherApplication(create_backend_app)
-        self._one_at_a_time = threading.Lock()
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_QuietHandler)
         self._server.daemon_threads = True  # type: ignore[attr-defined]  # the threaded kind has it
         self._server.block_on_close = False  # type: ignore[attr-defined]  # connections are kept open by clients
@@ -123,10 +123,9 @@ class AwsServer:
         body = environ["wsgi.input"].read(length) if length else b""
         if length:
             environ["wsgi.input"] = io.BytesIO(body)
-        if environ["PATH_INFO"].startswith("/2015-03-31/functions/"):  # a function may call AWS before it answers
+        if _waits_for_other_requests(environ):
             return self._answer(environ, start_response)
-        # moto's checks and writes are not atomic: two conditional puts at the same time could both succeed
-        with self._one_at_a_time:
+        with one_at_a_time:  # a change is noted before the next one is made
             answer = self._answer(environ, start_response)
             if self._note:
                 self._note(environ, body)
@@ -135,6 +134,12 @@ class AwsServer:
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         answer: Iterable[bytes] = self._application(environ, start_response)
         return answer
+
+
+def _waits_for_other_requests(environ: WSGIEnvironment) -> bool:
+    """Return whether others must be served meanwhile: a function may call AWS, a queue is filled by somebody else."""
+    is_invocation: bool = environ["PATH_INFO"].startswith("/2015-03-31/functions/")
+    return is_invocation or environ.get("HTTP_X_AMZ_TARGET") == "AmazonSQS.ReceiveMessage"
 
 
 class _QuietHandler(MotoRequestHandler):
