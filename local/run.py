@@ -294,7 +294,7 @@ class _Run:
         presses = sum(each.function == "FeedbackFunction" for each in self._deployed.cloud.invocations)
         if presses == self._presses:
             return
-        learnt = read_tables(self._deployed.labels.all(), self._deployed.ledger, {}, lambda _share: None)
+        learnt = read_tables(self._deployed.labels.all(), self._deployed.ledger, {}, lambda _share: None, TIME_ZONE)
         if learnt.examples:
             try:
                 write_examples(self._labels_file, merge({"": learnt.examples}).examples)

@@ -8,22 +8,39 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
+from math import inf
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from model.text import KEYWORDS, ORDER, compose
+from model.training_rows import DatasetError, Row, read_rows
 from osusume.items import InvalidItem, Item
+from osusume.times import read_time
+
+__all__ = [
+    "DatasetError",
+    "Example",
+    "Merged",
+    "check_both_kinds",
+    "check_trainable",
+    "given_at",
+    "merge",
+    "numbered_examples",
+    "read_examples",
+    "write_csv",
+    "write_examples",
+]
 
 LEAST_LABELS = 20
-
-
-class DatasetError(Exception):
-    """Raised when a training file cannot be used; the message names the file, the line and what is wrong with it."""
+TOKYO = ZoneInfo("Asia/Tokyo")
+"""The time zone of a time without an offset, where nobody says otherwise; it is template.yaml's default too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled item; `created_at` is when the label was given, `YYYY-MM-DD HH:MM:SS` in the owner's time zone.
+    """One labelled item; `created_at` is when the label was given, in any form that `osusume.times` reads.
 
     `fold` is the fold that the file puts the example into for cross-validation, None where it leaves that open.
     """
@@ -43,34 +60,41 @@ class Example:
         return row if self.fold is None else {**row, "fold": self.fold}
 
 
-def read_examples(path: Path) -> list[Example]:
-    """Return the examples of a training file in its order; blank lines are passed over.
+def read_examples(path: Path, time_zone: tzinfo = TOKYO) -> list[Example]:
+    """Return the examples of a training file in its order; see `training_rows` for what it may look like.
 
-    Raises `DatasetError` for a file that cannot be read or is empty, and, with the number of the line, for a line that
-    is not JSON in UTF-8, has no item, a label other than 0 and 1, or an item id that an earlier line has.
+    Times without an offset are in `time_zone`. Raises `DatasetError` for a file that cannot be read or is empty, and,
+    with the number of the line, for a line that is not JSON, has no item, a label other than 0 and 1, a time that is
+    none, or an item id that an earlier line has.
     """
-    examples: list[Example] = []
+    return [example for _, example in numbered_examples(path, time_zone)]
+
+
+def numbered_examples(path: Path, time_zone: tzinfo = TOKYO) -> list[tuple[Row, Example]]:
+    """Return what `read_examples` does, each example with its row."""
+    examples: list[tuple[Row, Example]] = []
     line_of: dict[str, int] = {}
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                try:
-                    example = _example(line)
-                except ValueError as error:  # InvalidItem, JSON's and UTF-8's errors among them
-                    raise DatasetError(f"{path}, line {number}: {error}") from error
-                item_id = example.item.item_id
-                if item_id in line_of:
-                    earlier = line_of[item_id]
-                    raise DatasetError(f"{path}, line {number}: item {item_id!r:.80} stands on line {earlier} already")
-                line_of[item_id] = number
-                examples.append(example)
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+    for row in read_rows(path):
+        try:
+            example = _example(row.value, time_zone)
+        except ValueError as error:  # InvalidItem among them
+            raise DatasetError(f"{path}, line {row.line}: {error}") from error
+        item_id = example.item.item_id
+        if item_id in line_of:
+            raise DatasetError(
+                f"{path}, line {row.line}: item {item_id!r:.80} stands on line {line_of[item_id]} already:"
+                " take one of the two out"
+            )
+        line_of[item_id] = row.line
+        examples.append((row, example))
     if not examples:
         raise DatasetError(f"{path} has no examples: write some with 'python -m model dataset'")
     return examples
+
+
+def given_at(example: Example, time_zone: tzinfo) -> float:
+    """Return when a label was given, in seconds since the epoch; without a date, earlier than any other."""
+    return -inf if example.created_at is None else read_time(example.created_at, time_zone).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +105,20 @@ class Merged:
     kept: dict[str, int]
 
 
-def merge(sources: Mapping[str, Sequence[Example]]) -> Merged:
+def merge(sources: Mapping[str, Sequence[Example]], time_zone: tzinfo = TOKYO) -> Merged:
     """Return the examples of all `sources`, by name; of an item's labels the latest, of equals the later source's.
 
-    A label without a date is older than any that has one.
+    A label without a date is older than any that has one; times without an offset are in `time_zone`.
     """
     latest: dict[str, tuple[str, Example]] = {}
     for name, examples in sources.items():
         for example in examples:
             earlier = latest.get(example.item.item_id)
-            if earlier is None or (example.created_at or "") >= (earlier[1].created_at or ""):
+            if earlier is None or given_at(example, time_zone) >= given_at(earlier[1], time_zone):
                 latest[example.item.item_id] = name, example
     kept = Counter(name for name, _ in latest.values())
     examples = [example for _, example in latest.values()]
-    examples.sort(key=lambda example: (example.created_at or "", example.item.item_id))
+    examples.sort(key=lambda example: (given_at(example, time_zone), example.item.item_id))
     return Merged(examples, {name: kept[name] for name in sources})
 
 
@@ -135,11 +159,7 @@ def check_both_kinds(examples: Sequence[Example]) -> None:
         raise DatasetError(f"all {len(examples)} items are {kind}: label some of the other kind too")
 
 
-def _example(line: bytes) -> Example:
-    try:
-        row = json.loads(line)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+def _example(row: object, time_zone: tzinfo) -> Example:
     if not isinstance(row, dict):
         raise ValueError("it must be a JSON object with item and is_interested")  # noqa: TRY004  # one kind of error
     if "item" not in row:
@@ -150,10 +170,15 @@ def _example(line: bytes) -> Example:
         raise ValueError(f"item: {error}") from error
     label = row.get("is_interested")
     if isinstance(label, bool) or label not in (0, 1):
-        raise ValueError(f"is_interested must be 0 or 1, not {label!r:.40}")
+        raise ValueError(f"is_interested must be 0 or 1, not {label!r:.40}: write 1 for interested, 0 for not")
     created_at, fold = row.get("created_at"), row.get("fold")
     if created_at is not None and not isinstance(created_at, str):
         raise ValueError("created_at must be a string or null")
+    if created_at is not None:
+        try:
+            read_time(created_at, time_zone)
+        except ValueError as error:
+            raise ValueError(f"created_at {error}") from error
     if fold is not None and (isinstance(fold, bool) or not isinstance(fold, int)):
         raise ValueError("fold must be a whole number or null")
     return Example(item, bool(label), created_at, fold)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from model.dataset import DatasetError, Example
+from model.dataset import TOKYO, DatasetError, Example
 from osusume.items import Item
 from osusume.labels import Label, Labels
 from osusume.ledger import KEYS_A_BATCH, Ledger, Record
+from osusume.times import written_time
 
 _OUTPUTS = ("LabelsTableName", "ItemsTableName")
 
@@ -41,10 +44,10 @@ def read_stack(
     """
     try:
         session = boto3.Session(region_name=region, profile_name=profile)
-        labels_table, items_table = _tables(session, stack)
+        labels_table, items_table, time_zone = _tables(session, stack)
         dynamodb = session.resource("dynamodb")
         labels, ledger = Labels(dynamodb, labels_table), Ledger(dynamodb, items_table)
-        return read_tables(labels.all(), ledger, known or {}, advance)
+        return read_tables(labels.all(), ledger, known or {}, advance, time_zone)
     except BotoCoreError as error:  # no region, no profile, no credentials, no connection: it says which
         raise DatasetError(
             f"stack {stack} cannot be read: {error}; see --region, --profile and 'aws configure'"
@@ -55,9 +58,13 @@ def read_stack(
 
 
 def read_tables(
-    labels: Iterable[Label], ledger: Ledger, known: Mapping[str, Item], advance: Callable[[float], None]
+    labels: Iterable[Label],
+    ledger: Ledger,
+    known: Mapping[str, Item],
+    advance: Callable[[float], None],
+    time_zone: tzinfo = TOKYO,
 ) -> Learnt:
-    """Return the labels with their items from the ledger, or else from `known`."""
+    """Return the labels with their items from the ledger, or else from `known`, and their times in `time_zone`."""
     standing = sorted(labels, key=lambda label: label.item_id)
     examples: list[Example] = []
     unknown: list[str] = []
@@ -70,12 +77,17 @@ def read_tables(
             if item is None:
                 unknown.append(label.item_id)
             else:
-                examples.append(Example(item, label.is_interested, label.created_at))
+                examples.append(Example(item, label.is_interested, _written(label, time_zone)))
         advance((start + len(batch)) / len(standing))
     return Learnt(examples, unknown)
 
 
-def _tables(session: boto3.Session, stack: str) -> tuple[str, str]:
+def _written(label: Label, time_zone: tzinfo) -> str | None:
+    seconds = float(label.action_ts)
+    return written_time(seconds, time_zone) if seconds > 0 else None  # 0 stands for a time that nobody knows
+
+
+def _tables(session: boto3.Session, stack: str) -> tuple[str, str, tzinfo]:
     cloudformation: Any = session.client("cloudformation")
     try:
         (described,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
@@ -88,4 +100,6 @@ def _tables(session: boto3.Session, stack: str) -> tuple[str, str]:
     missing = [name for name in _OUTPUTS if name not in outputs]
     if missing:
         raise DatasetError(f"stack {stack!r} has no output {', '.join(missing)}: deploy this version of template.yaml")
-    return outputs["LabelsTableName"], outputs["ItemsTableName"]
+    parameters = {p["ParameterKey"]: p.get("ParameterValue", "") for p in described.get("Parameters", [])}
+    zone = ZoneInfo(parameters["TimeZone"]) if parameters.get("TimeZone") else TOKYO
+    return outputs["LabelsTableName"], outputs["ItemsTableName"], zone

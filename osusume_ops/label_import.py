@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 
-from model.dataset import Example, read_examples
+from model.dataset import Example, given_at, numbered_examples
 from osusume.labels import Label, Labels, Origin, local_time
-from osusume.ledger import Ledger, labelled_elsewhere
+from osusume.ledger import Ledger, check_fits, labelled_elsewhere
 from osusume_ops.errors import OpsError
 
 _USER = "import"
@@ -42,18 +41,17 @@ def read_labels(path: Path, time_zone: tzinfo) -> list[GivenLabel]:
     """Return the labels of a training file or an annotation file.
 
     `created_at` is a time in `time_zone`, unless it names its own. A row may say its `origin` (slack or annotation);
-    one that does not is an annotation. Raises `model.dataset.DatasetError`, and `OpsError` for a time or an origin that
-    makes no sense; either names the line.
+    one that does not is an annotation. Raises `model.dataset.DatasetError`, and `OpsError` for an origin that makes no
+    sense or an item that does not fit the ledger; either names the line. Nothing is stored by then.
     """
-    examples = read_examples(path)
-    lines = [(number, line) for number, line in enumerate(path.read_bytes().split(b"\n"), 1) if line.strip()]
     labels = []
-    for example, (number, line) in zip(examples, lines, strict=True):
+    for row, example in numbered_examples(path, time_zone):
         try:
-            given_at = _seconds(example.created_at, time_zone)
-            labels.append(GivenLabel(example, given_at, _origin(json.loads(line).get("origin"))))
+            check_fits(labelled_elsewhere(example.item, 0.0))
+            seconds = max(_DATELESS, given_at(example, time_zone))
+            labels.append(GivenLabel(example, seconds, _origin(row.value.get("origin"))))  # type: ignore[attr-defined]  # an example's row is an object
         except ValueError as error:
-            raise OpsError(f"{path}, line {number}: {error}") from error
+            raise OpsError(f"{path}, line {row.line}: {error}") from error
     return labels
 
 
@@ -69,31 +67,22 @@ def import_labels(
     """Store the labels where no later one stands, each after its item: doing it again changes nothing.
 
     `created_at` is written in `time_zone`, the owner's. `now`, in seconds since the epoch, is when the items come into
-    the ledger. `advance` is called after each label.
+    the ledger, and the time of a label that says it is from later. `advance` is called after each label.
     """
     stored = new_items = 0
     for each in given:
         item = each.example.item
         # the item first: a label without one is of no use to anybody
         new_items += ledger.record(labelled_elsewhere(item, now))
-        action_ts = f"{each.given_at:.6f}"
+        at = min(each.given_at, now)
+        action_ts = f"{at:.6f}"
         created_at = local_time(action_ts, time_zone)
         before = labels.get(item.item_id)
-        if before is None or float(before.action_ts) < each.given_at:
+        if before is None or float(before.action_ts) < at:
             label = Label(item.item_id, each.example.is_interested, _USER, action_ts, created_at, each.origin)
             stored += labels.store(label) == label
         advance()
     return Imported(stored, len(given) - stored, new_items)
-
-
-def _seconds(created_at: str | None, time_zone: tzinfo) -> float:
-    if created_at is None:
-        return _DATELESS
-    try:
-        time = datetime.fromisoformat(created_at)
-        return max(_DATELESS, (time if time.tzinfo else time.replace(tzinfo=time_zone)).timestamp())
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"created_at must be a time such as 2026-11-22 07:00:00, not {created_at!r:.40}") from error
 
 
 def _origin(value: object) -> Origin:

@@ -25,7 +25,8 @@ _SHOWN_CHARACTERS = 120
 class Letter:
     """One letter: when it was written (UTC), the function the event was for, what the event is about, why it failed.
 
-    `event` is the original event as JSON. `function` is None for what is not a letter of Lambda's or the scheduler's.
+    `event` is the original event as JSON. `function` is None for what is not a letter of Lambda's or the scheduler's;
+    `target` is its ARN as the letter gives it.
     """
 
     letter_id: str
@@ -35,6 +36,7 @@ class Letter:
     reason: str
     event: str
     receipt: str
+    target: str = ""
 
 
 class Letters:
@@ -44,6 +46,7 @@ class Letters:
         self._sqs: Any = stack.client("sqs")
         self._lambda: Any = stack.client("lambda")
         self._url = stack.resource("DeadLetters")
+        self._stack = stack
 
     @contextmanager
     def held(self) -> Iterator[list[Letter]]:
@@ -64,16 +67,30 @@ class Letters:
     def send_again(self, letter: Letter, held: list[Letter]) -> None:
         """Give the event to its function again; the letter is deleted once Lambda took it.
 
-        Raises `OpsError` where the function is not there or does not take it; the letter stays then.
+        Raises `OpsError` where the function is not the stack's or does not take it; the letter stays then.
         """
         if letter.function is None:
             raise OpsError(f"letter {letter.letter_id} names no function: {letter.reason}")
+        if not self._is_own(letter.target):
+            raise OpsError(
+                f"letter {letter.letter_id} names {letter.target}, which is no function of stack {self._stack.name!r}:"
+                " nothing is sent, since whoever can write to the queue could have any function called"
+            )
         try:
             self._lambda.invoke(FunctionName=letter.function, InvocationType="Event", Payload=letter.event.encode())
         except ClientError as error:
             raise OpsError(f"letter {letter.letter_id} was not taken by {letter.function}: {error}") from error
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt)
         held.remove(letter)
+
+    def _is_own(self, target: str) -> bool:
+        """Return whether an ARN is that of one of the stack's functions, of its newest version."""
+        queue = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        partition, _, region, account = queue.split(":")[1:5]
+        own = {f"arn:{partition}:lambda:{region}:{account}:function:{name}" for name in self._stack.functions()}
+        return target.removesuffix(":$LATEST") in own
 
     def _received(self) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = self._sqs.receive_message(
@@ -99,6 +116,7 @@ def _letter(message: dict[str, Any]) -> Letter:
         reason=reason,
         event=event,
         receipt=message["ReceiptHandle"],
+        target=target or "",
     )
 
 

@@ -1,15 +1,15 @@
-"""Labels as they were at a moment of the last 35 days, put back where no newer press stands."""
+"""Labels as they were at a moment of the last 35 days, put back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from osusume.labels import Labels
+from osusume.labels import Label, Labels
 from osusume_ops.errors import OpsError
 from osusume_ops.stack import Stack
 
@@ -18,11 +18,20 @@ _POLL_SECONDS, _POLLS = 15, 480
 
 
 @dataclass(frozen=True, slots=True)
-class PutBack:
-    """How many labels the restored table holds, how many were put back, and how many newer ones stayed."""
+class Change:
+    """What would become of one item's label: the one that stands now and the one of then, None where there is none."""
+
+    item_id: str
+    now: Label | None
+    then: Label | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How the labels of a restored table differ from the stack's: what to change, how many stay though they differ."""
 
     restored: int
-    put_back: int
+    changes: list[Change]
     newer: int
 
 
@@ -62,28 +71,46 @@ def restore_table(stack: Stack, moment: datetime) -> str:
     return target
 
 
-def put_back(stack: Stack, table: str, advance: Callable[[int], None] = lambda _done: None) -> PutBack:
-    """Copy labels from `table` to the stack's own, but for those that a newer press took the place of.
+def compare(stack: Stack, table: str, is_wrong: Callable[[Label], bool] = lambda _label: False) -> Comparison:
+    """Return what putting the labels of `table` back would change.
 
-    `advance` is told how many are done. Raises `OpsError` where there is no such table.
+    Labels that are missing or older are put back. A later one stays, unless `is_wrong` says that it is to go: then the
+    label of then takes its place, or none where the item had none. Raises `OpsError` where there is no such table.
     """
-    labels = stack.labels
-    before = {label.item_id: label for label in labels.all()}
-    restored = newer = written = 0
+    standing = {label.item_id: label for label in stack.labels.all()}
     try:
-        for label in Labels(stack.session.resource("dynamodb"), table).all():
-            restored += 1
-            if before.get(label.item_id) != label:
-                if labels.store(label) == label:
-                    written += 1
-                else:
-                    newer += 1
-            advance(restored)
+        restored = {label.item_id: label for label in Labels(stack.session.resource("dynamodb"), table).all()}
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         raise OpsError(f"there is no table {table}: name another with --from-table") from error
-    return PutBack(restored, written, newer)
+    changes = []
+    newer = 0
+    for item_id in sorted(standing.keys() | restored.keys()):
+        now, then = standing.get(item_id), restored.get(item_id)
+        if now == then:
+            continue
+        if now is None or is_wrong(now) or (then and float(now.action_ts) < float(then.action_ts)):
+            changes.append(Change(item_id, now, then))
+        else:
+            newer += 1
+    return Comparison(len(restored), changes, newer)
+
+
+def put_back(stack: Stack, changes: Sequence[Change], advance: Callable[[int], None] = lambda _done: None) -> int:
+    """Make the changes, but for those whose label has changed since they were found; return how many were made.
+
+    `advance` is told how many are done.
+    """
+    labels = stack.labels
+    made = 0
+    for done, change in enumerate(changes, 1):
+        if change.now is not None:
+            made += labels.take_back(change.now, change.then)
+        elif change.then is not None:
+            made += labels.store(change.then) == change.then
+        advance(done)
+    return made
 
 
 def delete_table(stack: Stack, table: str) -> None:

@@ -31,6 +31,10 @@ class Stack:
         """Return the physical id of a resource. Raises `OpsError` where the stack has none of that name."""
         return self._known(self._resources, "resource", logical_id)
 
+    def functions(self) -> list[str]:
+        """Return the names of the stack's functions."""
+        return [physical_id for name, physical_id in self._resources.items() if name.endswith("Function")]
+
     def parameter(self, name: str) -> str:
         """Return the value of a parameter. Raises `OpsError` where the stack has none of that name."""
         return self._known(self._parameters, "parameter", name)

@@ -41,7 +41,7 @@ def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set
     record = ledger.get([press.item_id]).get(press.item_id)
     if not isinstance(record, Record):
         raise PressRefused(f"作品 {press.item_id} の記録が見つからないため、保存できませんでした。")
-    if record.channel and press.channel and press.channel != record.channel:
+    if record.channel and press.channel != record.channel:
         raise PressRefused("この作品を投稿したチャンネルのボタンだけが使えます。")
     created_at = local_time(press.action_ts, time_zone)
     labels.store(Label(press.item_id, press.is_interested, press.user_id, press.action_ts, created_at))

@@ -67,7 +67,7 @@ def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Cal
             action["action_id"] == INTERESTED,
             body["user"]["id"],
             action["action_ts"],
-            body.get("channel", {}).get("id"),
+            body["channel"]["id"],
         )
         try:
             record = store_press(pressed, labels, ledger, settings.allowed_users, settings.time_zone)

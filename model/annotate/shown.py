@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC
 from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from model.annotate.journal import Mark
 from model.annotate.order import Mode
 from model.text import KEYWORDS, chosen_section
 from osusume.items import ATTRIBUTE_FIELDS, Item
+from osusume.times import read_time
 
 if TYPE_CHECKING:
     from model.annotate.lesson import Learnt
@@ -123,7 +124,7 @@ def progress(marks: Mapping[str, Mark], left: int) -> Progress:
 def pace(times: Sequence[str]) -> float | None:
     """Return how many labels a minute the last ones took, None where too few of them follow each other.
 
-    `times` are those of the labels, `YYYY-MM-DD HH:MM:SS`, oldest first; what is none is passed over, as pauses are.
+    `times` are those of the labels, oldest first. Skips invalid times and pauses.
 
     >>> pace([f"2026-11-22 08:00:{second:02}" for second in range(0, 60, 5)])
     12.0
@@ -131,7 +132,7 @@ def pace(times: Sequence[str]) -> float | None:
     moments = []
     for time in times[-_LABELS_OF_THE_PACE:]:
         try:
-            moments.append(datetime.strptime(time, "%Y-%m-%d %H:%M:%S"))  # noqa: DTZ007  # only differences count
+            moments.append(read_time(time, UTC))  # only differences count
         except ValueError:
             continue
     looks = [(later - earlier).total_seconds() for earlier, later in pairwise(moments)]

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from model.annotate.journal import Mark
 from model.dataset import DatasetError, read_examples
+from model.training_rows import is_plain
 from osusume.items import Item
 
 
@@ -60,6 +61,11 @@ class LabelFile:
             content = self.path.read_bytes() if self.path.exists() else b""
         except OSError as error:
             raise DatasetError(f"{path} cannot be used: {error.strerror}") from error
+        if content and not is_plain(self.path):
+            raise DatasetError(
+                f"{path} is not JSON Lines in UTF-8, to which the desk can add: write it as such with"
+                f" 'python -m model dataset --annotations {path.name} --output NEW.jsonl'"
+            )
         rows = [line + b"\n" for line in content.split(b"\n") if line.strip()]
         for row, example in zip(rows, read_examples(self.path) if rows else [], strict=True):
             item_id = example.item.item_id
@@ -68,7 +74,7 @@ class LabelFile:
 
     def new_mark(self, *, is_interested: bool) -> Mark:
         """Return a label given now."""
-        return {"is_interested": int(is_interested), "created_at": self._now().strftime("%Y-%m-%d %H:%M:%S")}
+        return {"is_interested": int(is_interested), "created_at": self._now().isoformat(" ", "seconds")}
 
     def look(self, item: Item) -> Mark | None:
         """Return the item's label, None where it has none."""

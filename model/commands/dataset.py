@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from model.commands import Commands
 
 _EPILOG = """\
 An annotation file is a training file: JSONL of {"item": {...}, "is_interested": 0 or 1, "created_at": "..."}. Where an
-item is labelled more than once, the label with the later created_at counts; of equally late ones the file named later.
+item is labelled in more than one file, the label with the later created_at counts; of equally late ones the one of the
+file named later.
+A file may be in UTF-8, UTF-16 or CP932, with any line ends, or one JSON array. A created_at without an offset is in
+--time-zone; what is written has its offset.
 The stack may be one on this machine: AWS_ENDPOINT_URL is followed.
 
 examples:
@@ -37,6 +41,8 @@ def add(commands: Commands) -> None:
     parser.add_argument("--region", metavar="REGION", help="of the stack (your AWS configuration's)")
     parser.add_argument("--profile", metavar="NAME", help="of your AWS configuration")
     parser.add_argument("--annotations", type=Path, nargs="+", default=[], metavar="F.jsonl", help="read these files")
+    zone = "of times without an offset (Asia/Tokyo)"
+    parser.add_argument("--time-zone", type=ZoneInfo, default="Asia/Tokyo", metavar="ZONE", help=zone)
     parser.set_defaults(run=run)
 
 
@@ -49,7 +55,8 @@ def run(options: argparse.Namespace) -> None:
 
     if not options.stack and not options.annotations:
         raise DatasetError("there is nothing to read: name a stack with --stack, or files with --annotations")
-    groups = {str(path): read_examples(path) for path in options.annotations}
+    zone = options.time_zone
+    groups = {str(path): read_examples(path, zone) for path in options.annotations}
     unknown: list[str] = []
     if options.stack:
         from model.deployed import read_stack  # noqa: PLC0415
@@ -66,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
             )
         groups = {f"stack {options.stack}": learnt.examples, **groups}
         unknown = learnt.unknown
-    merged = merge(groups)
+    merged = merge(groups, zone)
     if unknown:
         named = ", ".join(unknown[:_SHOWN_IDS]) + (", …" if len(unknown) > _SHOWN_IDS else "")
         print(

@@ -111,7 +111,7 @@ def _head_damage(random: Random, _: object) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, member in members.items():
-            archive.writestr(name, member)
+            archive.writestr(zipfile.ZipInfo(name), member, zipfile.ZIP_DEFLATED)  # without the time of day
     return file.getvalue()
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from local.slack.stand_in import Fault
 from model.head import Head
 from model.package import ENCODER, HEAD, TOKENIZER, read_card, write_package
 from osusume.items import Item
+from osusume.labels import Label
 from osusume.messages import INTERESTED, NOT_INTERESTED
 from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
 from osusume_ops.__main__ import main
@@ -148,6 +150,33 @@ def test_a_dead_letter_says_what_failed_and_why_and_is_gone_once_it_was_sent_aga
     assert not_posted(machine, key) == []
 
 
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:lambda:ap-northeast-1:999999999999:function:osusume-crawler",
+        "arn:aws:lambda:us-east-1:{account}:function:osusume-crawler",
+        "arn:aws:lambda:ap-northeast-1:{account}:function:osusume-crawler-2",
+        "arn:aws:lambda:ap-northeast-1:{account}:function:payroll",
+        "arn:aws:lambda:ap-northeast-1:{account}:function:osusume-crawler:7",
+        "arn:aws:states:ap-northeast-1:{account}:function:osusume-crawler",
+    ],
+)
+def test_a_letter_that_names_a_function_of_another_stack_is_not_sent(machine: Machine, ops: Ops, arn: str) -> None:
+    sqs = machine.cloud.client("sqs")
+    queue = machine.cloud.resources["DeadLetters"]
+    own = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    target = arn.format(account=own.split(":")[4])
+    attributes = {"TARGET_ARN": {"DataType": "String", "StringValue": target}}
+    sqs.send_message(QueueUrl=queue, MessageBody="{}", MessageAttributes=attributes)
+    invocations = len(machine.cloud.invocations)
+    (letter,) = listed_letters(ops)
+    told = ops("dead-letters", "send", letter["letter_id"], "--yes")
+    assert (told.status, "no function of stack 'osusume'" in told.err) == (1, True)
+    assert len(machine.cloud.invocations) == invocations
+    (message,) = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+
 def test_a_letter_of_the_scheduler_starts_the_crawler_again(machine: Machine, ops: Ops) -> None:
     crawler = machine.cloud.client("lambda").get_function(FunctionName="osusume-crawler")["Configuration"][
         "FunctionArn"
@@ -261,6 +290,39 @@ def test_lost_labels_are_put_back_and_newer_presses_stay(machine: Machine, ops: 
     assert not newer.is_interested
     again = ops("restore-labels", "--at", "2026-04-02 07:00", "--yes")
     assert (again.status, f"--from-table {table}" in again.err) == (1, True)
+
+
+def test_labels_that_overwrote_others_are_taken_back_to_a_chosen_time(machine: Machine, ops: Ops) -> None:
+    first, second = [message.item_id for message in machine.slack.messages if message.item_id][:2]
+    assert first
+    assert second
+    warm_up(machine)
+    machine.cloud.client("dynamodb").delete_item(TableName="osusume-labels", Key={"item_id": {"S": second}})
+    assert machine.slack.press(first, INTERESTED).status_code == 200
+    before = machine.labels.get(first)
+    table = "osusume-labels-as-of-20260403-000000"
+    assert ops("restore-labels", "--at", "2026-04-03T00:00:00Z").status == 0
+    wrong = Label(first, False, "import", f"{time.time() + 9:.6f}", "2026-04-03 09:00:00", "annotation")
+    new = Label(second, False, "import", f"{time.time() + 9:.6f}", "2026-04-03 09:00:00", "annotation")
+    machine.labels.store(wrong)
+    machine.labels.store(new)
+    assert "0 put back" in ops("restore-labels", "--from-table", table, "--yes").out
+    told = ops("restore-labels", "--from-table", table, "--origin", "annotation")
+    assert f"{first}: not interested" in told.out
+    assert f"{second}: not interested" in told.out
+    assert "-> no label" in told.out
+    assert machine.labels.get(first) == wrong
+    assert "0 put back" in ops("restore-labels", "--from-table", table, "--user", "U0NOBODY", "--yes").out
+    assert "2 put back" in ops("restore-labels", "--from-table", table, "--user", "import", "--yes").out
+    assert (machine.labels.get(first), machine.labels.get(second)) == (before, None)
+    machine.labels.store(new)
+    assert "1 put back" in ops("restore-labels", "--from-table", table, "--all", "--yes").out
+    assert machine.labels.get(second) is None
+
+
+def test_a_time_that_is_none_is_an_error(ops: Ops) -> None:
+    told = ops("restore-labels", "--at", "yesterday")
+    assert (told.status, "--at must be a time such as" in told.err) == (1, True)
 
 
 def test_a_restored_table_is_deleted_when_its_labels_are_back(machine: Machine, ops: Ops) -> None:

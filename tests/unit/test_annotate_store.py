@@ -68,7 +68,7 @@ def sitting(tmp_path: Path) -> Iterator[Sitting]:
 def test_a_label_is_a_row_of_a_training_file(sitting: Sitting) -> None:
     sitting.desk.label("a", "RJ1", is_interested=True)
 
-    assert read_examples(sitting.path) == [Example(WORKS[0], True, "2026-11-22 08:00:00")]
+    assert read_examples(sitting.path) == [Example(WORKS[0], True, "2026-11-22 08:00:00+09:00")]
 
 
 def test_a_label_takes_the_next_work_in_the_given_order(sitting: Sitting) -> None:

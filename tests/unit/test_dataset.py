@@ -219,8 +219,8 @@ def test_a_stacks_labels_become_a_training_file(tmp_path: Path, stack: str, caps
     output, table = tmp_path / "labels.jsonl", tmp_path / "autotrain.csv"
     assert main(["dataset", "--stack", stack, "--output", str(output), "--csv", str(table)]) == 0
     assert read_examples(output) == [
-        Example(work(1, price=880), True, "2026-11-22 08:00:00"),
-        Example(work(2, price=880), False, "2026-11-22 08:00:00"),
+        Example(work(1, price=880), True, "1970-01-01 09:16:41+09:00"),
+        Example(work(2, price=880), False, "1970-01-01 09:16:42+09:00"),
     ]
     assert len(table.read_text(encoding="utf-8").splitlines()) == 3
     told = capsys.readouterr()

@@ -139,3 +139,42 @@ def test_the_command_finds_the_stack_and_prints_what_it_stored(
     path.write_text("{}", encoding="utf-8")
     assert main(["import-labels", str(path), "--stack", stack]) == 1
     assert "labels.jsonl, line 1: it has no item" in capsys.readouterr().err
+
+
+def test_a_label_from_the_future_is_one_of_now(stores: Stores) -> None:
+    bring([given(1, True, at=NOW + 17 * 3600)], stores)
+    label = Labels(stores.dynamodb, stores.labels_table).get(work(1).item_id)
+    assert label is not None
+    assert float(label.action_ts) == NOW
+
+
+def huge(number: int) -> str:
+    item = {**work(number).to_json(), "sections": [{"heading": None, "text": "雨" * 140_000}]}
+    return json.dumps({"item": item, "is_interested": 1, "created_at": None}, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("bad_row", "told"),
+    [
+        (huge(2), "400|a record of the ledger"),
+        (row(2, 1, None).replace(work(2).item_id, "あ" * 199), None),
+        (row(2, 1, None).replace(work(2).title, "\\ud83d"), "half of a character"),
+    ],
+)
+def test_what_a_table_does_not_take_is_refused_before_anything_is_stored(
+    tmp_path: Path, bad_row: str, told: str | None
+) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_text(f"{row(1, 1, None)}\n{bad_row}\n", encoding="utf-8")
+    if told is None:
+        assert len(read_labels(path, TOKYO)) == 2
+        return
+    with pytest.raises(OpsError, match=rf"labels\.jsonl, line 2: .*({told})"):
+        read_labels(path, TOKYO)
+
+
+def test_the_largest_item_that_is_let_in_fits_the_table(stores: Stores, tmp_path: Path) -> None:
+    item = {**work(1).to_json(), "sections": [{"heading": None, "text": "雨" * 133_000}]}
+    path = tmp_path / "labels.jsonl"
+    path.write_text(json.dumps({"item": item, "is_interested": 1}, ensure_ascii=False), encoding="utf-8")
+    assert bring(read_labels(path, TOKYO), stores).stored == 1

@@ -97,3 +97,38 @@ def test_a_label_says_when_in_the_owners_time_zone(zone: str, expected: str) -> 
 def test_a_store_that_is_not_there_is_an_error(stores: Stores) -> None:
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         Labels(stores.dynamodb, "no-such-table").store(press("1764000000.123456"))
+
+
+# presses and what other clocks timed
+
+
+def imported(item_id: str, at: float, *, liked: bool = False) -> Label:
+    return Label(item_id, liked, "import", f"{at:.6f}", "2026-11-22 08:00:00", "annotation")
+
+
+def pressed(item_id: str, at: float, *, liked: bool = True) -> Label:
+    return Label(item_id, liked, "U0OWNER", f"{at:.6f}", "2026-11-22 08:00:00")
+
+
+def test_a_press_stands_against_an_imported_label_from_the_future(stores: Stores) -> None:
+    labels = Labels(stores.dynamodb, stores.labels_table)
+    labels.store(imported("RJ1", 2_000_000_000.0))
+    press = pressed("RJ1", 1_764_000_000.0)
+    assert labels.store(press) == press
+    assert labels.get("RJ1") == press
+
+
+def test_a_label_given_after_a_press_takes_its_place_and_an_earlier_one_does_not(stores: Stores) -> None:
+    labels = Labels(stores.dynamodb, stores.labels_table)
+    press = pressed("RJ1", 1_764_000_000.0)
+    labels.store(press)
+    assert labels.store(imported("RJ1", 1_763_999_999.0)) == press
+    later = imported("RJ1", 1_764_000_001.0)
+    assert labels.store(later) == later
+
+
+def test_of_two_presses_the_later_counts_in_whatever_order_they_arrive(stores: Stores) -> None:
+    labels = Labels(stores.dynamodb, stores.labels_table)
+    late, early = pressed("RJ1", 1_764_000_001.0), pressed("RJ1", 1_764_000_000.0, liked=False)
+    labels.store(late)
+    assert labels.store(early) == late

@@ -52,12 +52,22 @@ class Labels:
         self._table = dynamodb.Table(table)
 
     def store(self, label: Label) -> Label:
-        """Store `label` unless one from a later press is there; return the label that now stands."""
+        """Store `label` unless a later one is there; return the label that now stands.
+
+        A press, which Slack has timed, stands against what another clock timed, however late that says it is.
+        """
+        condition = "attribute_not_exists(item_id) OR action_ts < :action_ts"
+        origin: dict[str, Any] = {}
+        if label.origin == "slack":
+            condition += " OR #origin <> :slack"
+            origin = {"ExpressionAttributeNames": {"#origin": "origin"}}
+        values = {":action_ts": Decimal(label.action_ts)} | ({":slack": "slack"} if origin else {})
         try:
             self._table.put_item(
                 Item=_to_attributes(label),
-                ConditionExpression="attribute_not_exists(item_id) OR action_ts < :action_ts",
-                ExpressionAttributeValues={":action_ts": Decimal(label.action_ts)},
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                **origin,
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":

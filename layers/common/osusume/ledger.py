@@ -27,6 +27,7 @@ from osusume.records import (
     Record,
     Run,
     Status,
+    check_fits,
     from_attributes,
     labelled_elsewhere,
     to_attributes,
@@ -48,6 +49,7 @@ __all__ = [
     "Record",
     "Run",
     "Status",
+    "check_fits",
     "labelled_elsewhere",
 ]
 

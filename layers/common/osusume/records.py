@@ -13,6 +13,11 @@ Status = Literal["scored", "posting", "posted", "refused"]
 
 RUN_PREFIX = "run:"
 
+MOST_RECORD_BYTES = 400_000
+"""DynamoDB's limit of 409,600, less what claims and channels add to a record."""
+
+MOST_KEY_BYTES = 2_048
+
 SCORE_DIGITS = 6
 """Scores are rounded to this before anything is decided by them, so that a repeated run decides the same."""
 
@@ -89,6 +94,36 @@ class Run:
     def record_id(self) -> str:
         """The key of the run's own record."""
         return RUN_PREFIX + self.snapshot
+
+
+def check_fits(entry: Record) -> None:
+    """Raise `ValueError` where DynamoDB does not take an item's record: it, or its key, is too large, or no text.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+    """
+    try:
+        key, size = len(entry.record_id.encode()), _size(to_attributes(entry))
+    except UnicodeEncodeError as error:
+        raise ValueError("the item holds half of a character, which no table stores: take it out") from error
+    if key > MOST_KEY_BYTES:
+        raise ValueError(f"item_id has {key:,} bytes, a key of the ledger {MOST_KEY_BYTES:,}: shorten it")
+    if size > MOST_RECORD_BYTES:
+        raise ValueError(
+            f"the item has {size:,} bytes, a record of the ledger {MOST_RECORD_BYTES:,}: shorten its sections"
+        )
+
+
+def _size(value: object) -> int:
+    """Return how many bytes DynamoDB counts for a value, rounded up."""
+    match value:
+        case str():
+            return len(value.encode())
+        case dict():
+            return 3 + sum(1 + len(name.encode()) + _size(part) for name, part in value.items())
+        case list():
+            return 3 + sum(1 + _size(part) for part in value)
+        case _:
+            return 21  # of a number at most
 
 
 def _number(value: float | None) -> Decimal | None:

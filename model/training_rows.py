@@ -1,0 +1,134 @@
+"""The rows of a training file, in whatever encoding and with whatever line ends it comes."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+_CONVERT = "save it as JSON Lines in UTF-8, a line a label"
+_PACKED = {
+    b"\x1f\x8b": "packed with gzip",
+    b"PK\x03\x04": "a zip archive, as Excel's workbooks are",
+    b"BZh": "packed with bzip2",
+    b"\xfd7zXZ": "packed with xz",
+}
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_LISTS = ("examples", "labels", "rows", "data", "items")
+
+
+class DatasetError(Exception):
+    """Raised when a training file cannot be used; the message names the file, the line and what is wrong with it."""
+
+
+class Row(NamedTuple):
+    """One row: the number of its line (of the row, in a JSON array) and what it holds."""
+
+    line: int
+    value: object
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a training file in its order; blank lines are passed over.
+
+    A file may be in UTF-8, UTF-16 or CP932, its lines may end as on any system, and it may be one JSON array instead of
+    a line a row. Raises `DatasetError` for a file that cannot be read, is packed or is a table, and for a row that is
+    not JSON.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+    for mark, name in _PACKED.items():
+        if content.startswith(mark):
+            raise DatasetError(f"{path} is {name}: unpack it, and {_CONVERT}")
+    lines = re.split(r"\r\n|\n|\r", _decoded(path, content))
+    first = next((line.strip() for line in lines if line.strip()), "")
+    if first and first[0] not in "[{":
+        _refuse_table(path, first)
+    if (whole := _whole(first, lines)) is not None:
+        return whole
+    return list(_each_line(path, lines))
+
+
+def is_plain(path: Path) -> bool:
+    """Return whether a file is JSON Lines in UTF-8, with line feeds alone, so that rows can be added to it."""
+    content = path.read_bytes()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return False
+    return "\r" not in text and all(line[:1] in ("", "{") for line in text.split("\n"))
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    for mark, encoding in _MARKS.items():
+        if content.startswith(mark):
+            return _strictly(path, content, encoding)
+    beginning = content[:2_000]
+    if beginning.count(0) > len(beginning) // 4:
+        return _strictly(path, content, "utf-16-le" if beginning[1:2] == b"\0" else "utf-16-be")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        # one broken byte does not make a file CP932: then hardly anything of it would be UTF-8
+        seen = content.decode("utf-8", "replace")
+        understood = sum(character > "\x7f" and character != "\ufffd" for character in seen)
+        if understood < seen.count("\ufffd"):
+            with suppress(UnicodeDecodeError):
+                text = content.decode("cp932")
+                if not re.search("[\uf8f0-\uf8f3]", text):  # Python's own, for bytes that CP932 does not use
+                    return text
+        return _strictly(path, content, "utf-8")
+
+
+def _strictly(path: Path, content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DatasetError(f"{path}, line {line}: {error}: {_CONVERT}") from error
+
+
+def _whole(first: str, lines: list[str]) -> list[Row] | None:
+    """Return the rows of a file that is one JSON array, or one object with a list of them; None for one of lines."""
+    if not first or first[0] not in "[{":
+        return None
+    try:
+        value = json.loads("\n".join(lines))
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, dict):
+        value = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), [value])
+    if not isinstance(value, list) or not value:
+        return None
+    return [Row(number, row) for number, row in enumerate(value, 1)]
+
+
+def _each_line(path: Path, lines: list[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield Row(number, json.loads(line))
+        except RecursionError as error:
+            raise DatasetError(f"{path}, line {number}: it is nested too deeply") from error
+        except ValueError as error:
+            raise DatasetError(f"{path}, line {number}: {error}: {_CONVERT}") from error
+
+
+def _refuse_table(path: Path, first: str) -> None:
+    columns = next(csv.reader(io.StringIO(first), delimiter="\t" if "\t" in first else ","), [])
+    if {"text", "target"} <= set(columns):
+        raise DatasetError(
+            f"{path}, line 1: it is a table of text and target for AutoTrain, which does not say what work a label is"
+            " about: give the training file that 'python -m model dataset' wrote beside it"
+        )
+    if len(columns) > 1:
+        raise DatasetError(f"{path}, line 1: it is a table with the columns {', '.join(columns)[:80]}: {_CONVERT}")
