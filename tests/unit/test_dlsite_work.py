@@ -210,6 +210,9 @@ def test_the_address_is_canonical_and_comes_from_the_url_or_else_the_page(url: s
         ("2026/9/1", "2026-09-01"),
         ("Sep/01/2026", "2026-09-01"),
         ("2026年02月30日", None),
+        ("04/07/2026", "2026-07-04"),
+        ("04.07.2026", "2026-07-04"),
+        ("31/31/2026", None),
         ("Foo/01/2026", None),
         ("近日", None),
     ],
@@ -521,7 +524,22 @@ def test_a_page_in_an_unknown_language_gives_what_is_the_same_in_all() -> None:
 
 @pytest.mark.parametrize(
     ("text", "rating"),
-    [("全年齡", "all"), ("全年龄", "all"), ("전연령", "all"), ("전 연령", "all"), ("18금", "adult"), ("성인", "adult")],
+    [
+        ("15세 이용가", "r15"),
+        ("18세 이용가", "adult"),
+        ("R‐15", "r15"),
+        ("Todas las edades", "all"),
+        ("ทุกวัย", "all"),
+        ('<a href="/home/fsr/=/age_category/1/from/icon.work">x</a>', "all"),
+        ('<a href="/home/fsr/=/age_category/2">x</a>', "r15"),
+        ('<a href="/home/fsr/=/age_category/3/from/icon.work">x</a>', "adult"),
+        ("全年齡", "all"),
+        ("全年龄", "all"),
+        ("전연령", "all"),
+        ("전 연령", "all"),
+        ("18금", "adult"),
+        ("성인", "adult"),
+    ],
 )
 def test_ages_are_read_in_other_languages(text: str, rating: str) -> None:
     assert foreign_page(("年齡指定", text)).age_rating == rating
@@ -538,6 +556,30 @@ def test_a_page_whose_outline_and_maker_were_renamed_is_not_a_works(name: str) -
     html = fixture(name).replace("work_outline", "product_outline").replace("work_maker", "product_maker")
     with pytest.raises((NotAWorkPage, RegionBlocked)):
         parse_work_page(html, url_of("RJ01500101"))
+
+
+def test_a_page_with_a_price_and_without_an_outline_has_changed_and_is_not_blocked() -> None:
+    price = '<div id="work_price"><span class="price">880円</span></div>'
+    html = f'<html><body><h1 id="work_name">雨</h1>{price}</body></html>'
+    with pytest.raises(NotAWorkPage):
+        parse_work_page(html, URL)
+
+
+@pytest.mark.parametrize(
+    ("tag", "before"),
+    [
+        ('<span class="price">', '<div id="work_price">'),
+        ('<div class="title">', '<div class="work_parts"><div class="work_tracklist_item">'),
+    ],
+)
+def test_nested_tags_are_read_once(tag: str, before: str) -> None:
+    def seconds(depth: int) -> float:
+        began = time.process_time()
+        work(parts=before + tag * depth + "雨 " * 100_000)
+        return time.process_time() - began
+
+    seconds(10)
+    assert seconds(400) < 10 * max(seconds(10), 0.1)
 
 
 def test_the_genre_row_of_another_form_is_not_the_size_of_the_file() -> None:
@@ -644,7 +686,9 @@ def test_a_static_price_is_read_and_none_is_made_up(price: str, yen: int | None)
 # marks
 
 
-@pytest.mark.parametrize("marks", ["\u0301", "\u0323\u0301", "\u0316\u0300", "\u3099", "\u05b0\u0591"])
+@pytest.mark.parametrize(
+    "marks", ["\u0f73", "\u0f71\u0f72", "\u0301", "\u0323\u0301", "\u0316\u0300", "\u3099", "\u05b0\u0591"]
+)
 def test_a_tower_of_marks_is_cut_and_costs_no_more_than_its_length(marks: str) -> None:
     def seconds(length: int) -> float:
         began = time.process_time()
@@ -667,6 +711,7 @@ def test_marks_that_languages_use_are_kept(text: str) -> None:
         (URL, f"{URL}?locale=ja_JP"),
         (f"{URL}?locale=ja_JP", f"{URL}?locale=ja_JP"),
         (f"{URL}?locale=zh_TW&a=1", f"{URL}?a=1&locale=ja_JP"),
+        (f"{URL}?LOCALE=x&b=%FF;c&d", f"{URL}?b=%FF;c&d&locale=ja_JP"),
         (OTHER, f"{OTHER}?locale=ja_JP"),
         (
             "https://www.dlsite.com/home/announce/=/product_id/RJ01234567.html",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 SOURCE = "dlsite"
 HOST = "www.dlsite.com"
@@ -67,8 +67,8 @@ def page_address(url: str) -> str:
     if work_address(url) is None:
         return url
     parts = urlsplit(url)
-    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "locale"]
-    return parts._replace(query=urlencode([*query, ("locale", "ja_JP")])).geturl()
+    query = [each for each in parts.query.split("&") if each and not each.lower().startswith("locale=")]
+    return parts._replace(query="&".join([*query, "locale=ja_JP"])).geturl()
 
 
 def cookies(floor: str) -> dict[str, str]:

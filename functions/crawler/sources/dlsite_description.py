@@ -5,7 +5,7 @@ from __future__ import annotations
 from bs4 import BeautifulSoup
 from bs4.element import Tag
 
-from crawler.sources.markup import clean_line, own_tags, readable_text
+from crawler.sources.markup import clean_line, outermost, own_tags, readable_text
 from osusume.items import Section
 
 MAX_SECTIONS = 100
@@ -48,7 +48,7 @@ def _section(part: Tag) -> Section:
     heading = next((clean_line(readable_text(tag)) for tag in own if _has(tag, "work_parts_heading")), "")
     tracks = []
     if any(_has(tag, "work_tracklist_item") for tag in own):
-        tracks = [clean_line(readable_text(tag)) for tag in own if _has(tag, "title")]
+        tracks = [clean_line(readable_text(tag)) for tag in outermost(tag for tag in own if _has(tag, "title"))]
     text = "\n".join(filter(None, tracks)) or readable_text(part, skip=_is_not_text)
     return Section(heading[:MAX_HEADING].rstrip() or None, text)
 

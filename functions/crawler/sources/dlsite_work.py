@@ -27,14 +27,22 @@ MAX_VALUE = 200
 MAX_VALUES_TOTAL = 20_000
 """An item's attributes: values a field, characters a value, characters in all. See `dlsite_description` for the sum."""
 
+_SHOWN_TO_BUYERS = "#work_price, .work_buy_content, .product-slider-data [data-src]"
+"""What a page has only where the work may be bought: such a page without an outline has changed its markup."""
+
 _OUTLINE_EVIDENCE = "#work_outline td :is(.icon_GEN, .icon_R15, .icon_ADL), #work_outline td .main_genre a"
 """What an outline holds in every language."""
 
 _AGE_CLASSES: dict[str, AgeRating] = {"icon_GEN": "all", "icon_R15": "r15", "icon_ADL": "adult"}
+_AGE_CATEGORIES: dict[str, AgeRating] = {"1": "all", "2": "r15", "3": "adult"}
 _AGE_TEXTS: tuple[tuple[str, AgeRating], ...] = (
-    (r"18\s?[禁금+]|R-?18|X-rated|adult|成人|성인", "adult"),
-    (r"R-?15|15\+", "r15"),
-    (r"全年[齢齡龄]|전\s?연령|G-rated|all ages|general", "all"),
+    (r"18\s?[禁금+세]|R\W?18|X-rated|adult|成人|성인", "adult"),
+    (r"R\W?15|15\s?[+세]", "r15"),
+    (
+        r"全年[齢齡龄]|전\s?연령|G-rated|all ages|general|todas las edades|alle altersgruppen|tous âges|semua umur"
+        r"|tutte le età|todas as idades|alla åldrar|ทุกวัย|tất cả độ tuổi",
+        "all",
+    ),
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _YEN = re.compile(r"(?<![0-9,.])([0-9][0-9,]{0,10})\s*(?:円|JPY|yen|日元|日圓|엔)")
@@ -80,7 +88,7 @@ def parse_work_page(html: str, url: str) -> Item:
     outline = _cells(page, "#work_outline tr")
     cells = _cells(page, "#work_maker tr, #work_outline tr")
     sections = read_sections(page)
-    if not cells and not sections:
+    if not cells and not sections and not page.select_one(_SHOWN_TO_BUYERS):
         raise RegionBlocked(
             f"{url} shows a title and nothing more, as for a region it is not sold to: leave the work out"
         )
@@ -111,8 +119,8 @@ def _title(name: Tag) -> str:
 
 def _address(page: BeautifulSoup, url: str) -> WorkAddress | None:
     """Return whose page it is: its own word counts, before that of `url`, which may have led to another work."""
-    tags = page.select('link[rel~="canonical" i][href], meta[property="og:url"][content]')
-    tags.sort(key=lambda tag: tag.name == "meta")
+    tags = page.select('link[rel~="canonical" i][href], meta[property="og:url"][content], #work_name a[href]')
+    tags.sort(key=lambda tag: ("link", "meta", "a").index(tag.name))
     said = (work_address(str(tag.get("href") or tag.get("content") or "")) for tag in tags)
     asked, own = work_address(url), next(filter(None, said), None)
     if asked and own and asked.item_id == own.item_id:
@@ -199,6 +207,8 @@ def _iso_date(text: str) -> str | None:
     if found := re.search(r"([A-Za-z]{3})[a-z]{0,6}[/. ]{1,2}([0-9]{1,2})[/, ]{1,2}([0-9]{4})", text):
         name = found[1].lower()
         return _checked_date(found[3], str(_MONTHS.index(name) + 1 if name in _MONTHS else 0), found[2])
+    if found := re.search(r"(?<![0-9])([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})(?![0-9])", text):
+        return _checked_date(found[3], found[2], found[1])  # as the pages in most other languages write it
     return None
 
 
@@ -213,6 +223,9 @@ def _age_rating(page: BeautifulSoup, outline: dict[str, list[Tag]]) -> AgeRating
     for name, rating in _AGE_CLASSES.items():
         if page.select_one(f"#work_outline td .{name}"):
             return rating
+    link = next(iter(page.select('#work_outline td a[href*="/age_category/"]')), None)
+    if link and (found := re.search(r"/age_category/([123])(?![0-9])", str(link["href"]))):
+        return _AGE_CATEGORIES[found[1]]
     for cell in _found(outline, AGE):
         text = _plain_text(cell)
         for pattern, rating in _AGE_TEXTS:
@@ -240,7 +253,7 @@ def _price(page: BeautifulSoup, item_id: str) -> int | None:
             found = re.fullmatch(r"\s*([0-9]{1,9})(?:\.0*)?\s*", str(tag["data-price"]))
             if found:
                 return int(found[1])
-    for tag in page.select("#work_price .price, .work_buy_content .price"):
+    for tag in outermost(page.select("#work_price .price, .work_buy_content .price")):
         if (
             tag.find_parent(["s", "del"])
             or tag.find_parent(class_="strike")

@@ -33,6 +33,7 @@ _INVISIBLE = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
     r"|(?<![\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d"
 )
+_HIDDEN_MARKS = "\u0f73\u0f75\u0f81"  # they count as letters, and come apart into marks
 MAX_MARKS = 30
 """Marks on one letter; https://www.unicode.org/reports/tr15/#Stream_Safe_Text_Format says that no language has more.
 
@@ -119,7 +120,8 @@ def _without_towers(text: str) -> str:
     kept: list[str] = []
     marks = 0
     for character in text:
-        marks = marks + 1 if unicodedata.combining(character) else 0
+        is_mark = unicodedata.combining(character) or character in _HIDDEN_MARKS
+        marks = marks + 1 if is_mark else 0
         if marks <= MAX_MARKS:
             kept.append(character)
     return "".join(kept)
