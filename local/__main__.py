@@ -167,7 +167,7 @@ def _run(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     summary: Path = options.folder / "summary.json"
     shutil.rmtree(options.folder / "logs", ignore_errors=True)
-    options.folder.mkdir(parents=True, exist_ok=True)
+    options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     summary.unlink(missing_ok=True)
     try:
         run_demo(options.folder, serve=options.serve, console=Console(highlight=False))

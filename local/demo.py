@@ -24,6 +24,7 @@ from local.cloud import StillBusy
 from local.machine import Machine, one_machine
 from local.opening import open_in_browser
 from local.slack import Message, as_text, duplicate_posts
+from local.state import private_files
 from osusume.messages import INTERESTED, NOT_INTERESTED
 
 FIRST_MORNING = datetime.combine(FIRST_DAY, clock_time(7), ZoneInfo("Asia/Tokyo"))
@@ -56,6 +57,7 @@ def run_demo(folder: Path, *, serve: bool, console: Console) -> None:
     """
     began = time.monotonic()
     with ExitStack() as stack:
+        stack.enter_context(private_files())
         with console.status("starting the shop, Slack and the cloud"):
             machine = stack.enter_context(one_machine(state_dir=folder / "logs"))
         console.print(f"[bold]One machine is up[/] ({time.monotonic() - began:.1f} s): {_inventory(machine)}")

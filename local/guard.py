@@ -1,14 +1,15 @@
-"""Who may use a page of this machine: the one who was given its address, and no other page of the same browser.
+"""Who may use a server of this machine: the owner and the project's own programs, and no other page of the browser.
 
-Such a page is served on 127.0.0.1 under an address whose first part is a token. Any page on the web can make the
-owner's browser send requests to this machine; it does not know the token, and the browser says where it comes from.
+Any page on the web can make the owner's browser send requests to this machine, whatever the port; the browser says
+where they come from. A page for the owner is served under an address whose first part is a token besides.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Set
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flask import Flask
 from werkzeug import Request, Response
@@ -30,8 +31,8 @@ HEADERS = {
 }
 """What every answer carries. Scripts and styles are files: the page can hold none inline."""
 
-_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-_OWN_SITES = {None, "same-origin", "none"}  # "none" is an address typed in or a bookmark
+_HERE = frozenset({"same-origin", "none"})
+"""What `Sec-Fetch-Site` says, if anything, where no other page asks; "none" is an address typed in or a bookmark."""
 
 
 def new_token() -> str:
@@ -60,21 +61,68 @@ def guard(app: Flask, token: str) -> None:
     app.wsgi_app = serve  # type: ignore[method-assign]  # Flask's documentation wraps an app so
 
 
-def refusal(environ: WSGIEnvironment) -> Response | None:
+def refusal(environ: WSGIEnvironment, *, may_link: bool = True) -> Response | None:
     """Return the answer, 403, to a request that another page in the browser makes; None for one that may pass.
 
-    Refused are a foreign `Host` (a foreign name that leads to this machine), a foreign `Origin`, and whatever changes
-    something and says in `Sec-Fetch-Site` that it comes from elsewhere.
+    Refused are a foreign `Host` (a foreign name that leads to this machine), a foreign `Origin`, OPTIONS, and whatever
+    says in `Sec-Fetch-Site` that it comes from elsewhere; but a GET may be a link, unless `may_link` is false.
     """
     request = Request(environ)
-    hosts = {f"{name}:{environ['SERVER_PORT']}" for name in ("127.0.0.1", "localhost")}
-    if request.headers.get("Host") not in hosts:
-        return _refused("このアドレスからは利用できません。")
-    is_own_origin = request.headers.get("Origin") in {None, *(f"http://{host}" for host in hosts)}
-    is_own_site = request.method in _SAFE_METHODS or request.headers.get("Sec-Fetch-Site") in _OWN_SITES
+    is_link = may_link and request.method in {"GET", "HEAD"}
+    sites = _HERE | ({"same-site", "cross-site"} if is_link else set())
+    reason = _reason_to_refuse(request.method, request.headers.getlist, {int(environ["SERVER_PORT"])}, sites)
+    return _refused(reason) if reason else None
+
+
+class Guarded(BaseHTTPRequestHandler):
+    """Handles requests of programs on this machine: what any page in a browser sends is answered 403 and not read.
+
+    Refused is what `refusal` refuses, links too. A server that is reached through a proxy of this machine has the
+    proxy's ports in its attribute `proxy_ports`: they may stand in `Host`.
+    """
+
+    shows_pictures: ClassVar[bool] = False
+    """Whether pages of this machine may show its pictures."""
+
+    def parse_request(self) -> bool:
+        """Read the request's head; False, with the answer sent, for one that is malformed or refused."""
+        if not super().parse_request():
+            return False
+        is_picture = self.shows_pictures and self.headers.get("Sec-Fetch-Dest") == "image"
+        server: Any = self.server
+        reason = _reason_to_refuse(
+            self.command,
+            lambda name: self.headers.get_all(name, []),
+            {server.server_port, *getattr(server, "proxy_ports", ())},
+            _HERE | ({"same-site"} if is_picture else set()),
+        )
+        if reason is None:
+            return True
+        self.close_connection = True  # the body stays unread
+        body = reason.encode()
+        self.send_response_only(403)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        return False
+
+
+def _reason_to_refuse(
+    method: str, values_of: Callable[[str], list[str]], ports: Set[int], sites: Set[str]
+) -> str | None:
+    """Return why the request is refused, None for one that may pass; `values_of` returns the values of a header."""
+    hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost") for port in ports}
+    host = values_of("Host")
+    if len(host) != 1 or host[0] not in hosts:
+        return "このアドレスからは利用できません。"
+    is_own_origin = set(values_of("Origin")) <= {f"http://{host[0]}"}
+    is_own_site = set(values_of("Sec-Fetch-Site")) <= sites
     if not (is_own_origin and is_own_site):
-        return _refused("ほかのページからは操作できません。ページを開き直してください。")
-    return None
+        return "ほかのページからは操作できません。ページを開き直してください。"
+    return "OPTIONS は利用できません。" if method == "OPTIONS" else None
 
 
 def _refused(text: str) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,8 +22,9 @@ from osusume.snapshots import Snapshot, list_snapshot_keys, read_snapshot
 
 ROOT = Path(__file__).parent.parent
 CHANNEL = "C0LOCAL0001"
-BOT_TOKEN = "xoxb-of-the-stand-in"  # noqa: S105  # opens nothing but the stand-in
-SIGNING_SECRET = "signing-secret-of-the-stand-in"  # noqa: S105
+BOT_TOKEN = f"xoxb-{secrets.token_hex(24)}"
+SIGNING_SECRET = secrets.token_hex(16)
+"""Both are this process's own: a press signed with what stands in a repository would open every run."""
 SCHEDULE = "CrawlerFunctionEveryMorning"
 STARTER = ROOT / "model" / "starter"
 MESSAGES = "messages"

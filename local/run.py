@@ -23,7 +23,7 @@ from crawler.sources import dlsite
 from local.cloud import Invocation, StillBusy, TemplateError
 from local.machine import CHANNEL, SCHEDULE, STARTER, Deployment, deployment
 from local.opening import open_in_browser
-from local.state import State, StateError, open_state
+from local.state import State, StateError, open_state, private_files
 from model.dataset import DatasetError, merge, write_examples
 from model.deployed import read_tables
 from model.package import ModelPackage, PackageError
@@ -86,6 +86,7 @@ def run_once(options: Options, console: Console) -> None:
     parameters = _parameters(options)
     given = _given_labels(options)
     with ExitStack() as stack:
+        stack.enter_context(private_files())
         try:
             with console.status("starting the cloud and the channel"):
                 state = stack.enter_context(open_state(options.folder))

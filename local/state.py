@@ -1,11 +1,13 @@
 """What a run keeps in its folder for the next one: one SQLite file, written to before each change is answered.
 
 A change is a transaction of its own, so that a process may be killed at any moment. The file belongs to one process at
-a time. What is in it: for each bucket, table and queue of events, and for the channel, a value a key.
+a time, and its owner alone may read it. What is in it: for each bucket, table and queue of events, and for the channel,
+a value a key.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -60,7 +62,8 @@ def open_state(folder: Path) -> Iterator[State]:
     """
     path = folder / _FILE
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_file(path)
         connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
     except (OSError, sqlite3.OperationalError) as error:
         raise StateError(f"{folder} cannot be used ({error}): name another with --folder") from error
@@ -69,6 +72,22 @@ def open_state(folder: Path) -> Iterator[State]:
         yield State(connection)
     finally:
         connection.close()
+
+
+def private_file(path: Path) -> None:
+    """Let nobody but the owner read or write the file, which is made where there is none. Raises `OSError`."""
+    path.touch(mode=0o600)  # never opened where it exists: closing it would free SQLite's locks
+    path.chmod(0o600)
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Let nobody but the owner read what this process and those that it starts write during the context."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import NamedTuple
 
 from local.catalogue.routes import Shop, answer
 from local.catalogue.shelf import Entry, entries_on
 from local.catalogue.works import DEMO_DAYS, demo_works
+from local.guard import Guarded
 from osusume.items import Item
 
 
@@ -91,8 +92,10 @@ def serve_site(
             thread.join()
 
 
-def _handler_for(site: Site) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def _handler_for(site: Site) -> type[Guarded]:
+    class Handler(Guarded):
+        shows_pictures = True
+
         def do_GET(self) -> None:
             fault = site.fault_for(self.path)
             time.sleep(fault.delay)
@@ -110,7 +113,7 @@ def _handler_for(site: Site) -> type[BaseHTTPRequestHandler]:
                 if self.command != "HEAD":
                     self.wfile.write(body)
 
-        do_HEAD = do_GET  # noqa: N815  # the name that http.server calls
+        do_HEAD = do_GET  # the name that http.server calls
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # http.server's name
             """Stay silent: `Site.log` has the requests."""

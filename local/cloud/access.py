@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -42,6 +43,7 @@ def assume_role(role_arn: str, service: str, session: str) -> Credentials:
     if not is_trusted(role_arn, "Service", [service]):
         raise AccessDenied(f"{role_arn} does not let {service} assume it: see its AssumeRolePolicyDocument")
     assumed = sts_backends[ACCOUNT]["aws"].assume_role(REGION, session, role_arn, "", 3600, "")
+    assumed.secret_access_key = _new_secret()
     return Credentials(assumed.access_key_id, assumed.secret_access_key, assumed.session_token)
 
 
@@ -63,7 +65,12 @@ def create_administrator(name: str) -> Credentials:
     everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
     backend.put_user_policy(name, "everything", json.dumps(everything))
     key = backend.create_access_key(name)
+    key.secret_access_key = _new_secret()
     return Credentials(key.access_key_id, key.secret_access_key)
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(30)  # moto's own random numbers can be foretold
 
 
 def policies_of(key: IAMUserAccessKey | AssumedRoleAccessKey) -> list[Mapping[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,9 +36,9 @@ _one_cloud = threading.Lock()
 class Cloud:
     """The resources of a SAM template in moto, its functions as processes under the Lambda Runtime API.
 
-    A context manager; one at a time in a process, because moto's stores belong to the process. IAM is enforced for
-    everything once the stack is up. Everything listens on 127.0.0.1 alone. The modules beside this one say what is
-    simulated and what is not.
+    A context manager; one at a time in a process, because moto's stores belong to the process. Everything listens on
+    127.0.0.1 alone and refuses what a page in a browser sends; AWS serves signed requests alone, with IAM enforced, and
+    each Runtime API the process it was started for. The modules beside this one say what is simulated and what is not.
 
     Attributes, set while the cloud runs: `endpoint` (AWS), `api_url` (the HTTP API, empty without one), `resources`
     (logical to physical ids), `outputs`, `delivery_errors` (what AWS drops in silence: notifications, logs and records
@@ -65,6 +65,7 @@ class Cloud:
         state_dir: Path | None = None,
         stack_name: str = "osusume",
         state: State | None = None,
+        proxy_ports: Collection[int] = (),
     ) -> None:
         """Set up a cloud that starts when it is entered.
 
@@ -73,6 +74,7 @@ class Cloud:
         `Timeout`, in seconds, by logical id. `retry_delays` are the seconds before a failed event is tried again; AWS
         waits 60 and 120. `edit` changes the transformed template before it is deployed. `state_dir` gets a log file a
         function. `state` keeps buckets, tables and the queue of asynchronous events from one process to the next.
+        `proxy_ports` are ports of this machine at which proxies stand for AWS and the HTTP API.
 
         Entering raises TemplateError where the template or its parameters cannot be deployed.
         """
@@ -87,6 +89,7 @@ class Cloud:
         self._state_dir = state_dir
         self._stack_name = stack_name
         self._state = state
+        self._proxy_ports = proxy_ports
         self._session = isolated_session(REGION)
         self._session_lock = threading.Lock()  # sessions are not made for several threads
         self._closing = ExitStack()
@@ -113,7 +116,9 @@ class Cloud:
         closing.callback(clear)
         self._stack = Stack(self._stack_name, template, self._secrets)
         self.resources = self._stack.resources
-        server = AwsServer(KeptStores(self._state, self._stack).note if self._state else None)
+        enforce(enabled=True)
+        note = KeptStores(self._state, self._stack).note if self._state else None
+        server = AwsServer(note, self._proxy_ports)
         closing.callback(server.close)
         self.endpoint = server.url
         self._administrator = create_administrator("local-administrator")
@@ -135,7 +140,6 @@ class Cloud:
             self._names.__contains__, self._invoke_for_sdk, self._notifications.deliver
         )
         closing.callback(_unset_handlers)
-        enforce(enabled=True)
 
     def _open_gateway(self, closing: ExitStack) -> Gateway | None:
         self.api_url = ""
@@ -151,6 +155,7 @@ class Cloud:
             routes_of(properties["Body"]),
             lambda name, payload: self._dispatcher.invoke(self._names[name], payload, "http"),
             self.delivery_errors.append,
+            self._proxy_ports,
         )
         closing.callback(gateway.close)
         self.api_url = gateway.url
@@ -179,7 +184,7 @@ class Cloud:
     def _open_pool(self, function: Function, closing: ExitStack) -> FunctionPool:
         log_file = None
         if self._state_dir is not None:
-            self._state_dir.mkdir(parents=True, exist_ok=True)
+            self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             log_file = self._state_dir / f"{function.logical_id}.log"
         pool = FunctionPool(function, self.endpoint, self._client, log_file, self.delivery_errors.append)
         closing.callback(pool.close)

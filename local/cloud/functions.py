@@ -29,6 +29,7 @@ from local.cloud.runtime import FunctionProcess, runtime_command
 from local.cloud.runtime_api import Outcome
 from local.cloud.stack import Stack
 from local.cloud.template import Template
+from local.state import private_file
 
 ClientFactory = Callable[[str, Credentials], Any]
 """Makes a boto3 client of a service that signs with the given credentials."""
@@ -188,6 +189,7 @@ class FunctionPool:
             f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\tMemory Size: {function.memory} MB",
         ]
         if self._log_file is not None:
+            private_file(self._log_file)
             with self._log_file.open("a", encoding="utf-8") as file:
                 file.write("".join(f"{line}\n" for line in lines))
         try:

@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 from local.cloud.access import ACCOUNT, REGION, check_service_may_invoke, is_allowed, policies_of
 from local.cloud.errors import AccessDenied, CloudError, FunctionError, PayloadTooLarge
 from local.cloud.http_events import Answer, Request, answer_of, http_event, message_answer
 from local.cloud.moto_types import needs_iam
-from local.cloud.signature import signer
+from local.cloud.signature import signed_for, signer
+from local.guard import Guarded
 
 INTEGRATION_SECONDS = 30.0
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -80,16 +81,22 @@ class Gateway:
     """Serves the routes of one API on a free port of 127.0.0.1 until it is closed.
 
     `invoke(function_name, payload)` answers for the functions; it raises FunctionError and PayloadTooLarge.
+    `proxy_ports` are those at which it is reached besides its own. What a page in a browser sends is refused.
     """
 
     def __init__(
-        self, api_id: str, routes: list[Route], invoke: Callable[[str, bytes], bytes], report: Callable[[str], None]
+        self,
+        api_id: str,
+        routes: list[Route],
+        invoke: Callable[[str, bytes], bytes],
+        report: Callable[[str], None],
+        proxy_ports: Collection[int] = (),
     ) -> None:
         self.api_id = api_id
         self._routes = routes
         self._invoke = invoke
         self._report = report
-        self._server = _GatewayServer(self)
+        self._server = _GatewayServer(self, proxy_ports)
 
     @property
     def url(self) -> str:
@@ -111,6 +118,8 @@ class Gateway:
         caller = None
         if route.needs_signature:
             caller = signer(request.method, request.target, request.headers, request.body, datetime.now(UTC))
+            if signed_for(request.headers) != (REGION, "execute-api"):
+                return message_answer(403, "Forbidden")
             if caller is None or not is_allowed(policies_of(caller), "execute-api:Invoke", self._arn(route)):
                 return message_answer(403, "Forbidden")
         parameters = {} if route.key == "$default" else match.groupdict()
@@ -150,22 +159,22 @@ class _GatewayServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a connection that is kept open must not keep the cloud
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, proxy_ports: Collection[int]) -> None:
         super().__init__(("127.0.0.1", 0), _GatewayRequest)
-        self.gateway = gateway
+        self.gateway, self.proxy_ports = gateway, proxy_ports
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def handle_error(self, *_: object) -> None:
         """Keep quiet about clients that hang up."""
 
 
-class _GatewayRequest(BaseHTTPRequestHandler):
+class _GatewayRequest(Guarded):
     server: _GatewayServer
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 16  # headers and body in one segment: else Nagle's algorithm costs 40 ms a request
     timeout = 60
 
-    def logmessage_answer(self, *_: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Print nothing."""
 
     def do_POST(self) -> None:
@@ -189,4 +198,4 @@ class _GatewayRequest(BaseHTTPRequestHandler):
         self.close_connection = True  # the body stays unread
         return message_answer(status, text)
 
-    do_GET = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_POST  # noqa: N815  # the base class's names
+    do_GET = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_POST  # the base class's names

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
-from botocore.awsrequest import AWSRequest
 from moto import settings
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import JsonRESTError
@@ -141,11 +140,11 @@ def _authorize_s3(response: S3Response, bucket_name: str | None = None, key_name
 
 
 def _authenticated(response: BaseResponse, kind: type[IAMRequestBase]) -> IAMRequestBase | None:
-    """Return the request with its signature verified, None while nothing is enforced."""
+    """Return the request, whose signature the server verified, and None while nothing is enforced."""
     if settings.INITIAL_NO_AUTH_ACTION_COUNT > 0:
         return None
     query = response.parsed_url.query
-    request = kind(
+    return kind(
         account_id=response.current_account,
         method=response.method,
         path=f"{response.raw_path}?{query}" if query else response.raw_path,
@@ -154,8 +153,6 @@ def _authenticated(response: BaseResponse, kind: type[IAMRequestBase]) -> IAMReq
         headers=response.headers,
         action=response._get_action(),
     )
-    request.check_signature()
-    return request
 
 
 def _is_allowed(request: IAMRequestBase, arn: str) -> bool:
@@ -165,14 +162,6 @@ def _is_allowed(request: IAMRequestBase, arn: str) -> bool:
         if not is_trusted(arn, "AWS", [caller, account, request.account_id]):
             return False
     return is_allowed(policies_of(request._access_key), request._action, arn)
-
-
-def _signed_request(request: IAMRequestBase) -> AWSRequest:
-    """Return what the client signed; moto takes headers for the body of a request that has none."""
-    signed = _moto_signed_request(request)
-    if not request._body and "form" not in request._headers.get("Content-Type", ""):
-        signed.data = b""
-    return signed
 
 
 def _get_key(response: S3Response, *arguments: Any, **options: Any) -> Any:  # moto's own types
@@ -200,7 +189,6 @@ def _queue_arn(response: SQSResponse) -> str:
     return "*" if response._get_action() in ("ListQueues", "CreateQueue") else _moto_queue_arn(response)
 
 
-_moto_signed_request = IAMRequestBase._create_aws_request
 _moto_get_key = S3Response._get_key
 _moto_head_object = S3Response.head_object
 _moto_queue_arn = SQSResponse._determine_resource
@@ -208,7 +196,6 @@ _moto_queue_arn = SQSResponse._determine_resource
 for _owner, _name, _replacement in (
     (ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", _authorize),
     (ActionAuthenticatorMixin, "_authenticate_and_authorize_s3_action", _authorize_s3),
-    (IAMRequestBase, "_create_aws_request", _signed_request),
     (S3Response, "_get_key", _get_key),
     (S3Response, "head_object", _head_object),
     (SQSResponse, "_determine_resource", _queue_arn),

@@ -28,7 +28,7 @@ INIT_SECONDS = 10.0
 def runtime_command(handler: str) -> list[str]:
     """Return the command of a process that serves `handler`: AWS's own client, or ours where that is not installed."""
     if importlib.util.find_spec("awslambdaric"):
-        return [sys.executable, "-m", "awslambdaric", handler]
+        return [sys.executable, str(Path(__file__).with_name("awslambdaric_client.py")), handler]
     return fallback_command(handler)
 
 
@@ -53,7 +53,7 @@ class FunctionProcess:
         self._process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**environment, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}"},
+            env={**environment, "AWS_LAMBDA_RUNTIME_API": self._server.address},
             stdin=subprocess.DEVNULL,
             stdout=self._output.writer,
             stderr=subprocess.STDOUT,

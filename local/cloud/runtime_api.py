@@ -12,8 +12,10 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any, Protocol
+
+from local.guard import Guarded, new_token
 
 MAX_ANSWER_BYTES = 6_291_556
 """The largest answer that Lambda takes from a function."""
@@ -57,7 +59,10 @@ class Environment(Protocol):
 
 
 class RuntimeApi(ThreadingHTTPServer):
-    """The Runtime API of one environment, on a free port of 127.0.0.1 until it is shut down."""
+    """The Runtime API of one environment, on a free port of 127.0.0.1 until it is shut down.
+
+    It serves whoever knows `address`, the value of AWS_LAMBDA_RUNTIME_API: a token is the first part of every path.
+    """
 
     daemon_threads = True
     block_on_close = False  # a killed process may leave a request waiting
@@ -65,13 +70,15 @@ class RuntimeApi(ThreadingHTTPServer):
     def __init__(self, environment: Environment) -> None:
         super().__init__(("127.0.0.1", 0), _RuntimeRequest)
         self.environment = environment
+        self.root = f"/{new_token()}"
+        self.address = f"127.0.0.1:{self.server_port}{self.root}"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def handle_error(self, *_: object) -> None:
         """Keep quiet: a killed process breaks its connection."""
 
 
-class _RuntimeRequest(BaseHTTPRequestHandler):
+class _RuntimeRequest(Guarded):
     server: RuntimeApi
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 16  # headers and body in one segment: else Nagle's algorithm costs 40 ms a call
@@ -80,7 +87,7 @@ class _RuntimeRequest(BaseHTTPRequestHandler):
         """Print nothing."""
 
     def do_GET(self) -> None:
-        if self.path != f"{_API}invocation/next":
+        if self._call() != "invocation/next":
             self._send(404, b"{}")
             return
         event = self.server.environment.next_event()
@@ -100,7 +107,7 @@ class _RuntimeRequest(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self._body()
-        match self.path.removeprefix(_API).split("/"):
+        match self._call().split("/"):
             case ["init", "error"]:
                 self.server.environment.fail_to_start(_error_document(body))
                 self._send(202, b'{"status":"OK"}')
@@ -114,6 +121,12 @@ class _RuntimeRequest(BaseHTTPRequestHandler):
                 self._answer(request_id, Outcome(response=body))
             case _:
                 self._send(404, b"{}")
+
+    def _call(self) -> str:
+        """Return what is called; nothing where the path is not that of the process that was started."""
+        root = f"{self.server.root}{_API}"
+        is_known = secrets.compare_digest(self.path[: len(root)].encode(), root.encode())
+        return self.path[len(root) :] if is_known else ""
 
     def _answer(self, request_id: str, outcome: Outcome, status: int = 202) -> None:
         is_known = self.server.environment.answer(request_id, outcome)

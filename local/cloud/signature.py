@@ -1,4 +1,4 @@
-"""Verification of AWS Signature Version 4, as API Gateway does it for routes with IAM authorization."""
+"""Verification of AWS Signature Version 4, for AWS services and for routes with IAM authorization."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import re
 from datetime import UTC, datetime
 from email.message import Message
 
-import botocore.credentials
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from moto.iam.access_control import (
     AssumedRoleAccessKey,
@@ -18,12 +17,12 @@ from moto.iam.access_control import (
     create_access_key,
 )
 
-from local.cloud.access import ACCOUNT, REGION
+from local.cloud.access import ACCOUNT
 
 MAX_SKEW_SECONDS = 300
 
 _AUTHORIZATION = re.compile(
-    r"AWS4-HMAC-SHA256\s+Credential=(?P<key>[^/]+)/(?P<scope>[^,]+),\s*"
+    r"AWS4-HMAC-SHA256\s+Credential=(?P<key>[^/]+)/(?P<date>\d{8})/(?P<region>[^/,]+)/(?P<service>[^/,]+)/aws4_request,\s*"
     r"SignedHeaders=(?P<headers>[^,]+),\s*Signature=(?P<signature>[0-9a-f]{64})"
 )
 
@@ -33,13 +32,12 @@ def signer(
 ) -> IAMUserAccessKey | AssumedRoleAccessKey | None:
     """Return whose key signed the request, None where it is unsigned, stale, altered or signed with an unknown key.
 
-    `target` is the request's path and query as sent. A signature in the query string is not accepted.
+    `target` is the request's path and query as sent. A signature in the query string is not accepted, nor one that
+    does not cover the body.
     """
     given = _AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
     timestamp = headers.get("X-Amz-Date", "")
-    if given is None or not _is_recent(timestamp, now):
-        return None
-    if given["scope"] != f"{timestamp[:8]}/{REGION}/execute-api/aws4_request":
+    if given is None or not _is_recent(timestamp, now) or given["date"] != timestamp[:8]:
         return None
     if "X-Amz-Content-SHA256" in headers and headers["X-Amz-Content-SHA256"] != hashlib.sha256(body).hexdigest():
         return None
@@ -57,14 +55,16 @@ def signer(
         headers={name: ",".join(headers.get_all(name, [])) for name in signed},
     )
     request.context["timestamp"] = timestamp
-    expected = _signature(key.create_credentials(), request)
+    kind = S3SigV4Auth if given["service"] == "s3" else SigV4Auth
+    auth = kind(key.create_credentials(), given["service"], given["region"])
+    expected: str = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
     return key if hmac.compare_digest(expected, given["signature"]) else None
 
 
-def _signature(credentials: botocore.credentials.Credentials, request: AWSRequest) -> str:
-    auth = SigV4Auth(credentials, "execute-api", REGION)
-    signature: str = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-    return signature
+def signed_for(headers: Message) -> tuple[str, str]:
+    """Return the region and the service that a request says it is signed for, empty for one that is not signed."""
+    given = _AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
+    return (given["region"], given["service"]) if given else ("", "")
 
 
 def _is_recent(timestamp: str, now: datetime) -> bool:

@@ -8,26 +8,39 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from email.message import Message
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json, get_model_map
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
+from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.s3.models import s3_backends
 from moto.ssm.models import ssm_backends
+from werkzeug import Response
 from werkzeug.serving import make_server
 
 from local.cloud import moto_access, moto_properties, moto_speed, moto_types  # noqa: F401  # the last ones change moto
 from local.cloud.access import ACCOUNT, REGION
 from local.cloud.errors import TemplateError
 from local.cloud.moto_atomic import one_at_a_time
+from local.cloud.signature import signed_for, signer
 from local.cloud.template import ARTIFACT_BUCKET, Template
+from local.guard import Guarded
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+# else every page in a browser could read every answer
+setattr(werkzeug_app, "DISABLE_GLOBAL_CORS", True)  # noqa: B010  # mypy knows nothing of it
+
+_OWN_PATHS_OF_MOTO = ("/moto-api", "/favicon.ico", "/latest/")
+_HEADERS = "local.headers"
 
 
 class Stack:
@@ -95,15 +108,21 @@ def _upload_artifacts(resources: Mapping[str, Any]) -> None:
 
 
 class AwsServer:
-    """moto behind HTTP on a free port of 127.0.0.1 until it is closed.
+    """moto behind HTTP on a free port of 127.0.0.1 until it is closed; it serves signed requests alone.
 
-    `note`, where given, is told of each request and its body once it is served, before the caller has the answer.
+    Refused, whatever moto would make of it: what is not signed with a key of the account, what a page in a browser
+    sends, and the paths at which moto shows and changes its own workings. `note`, where given, is told of each request
+    and its body once it is served, before the caller has the answer. `proxy_ports` are those at which the server is
+    reached besides its own.
     """
 
-    def __init__(self, note: Callable[[WSGIEnvironment, bytes], None] | None = None) -> None:
+    def __init__(
+        self, note: Callable[[WSGIEnvironment, bytes], None] | None = None, proxy_ports: Collection[int] = ()
+    ) -> None:
         self._note = note
         self._application = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_QuietHandler)
+        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Handler)
+        self._server.proxy_ports = proxy_ports  # type: ignore[attr-defined]  # the guard looks for it
         self._server.daemon_threads = True  # type: ignore[attr-defined]  # the threaded kind has it
         self._server.block_on_close = False  # type: ignore[attr-defined]  # connections are kept open by clients
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -119,10 +138,10 @@ class AwsServer:
         self._server.server_close()
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length) if length else b""
-        if length:
-            environ["wsgi.input"] = io.BytesIO(body)
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        if refusal := _refusal(environ, body):
+            return refusal(environ, start_response)
         if _waits_for_other_requests(environ):
             return self._answer(environ, start_response)
         with one_at_a_time:  # a change is noted before the next one is made
@@ -136,15 +155,45 @@ class AwsServer:
         return answer
 
 
+def _refusal(environ: WSGIEnvironment, body: bytes) -> Response | None:
+    """Return the answer to a request that moto must not see: one that nobody of the account signed, or for moto itself.
+
+    moto asks for no signature where AWS needs none, and under some paths never.
+    """
+    if environ["PATH_INFO"].startswith(_OWN_PATHS_OF_MOTO):
+        return _error("AccessDenied", "The local cloud does not serve this path.", environ)
+    headers: Message = environ[_HEADERS]
+    # what is sent in chunks is not read above, and so not what was signed
+    is_whole = "Transfer-Encoding" not in headers
+    if is_whole and signer(environ["REQUEST_METHOD"], environ["RAW_URI"], headers, body, datetime.now(UTC)):
+        return None
+    return _error("SignatureDoesNotMatch", "The request is not signed with a key of this account.", environ)
+
+
+def _error(code: str, message: str, environ: WSGIEnvironment) -> Response:
+    """Return an error as the service words it that the request is for: in JSON, or in XML."""
+    if "HTTP_X_AMZ_TARGET" in environ or signed_for(environ[_HEADERS])[1] == "lambda":
+        text = json.dumps({"__type": code, "message": message})
+        return Response(text, 403, {"x-amzn-ErrorType": code}, mimetype="application/json")
+    inner = f"<Code>{code}</Code><Message>{message}</Message>"
+    is_s3 = signed_for(environ[_HEADERS])[1] in {"", "s3"}
+    text = f"<Error>{inner}</Error>" if is_s3 else f"<ErrorResponse><Error>{inner}</Error></ErrorResponse>"
+    return Response(text, 403, mimetype="application/xml")
+
+
 def _waits_for_other_requests(environ: WSGIEnvironment) -> bool:
     """Return whether others must be served meanwhile: a function may call AWS, a queue is filled by somebody else."""
     is_invocation: bool = environ["PATH_INFO"].startswith("/2015-03-31/functions/")
     return is_invocation or environ.get("HTTP_X_AMZ_TARGET") == "AmazonSQS.ReceiveMessage"
 
 
-class _QuietHandler(MotoRequestHandler):
+class _Handler(Guarded, MotoRequestHandler):
     protocol_version = "HTTP/1.1"  # clients keep their connections
     wbufsize = 1 << 16  # headers and body in one segment: else Nagle's algorithm costs 40 ms a call
+
+    def make_environ(self) -> WSGIEnvironment:
+        """Return the request for WSGI, with the headers as they were sent: a signature covers these."""
+        return {**super().make_environ(), _HEADERS: self.headers}
 
     def handle_expect_100(self) -> bool:
         """Let a client with a body go on at once: boto3 waits a second for it before it sends an object."""

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Literal, get_args
 from urllib.parse import unquote, urlsplit
+
+from local.guard import Guarded
 
 Edge = Literal["aws", "slack", "classifier", "site"]
 
@@ -131,6 +133,11 @@ class Wire:
             server.shutdown()
             server.server_close()
 
+    @property
+    def ports(self) -> set[int]:
+        """The ports at which it stands for the machine's servers."""
+        return {server.server_port for server in self._servers.values()}
+
     def address(self, function: str, edge: Edge) -> str:
         """Return the origin at which a function, by logical id, finds an edge."""
         return f"http://127.0.0.1:{self._servers[function, edge].server_port}"
@@ -177,7 +184,7 @@ class _Server(ThreadingHTTPServer):
         """Keep quiet: killed processes and time-outs break connections."""
 
 
-class _Request(BaseHTTPRequestHandler):
+class _Request(Guarded):
     server: _Server
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 16  # headers and body in one segment: else Nagle's algorithm costs 40 ms a call
@@ -218,7 +225,7 @@ class _Request(BaseHTTPRequestHandler):
             self.wfile.write(part)
             self.wfile.flush()
 
-    do_POST = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815  # the base class's names
+    do_POST = do_PUT = do_DELETE = do_HEAD = do_GET  # the base class's names
 
     def log_message(self, *_: object) -> None:
         """Print nothing: `Wire.log` keeps the calls."""

@@ -298,6 +298,7 @@ def world(settings: Settings = Settings()) -> Iterator[World]:
             parameters=parameters,
             overrides=overrides,
             retry_delays=RETRY_DELAYS,
+            proxy_ports=wire.ports,
         ) as machine:
             cloud, slack = machine.cloud, machine.slack
             wire.targets = {

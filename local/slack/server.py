@@ -78,9 +78,9 @@ def _site(slack: Slack, page: WSGIApplication) -> WSGIApplication:
         request = Request(environ)
         request.max_form_memory_size = None  # Japanese blocks in a form, three bytes and nine characters a letter
         if request.path.startswith("/api/"):
-            answer = refusal(environ) or web_api(slack, request, request.path.removeprefix("/api/"))
+            answer = refusal(environ, may_link=False) or web_api(slack, request, request.path.removeprefix("/api/"))
         elif request.path.startswith("/actions/") and request.method == "POST":
-            answer = refusal(environ) or response_url(slack, request)
+            answer = refusal(environ, may_link=False) or response_url(slack, request)
         else:
             return page(environ, start_response)
         return answer(environ, start_response)
