@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import requests
 
-from local.machine import Machine, one_machine
+from local.machine import BOT_TOKEN, Machine, one_machine
 from local.slack import duplicate_posts
 from osusume.messages import INTERESTED, NOT_INTERESTED
 
@@ -164,7 +164,7 @@ def test_a_missing_secret_is_an_error_that_names_the_parameter_and_loses_nothing
         errors = [str((i.error or {}).get("errorMessage")) for i in machine.cloud.invocations if i.error]
         assert len(errors) == 3
         assert all("/osusume/slack-bot-token" in error and "aws ssm put-parameter" in error for error in errors)
-        ssm.put_parameter(Name="/osusume/slack-bot-token", Value="xoxb-of-the-stand-in", Type="SecureString")
+        ssm.put_parameter(Name="/osusume/slack-bot-token", Value=BOT_TOKEN, Type="SecureString")
         machine.cloud.deliver_s3_event(machine.snapshot_keys[0])
         machine.cloud.wait_until_idle(60)
         chosen = [r for r in machine.records_of(machine.snapshot_keys[0]) if r.choice != "passed"]
