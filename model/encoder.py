@@ -34,7 +34,8 @@ class Encoder:
                 raise ValueError(f"its tokenizer cannot be read ({error})") from error
             self._session = session.result()
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_tokens)
+        self._keeps_the_end = (self._tokenizer.truncation or {}).get("direction") == "left"
+        self._tokenizer.enable_truncation(max_tokens, direction="left" if self._keeps_the_end else "right")
         self._most_characters = max_tokens * _CHARACTERS_A_TOKEN
         self._cores = available_cores()
         inputs = {graph_input.name for graph_input in self._session.get_inputs()}
@@ -60,7 +61,8 @@ class Encoder:
 
     def _readable(self, text: str) -> str:
         # JSON may carry half a surrogate pair, which no tokenizer takes.
-        return text[: self._most_characters].encode("utf-8", "replace").decode("utf-8")
+        kept = text[-self._most_characters :] if self._keeps_the_end else text[: self._most_characters]
+        return kept.encode("utf-8", "replace").decode("utf-8")
 
     def _embed_one(self, token_ids: tuple[int, ...]) -> Embeddings:
         if not token_ids:  # an empty text, to a tokenizer that adds no tokens of its own

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils.hub import cached_file
 
+from model.checkpoint_files import check_files, check_size
 from model.errors import ExportError
 from model.graph import quantized, trace
 
@@ -49,7 +51,7 @@ def export_encoder(source: str, *, max_tokens: int, int8: bool = True) -> Encode
     graph = trace(_Pooled(model, pooling), model, max_tokens)
     return EncoderParts(
         graph=quantized(graph) if int8 else graph,
-        tokenizer=tokenizer.backend_tokenizer.to_str().encode(),
+        tokenizer=stored_tokenizer(tokenizer),
         max_tokens=max_tokens,
         name=Path(source).resolve().name if Path(source).is_dir() else source,
     )
@@ -118,16 +120,61 @@ def load_pretrained(
     Raises `ExportError` when the source cannot be had or has no fast tokenizer.
     """
     try:
-        model = load(source, dtype=torch.float32, **options)
-        tokenizer = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError, ImportError) as error:
+        if Path(source).is_dir():
+            check_files(Path(source))
+        tokenizer = load_part(AutoTokenizer.from_pretrained, source)
+        model = load_part(load, source, dtype=torch.float32, **options)
+    except ExportError as error:
         raise ExportError(
-            f"the encoder {source} cannot be had: {str(error).splitlines()[0]}; "
+            f"the encoder {source} cannot be had: {error}; "
             "give the folder of a downloaded encoder, or go without one: --encoder none"
         ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ExportError(f"the encoder {source} has a slow tokenizer: save its fast form (tokenizer.json) beside it")
+    check_tokenizer(source, model, tokenizer)
+    check_size(source, sum(parameter.numel() for parameter in model.parameters()))
     return model, tokenizer
+
+
+def load_part(load: Callable[..., Any], source: object, **options: Any) -> Any:
+    """Return what transformers' `load` makes of a source. Raises `ExportError`, a sentence, for all that it raises."""
+    try:
+        return load(source, **options)
+    except ImportError as error:
+        raise ExportError(
+            f"{source} needs a package that is not installed ({first_line(error)}): install it, or save the tokenizer's"
+            " fast form (tokenizer.json) beside the model"
+        ) from error
+    except Exception as error:  # of torch, safetensors, tokenizers and the architecture's own code
+        raise ExportError(
+            f"{source} cannot be loaded by transformers ({first_line(error)}): save or download it again"
+        ) from error
+
+
+def check_tokenizer(source: object, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Raise `ExportError` where a tokenizer knows no words, or more of them than its model has vectors for."""
+    vocabulary = tokenizer.get_vocab()
+    if len(vocabulary) <= len(tokenizer.all_special_tokens):
+        raise ExportError(f"the tokenizer of {source} knows no words: save the one that the model was trained with")
+    rows = int(model.get_input_embeddings().num_embeddings)  # type: ignore[arg-type]  # it is an nn.Embedding
+    if max(vocabulary.values()) >= rows:
+        raise ExportError(
+            f"the tokenizer of {source} has ids up to {max(vocabulary.values())}, its model {rows} vectors: they are"
+            " not of one training, save both together"
+        )
+
+
+def stored_tokenizer(tokenizer: PreTrainedTokenizerFast) -> bytes:
+    """Return the content of a package's `tokenizer.json`, which says from which side long texts are cut too."""
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.enable_truncation(1, direction=tokenizer.truncation_side)  # a package's card has the length
+    return bytes(backend.to_str().encode())
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its name."""
+    lines = str(error).strip().splitlines()
+    return f"{lines[0][:300]}" if lines else type(error).__name__
 
 
 def _json(source: str, name: str) -> Any:

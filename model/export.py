@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
+from model.checkpoint_files import check_files
 from model.encoder import Encoder
-from model.encoder_export import most_tokens
+from model.encoder_export import check_tokenizer, first_line, load_part, most_tokens, stored_tokenizer
 from model.errors import ExportError
 from model.graph import quantized, trace
 from model.head import Head, Scores
+from model.label_names import interested_label
 
 _LARGEST_LOGIT_DIFFERENCE = 1e-4
 """Between a checkpoint and its own parts, both in fp32: what rounding may do, and no more."""
@@ -23,21 +25,31 @@ _LARGEST_LOGIT_DIFFERENCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A sequence classifier and its tokenizer, as `from_pretrained` loads them; texts are cut at `max_tokens`."""
+    """A sequence classifier and its tokenizer, as `from_pretrained` loads them; texts are cut at `max_tokens`.
+
+    `interested` is which of its labels stands for interest.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
     max_tokens: int
+    interested: int = 1
 
     def scores(self, texts: Sequence[str]) -> Scores:
-        """Return the probability of label 1 for each text, as transformers would give it, one text at a time."""
+        """Return the probability of interest for each text, as transformers would give it, one text at a time."""
         rows = []
         with torch.inference_mode():
             for text in texts:
                 tokens = self.tokenizer(text, truncation=True, max_length=self.max_tokens, return_tensors="pt")
                 rows.append(self.model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).logits[0].numpy())
         logits = np.array(rows, dtype=np.float64)
-        return _squashed(logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0])
+        if logits.shape[1] == 1:
+            return _squashed(logits[:, 0])
+        return _squashed(logits[:, self.interested] - logits[:, 1 - self.interested])
+
+    def is_readable(self, text: str) -> bool:
+        """Return whether the tokenizer makes any token of a text: of none, no model makes a score."""
+        return bool(self.tokenizer(text)["input_ids"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +70,33 @@ class Parts:
         return replace(self, encoder=quantized(self.encoder))
 
 
-def load_checkpoint(folder: Path, max_tokens: int | None = None) -> Checkpoint:
+def load_checkpoint(folder: Path, max_tokens: int | None = None, positive_label: str | None = None) -> Checkpoint:
     """Return the checkpoint in `folder`; texts are cut at `max_tokens`, or at the most it takes if that is less.
 
-    Raises `ExportError` when transformers finds no trained classifier of two labels there, or its tokenizer is slow.
+    `positive_label` is the name of the label that stands for interest, where the names of both do not tell. Raises
+    `ExportError` when there is no trained classifier of two labels, with a fast tokenizer that fits it.
     """
-    try:
-        # fp32 whatever it is stored in, for processors have nothing faster to compute exactly with
-        model, loading = AutoModelForSequenceClassification.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, ImportError) as error:
-        raise ExportError(
-            f"{folder} holds no sequence classifier that transformers can load: {error}; "
-            "give the folder that save_pretrained wrote model and tokenizer to"
-        ) from error
+    check_files(folder)
+    # the tokenizer first, since it loads in no time; fp32, for processors have nothing faster to compute exactly with
+    tokenizer = load_part(AutoTokenizer.from_pretrained, folder, local_files_only=True)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ExportError(f"{folder} has a slow tokenizer: save its fast form (tokenizer.json) beside the model")
+    model, loading = load_part(
+        AutoModelForSequenceClassification.from_pretrained,
+        folder,
+        local_files_only=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+    )
+    check_tokenizer(folder, model, tokenizer)
     if loading["missing_keys"]:
         missing = ", ".join(sorted(loading["missing_keys"])[:3])
         raise ExportError(f"{folder} lacks trained weights for {missing}: train it as a sequence classifier first")
     _check_labels(model)
+    names = {int(label): str(name) for label, name in model.config.id2label.items()}
+    interested = interested_label(names, positive_label) if model.config.num_labels == 2 else 1
     most = most_tokens(model, tokenizer)
-    return Checkpoint(model.eval(), tokenizer, most if max_tokens is None else min(max_tokens, most))
+    return Checkpoint(model.eval(), tokenizer, most if max_tokens is None else min(max_tokens, most), interested)
 
 
 def export(checkpoint: Checkpoint, *, int8: bool = True) -> Parts:
@@ -92,8 +107,21 @@ def export(checkpoint: Checkpoint, *, int8: bool = True) -> Parts:
     before it, poolers and dense layers of the classifier among it, stays in the graph. With `int8` the graph's weights
     are quantized, which moves scores a little: `largest_difference` measures how far.
 
-    Raises `ExportError` when the checkpoint does not end in such a layer. The checkpoint is left as it was.
+    Raises `ExportError` when the checkpoint does not end in such a layer, or cannot be run on ids alone. The checkpoint
+    is left as it was.
     """
+    try:
+        return _export(checkpoint, int8=int8)
+    except ExportError:
+        raise
+    except Exception as error:  # of torch, onnx and whatever code the architecture has, which share no other class
+        raise ExportError(
+            f"{type(checkpoint.model).__name__} cannot be exported ({first_line(error)}): "
+            "use BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT"
+        ) from error
+
+
+def _export(checkpoint: Checkpoint, *, int8: bool) -> Parts:
     model = checkpoint.model
     _check_labels(model)
     name, last = _last_linear(model)
@@ -113,8 +141,8 @@ def export(checkpoint: Checkpoint, *, int8: bool = True) -> Parts:
         graph = trace(_Embedding(model), model, checkpoint.max_tokens)
     parts = Parts(
         encoder=graph,
-        tokenizer=checkpoint.tokenizer.backend_tokenizer.to_str().encode(),
-        head=_head(last),
+        tokenizer=stored_tokenizer(checkpoint.tokenizer),
+        head=_head(last, checkpoint.interested),
         max_tokens=checkpoint.max_tokens,
     )
     return parts.int8() if int8 else parts
@@ -164,11 +192,11 @@ def _replaced(model: PreTrainedModel, name: str, module: torch.nn.Module) -> Ite
         model.set_submodule(name, before)
 
 
-def _head(linear: torch.nn.Linear) -> Head:
+def _head(linear: torch.nn.Linear, interested: int) -> Head:
     weights = linear.weight.detach().double().numpy()
     bias = np.zeros(len(weights)) if linear.bias is None else linear.bias.detach().double().numpy()
     if len(weights) == 2:
-        weights, bias = weights[1:] - weights[:1], bias[1:] - bias[:1]
+        weights, bias = weights[[interested]] - weights[[1 - interested]], bias[[interested]] - bias[[1 - interested]]
     return Head(embedding=weights[0], bias=float(bias[0]), threshold=0.5)
 
 

@@ -33,21 +33,24 @@ def export_package(
     max_tokens: int | None = None,
     int8: bool = True,
     force: bool = False,
+    positive_label: str | None = None,
 ) -> Card:
     """Write the package of the checkpoint in `folder` to `output` and return its card, which says what was measured.
 
-    Scores are compared on the texts of `examples`, on made-up works where there are none; with examples accuracy is
-    measured too, at the threshold of 0.5 that a classifier has. Texts are cut at `max_tokens`, at most at what the
-    checkpoint takes and, where that is left open, at 512.
+    Scores are compared on the texts of `examples`, on made-up works where there are none, and on short, long and empty
+    texts; with examples accuracy is measured too, at the threshold of 0.5 that a classifier has. Texts are cut at
+    `max_tokens`, at most at what the checkpoint takes and, where that is left open, at 512. `positive_label` is the
+    name of the label that means interest.
 
     Raises `ExportError` for a checkpoint that cannot become a package, and, unless it is forced, for one that loses
-    more than 0.005 of its accuracy to int8.
+    more than 0.005 of its accuracy to int8, or is no better than calling all items what most of them are.
     """
-    checkpoint = load_checkpoint(folder, max_tokens or 512)
+    checkpoint = load_checkpoint(folder, max_tokens or 512, positive_label)
     texts = [compose(item, ORDER, KEYWORDS) for item in [example.item for example in examples] or demo_works()]
     exact = export(checkpoint, int8=False)
-    difference = largest_difference(checkpoint, exact, texts[:_COMPARED])
-    if difference > _LARGEST_DIFFERENCE:
+    probes = [text for text in _probes(checkpoint.max_tokens) if checkpoint.is_readable(text)]
+    difference = largest_difference(checkpoint, exact, [*probes, *texts[:_COMPARED]])
+    if not difference <= _LARGEST_DIFFERENCE:  # as no number is
         raise ExportError(
             f"the graph of {folder} scores up to {difference:.1g} beside the checkpoint: "
             "its architecture cannot be exported by this version of torch"
@@ -55,6 +58,8 @@ def export_package(
     parts = exact.int8() if int8 else exact
     labels = np.array([example.is_interested for example in examples], dtype=np.int64)
     metrics = _metrics(exact, parts, texts, labels)
+    if not force:
+        _check_against_the_majority(folder, metrics, labels)
     lost = metrics.get("checkpoint_accuracy", 0.0) - metrics.get("accuracy", 0.0)
     if lost > _MOST_ACCURACY_LOST and not force:
         raise ExportError(
@@ -74,6 +79,23 @@ def export_package(
         files={},
     )
     return write_package(output, card, parts.head, parts.encoder, parts.tokenizer)
+
+
+def _probes(max_tokens: int) -> list[str]:
+    """Return texts that try a tokenizer: none, one character, several scripts, and more than it keeps."""
+    sentence = "雨の図書館で、司書さんと静かに本を閉じる夜。 "
+    return ["", " ", "雨", "ｱﾒ か\u3099", "Rain & TEA", "😀👨‍👩‍👧", "\u202e<b>雨</b>", sentence, sentence * max_tokens]
+
+
+def _check_against_the_majority(folder: Path, metrics: dict[str, float], labels: np.ndarray) -> None:
+    if not len(labels):
+        return
+    majority = max(labels.mean(), 1 - labels.mean())
+    if metrics["accuracy"] < majority:
+        raise ExportError(
+            f"{folder} is right on {metrics['accuracy']:.2f} of the labels, calling them all what most are on"
+            f" {majority:.2f}: check which label means interest (--positive-label), or export it with --force"
+        )
 
 
 def _metrics(exact: Parts, parts: Parts, texts: Sequence[str], labels: np.ndarray) -> dict[str, float]:

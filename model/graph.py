@@ -99,20 +99,49 @@ def quantized(graph: bytes) -> bytes:
     """Return the graph with weights of eight bits, which is a quarter of the size and faster."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "int8.onnx")
+        model = onnx.load_from_string(graph)
         logging.disable(logging.WARNING)  # it advises a pass over the graph that the exporter has made
         try:
             # Seven bits of weight: processors without VNNI add two products in 16 bits, which eight would overflow.
             quantize_dynamic(
-                onnx.load_from_string(graph),
+                model,
                 path,
+                nodes_to_exclude=_odd_products(model),
                 per_channel=True,
                 reduce_range=True,
                 weight_type=QuantType.QInt8,
                 extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # no shapes behind a fused attention
             )
+        except Exception as error:  # onnxruntime's tools raise whatever they meet
+            raise ExportError(f"its weights cannot be stored in int8 ({error}): export it with --fp32") from error
         finally:
             logging.disable(logging.NOTSET)
-        return path.read_bytes()
+        int8 = path.read_bytes()
+    _check_runs(int8)
+    return int8
+
+
+def _odd_products(model: onnx.ModelProto) -> list[str]:
+    """Return the products by a constant that is no matrix: quantizing by column knows only those."""
+    dimensions = {constant.name: len(constant.dims) for constant in model.graph.initializer}
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "MatMul" and any(dimensions.get(name, 2) != 2 for name in node.input)
+    ]
+
+
+def _check_runs(graph: bytes) -> None:
+    """Raise `ExportError` where a graph cannot be run, or gives what is no number."""
+    options = SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        (embedding,) = session.run(["embedding"], {"input_ids": np.zeros((1, 5), np.int64)})
+    except Exception as error:  # onnxruntime has a class for each status, under Exception alone
+        raise ExportError(f"its graph in int8 cannot be run ({error}): export it with --fp32") from error
+    if not np.isfinite(np.asarray(embedding)).all():
+        raise ExportError("its graph in int8 gives what is no number: export it with --fp32")
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -27,7 +27,12 @@ def add(commands: Commands) -> None:
         "--data", type=Path, metavar="FILE", help="training file to measure accuracy on; without it, made-up works"
     )
     parser.add_argument("--fp32", action="store_true", help="keep the weights as they are: four times the size, slower")
-    parser.add_argument("--force", action="store_true", help="write the package although int8 costs accuracy")
+    parser.add_argument(
+        "--force", action="store_true", help="write the package although int8 costs accuracy, or it has none on --data"
+    )
+    parser.add_argument(
+        "--positive-label", metavar="NAME", help="the label that means interest, where the names do not tell"
+    )
     parser.add_argument(
         "--max-tokens", type=_positive, metavar="N", help="cut texts there (512, or what the checkpoint takes)"
     )
@@ -55,6 +60,7 @@ def run(options: argparse.Namespace) -> None:
             max_tokens=options.max_tokens,
             int8=not options.fp32,
             force=options.force,
+            positive_label=options.positive_label,
         )
     console.print(f"{options.output}: {card.version}, {card.base_model}, texts of up to {card.max_tokens} tokens")
     for name, value in card.metrics.items():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from local.catalogue.works import generate_works
 from model.__main__ import main
 from model.dataset import Example
 from model.encoder import Encoder
+from model.label_names import interested_label
 from model.package import ModelPackage
 from model.text import KEYWORDS, ORDER, compose
 
@@ -230,3 +233,189 @@ def test_int8_that_costs_accuracy_is_refused_unless_forced(tmp_path: Path) -> No
     assert card.metrics["checkpoint_accuracy"] == 1
     assert card.metrics["accuracy"] < 0.995
     assert card.labels["interested"] + card.labels["not_interested"] == 60
+
+
+# what a checkpoint's own files say
+
+
+def rename_labels(folder: Path, names: dict[int, str]) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {str(label): name for label, name in names.items()}
+    config["label2id"] = {name: label for label, name in names.items()}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("names", "interested"),
+    [
+        ({0: "LABEL_0", 1: "LABEL_1"}, 1),
+        ({0: "not_interested", 1: "interested"}, 1),
+        ({0: "interested", 1: "not_interested"}, 0),
+        ({0: "POSITIVE", 1: "NEGATIVE"}, 0),
+        ({0: "1", 1: "0"}, 0),
+        ({0: "興味あり!", 1: "別に…"}, 0),
+        ({0: "Yes", 1: "No"}, 0),
+        ({0: "rain", 1: "other"}, 0),
+    ],
+)
+def test_the_label_that_means_interest_is_told_by_its_name(names: dict[int, str], interested: int) -> None:
+    assert interested_label(names) == interested
+
+
+@pytest.mark.parametrize("names", [{0: "rain", 1: "snow"}, {0: "like", 1: "love"}, {0: "no", 1: "negative"}])
+def test_names_that_do_not_tell_are_refused_with_the_option_to_say_it(names: dict[int, str]) -> None:
+    with pytest.raises(ExportError, match="--positive-label"):
+        interested_label(names)
+    assert interested_label(names, names[0].upper()) == 0
+    with pytest.raises(ExportError, match="no label is called"):
+        interested_label(names, "hail")
+
+
+def test_a_checkpoint_with_its_labels_the_other_way_round_is_exported_the_right_way_up(tmp_path: Path) -> None:
+    folder = save_checkpoint(tmp_path)
+    usual = load_checkpoint(folder, MAX_TOKENS)
+    rename_labels(folder, {0: "interested", 1: "not_interested"})
+    checkpoint = load_checkpoint(folder, MAX_TOKENS)
+    assert np.allclose(checkpoint.scores(TEXTS), 1 - usual.scores(TEXTS))
+    assert largest_difference(checkpoint, export(checkpoint, int8=False), TEXTS) < 1e-5
+
+
+def test_texts_that_a_checkpoint_cuts_at_their_beginning_are_cut_there_in_the_package(tmp_path: Path) -> None:
+    folder = save_checkpoint(tmp_path)
+    long = ["雨" * 30 + "図書室夜" * 8, "雨の" * 900 + "図" * 9]
+    usual = load_checkpoint(folder, MAX_TOKENS).scores(long)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "truncation_side": "left"}))
+    checkpoint = load_checkpoint(folder, MAX_TOKENS)
+    assert np.abs(checkpoint.scores(long) - usual).max() > 1e-3
+    assert largest_difference(checkpoint, export(checkpoint, int8=False), long) < 1e-5
+
+
+def test_a_package_that_is_worse_than_the_majority_is_refused_unless_forced(tmp_path: Path) -> None:
+    folder = save_checkpoint(tmp_path / "checkpoint")
+    works = generate_works(40, seed=3)
+    scores = load_checkpoint(folder).scores([compose(item, ORDER, KEYWORDS) for item in works])
+    wrong = [Example(item, bool(score < 0.5)) for item, score in zip(works, scores, strict=True)]
+    with pytest.raises(ExportError, match="--force"):
+        export_package(folder, tmp_path / "package", today=TODAY, examples=wrong, int8=False)
+    assert not (tmp_path / "package").exists()
+    export_package(folder, tmp_path / "package", today=TODAY, examples=wrong, int8=False, force=True)
+    assert (tmp_path / "package").exists()
+
+
+def test_a_tokenizer_larger_than_its_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="not of one training"):
+        load_checkpoint(save_checkpoint(tmp_path, vocab_size=len(VOCABULARY) - 2))
+
+
+def test_weights_for_another_number_of_labels_are_refused(tmp_path: Path) -> None:
+    folder = save_checkpoint(tmp_path, num_labels=3)
+    config = json.loads((folder / "config.json").read_text())
+    for name in ("id2label", "label2id"):
+        config.pop(name, None)
+    (folder / "config.json").write_text(json.dumps({**config, "num_labels": 2}))
+    with pytest.raises(ExportError, match="cannot be loaded"):
+        load_checkpoint(folder)
+
+
+def test_an_encoder_beyond_two_gigabytes_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+    folder = save_checkpoint(tmp_path)
+    header = json.dumps({"w": {"dtype": "F32", "shape": [600_000_000], "data_offsets": [0, 0]}}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ExportError, match="a graph holds 2"):
+        load_checkpoint(folder)
+
+
+def test_attention_with_a_constant_of_three_dimensions_is_exported_to_int8(tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(save_checkpoint(tmp_path, "DebertaV2", norm_rel_ebd="none"), MAX_TOKENS)
+    parts = export(checkpoint, int8=False)
+    assert largest_difference(checkpoint, parts, TEXTS) < 1e-5
+    # random weights that no normalisation tames lose more to int8 than trained ones do
+    assert largest_difference(checkpoint, parts.int8(), TEXTS) < 0.2
+
+
+OTHERS: dict[str, dict[str, object]] = {
+    "GPT2": {"n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 32},
+    "Qwen2": {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 32,
+    },
+    "T5": {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 1, "num_heads": 2},
+    "XLNet": {"d_model": 32, "n_layer": 1, "n_head": 2, "d_inner": 64},
+}
+
+
+@pytest.mark.parametrize("architecture", OTHERS)
+def test_another_architecture_is_exported_as_it_scores_or_refused_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, architecture: str
+) -> None:
+    options = {"vocab_size": len(VOCABULARY), "pad_token_id": 1, **OTHERS[architecture]}
+    monkeypatch.setitem(ARCHITECTURES, architecture, options)
+    folder = save_checkpoint(tmp_path / "checkpoint", architecture)
+    status = main(["export", "--checkpoint", str(folder), "--output", str(tmp_path / "package"), "--fp32"])
+    told = capsys.readouterr().err
+    assert status in {0, 1}
+    assert "Traceback" not in told
+    if status == 0:
+        assert ModelPackage.load(tmp_path / "package").card.metrics["fp32_difference_from_checkpoint"] <= 1e-5
+    else:
+        assert len([line for line in told.splitlines() if line.startswith("error: ")]) == 1
+        assert not (tmp_path / "package").exists()
+
+
+DAMAGES = {
+    "missing": None,
+    "empty": b"",
+    "a pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    "an empty object": b"{}",
+    "a list": b"[]",
+    "binary": bytes(range(256)) * 8,
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_checkpoint(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "half", "newer"])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_damaged_checkpoint_is_refused_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], whole: Path, name: str, damage: str
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(whole, folder)
+    path = folder / name
+    if damage == "half":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif damage == "newer":
+        path.write_bytes(path.read_bytes().replace(b'"WordPiece"', b'"WordPiece9"').replace(b"F32", b"F3X"))
+        if name == "config.json":
+            path.write_bytes(path.read_bytes().replace(b'"bert"', b'"bert9"'))
+    elif (content := DAMAGES[damage]) is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    status = main(["export", "--checkpoint", str(folder), "--output", str(tmp_path / "package"), "--fp32"])
+    told = capsys.readouterr().err
+    assert status == 1
+    assert "Traceback" not in told
+    assert str(folder) in told
+    assert not (tmp_path / "package").exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "nothing", "empty"])
+def test_what_is_no_folder_of_a_checkpoint_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    folder = tmp_path / "checkpoint"
+    if kind == "file":
+        folder.write_text("{}")
+    elif kind == "empty":
+        folder.mkdir()
+    assert main(["export", "--checkpoint", str(folder), "--output", str(tmp_path / "package")]) == 1
+    assert str(folder) in capsys.readouterr().err

@@ -1,0 +1,53 @@
+"""Which of a checkpoint's two labels means that the owner is interested, by their names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from model.errors import ExportError
+
+_YES = frozenset(
+    [
+        *("interested", "interesting", "positive", "pos", "like", "liked", "love", "yes", "y", "true", "t", "1"),
+        *("label1", "good", "relevant", "recommended", "recommend", "want"),
+        *("興味あり", "好き", "はい", "いいね", "おすすめ"),
+    ]
+)
+_NO = frozenset(
+    [
+        *("notinterested", "uninterested", "notinteresting", "negative", "neg", "dislike", "disliked", "no", "n"),
+        *("false", "f", "0", "label0", "bad", "irrelevant", "notrelevant", "notrecommended", "skip", "other", "none"),
+        *("別に", "興味なし", "嫌い", "いいえ"),
+    ]
+)
+
+
+def interested_label(names: Mapping[int, str], chosen: str | None = None) -> int:
+    """Return which of the labels 0 and 1 stands for interest; `chosen` is the name that its owner says it has.
+
+    Raises `ExportError` where no label has the name that was chosen, and where the names do not tell.
+    """
+    if chosen is not None:
+        found = [label for label, name in names.items() if _plain(name) == _plain(chosen)]
+        if len(found) != 1:
+            raise ExportError(f"no label is called {chosen!r:.40}: --positive-label takes one of {_listed(names)}")
+        return found[0]
+    yes = {label for label, name in names.items() if _plain(name) in _YES}
+    no = {label for label, name in names.items() if _plain(name) in _NO}
+    candidates = yes or (set(names) - no if no else set())
+    if len(candidates) != 1 or candidates & no:
+        raise ExportError(
+            f"the checkpoint's labels are called {_listed(names)}, which does not tell which of them means interest:"
+            " say it with --positive-label"
+        )
+    return candidates.pop()
+
+
+def _plain(name: object) -> str:
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", str(name))).casefold()
+
+
+def _listed(names: Mapping[int, str]) -> str:
+    return " and ".join(repr(name) for _, name in sorted(names.items()))
