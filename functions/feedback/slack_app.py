@@ -118,9 +118,11 @@ def _send(body: dict[str, Any], **message: Any) -> bool:
     except (SlackClientError, OSError, HTTPException) as error:
         logger.warning("the message was not rewritten", error=f"{type(error).__name__} {error}")
         return True
-    if answer.status_code != 200:
+    # Slack says what is wrong with a message in either way
+    refused = 400 <= answer.status_code < 500 or '"ok":false' in answer.body.replace(" ", "")
+    if refused or answer.status_code != 200:
         logger.warning("the message was not rewritten", status=answer.status_code, error=answer.body)
-    return not 400 <= answer.status_code < 500
+    return not refused
 
 
 def _body(event: Event) -> str:

@@ -237,6 +237,26 @@ def test_the_message_shows_the_choice_and_stays_the_items(world: World) -> None:
     assert world.slack.messages[0].metadata == item_metadata(RECORD)
 
 
+@pytest.mark.parametrize("status", [400, None])
+def test_a_message_whose_image_slack_refuses_is_rewritten_without_it(world: World, status: int | None) -> None:
+    assert any("accessory" in block for block in world.slack.messages[0].blocks)
+    world.slack.faults.append(Fault("response_url", status=status, error="invalid_blocks", about="accessory"))
+    world.press("interested")
+    assert "「興味あり!」と記録しました" in world.shown()
+    assert not any("accessory" in block for block in world.slack.messages[0].blocks)
+
+
+def test_a_press_that_does_not_say_in_which_channel_is_refused(world: World) -> None:
+    own = world.slack._payload  # no press of the stand-in's is without one
+
+    def without(*arguments: Any) -> dict[str, Any]:
+        return {name: value for name, value in own(*arguments).items() if name not in {"channel", "container"}}
+
+    world.slack._payload = without  # type: ignore[assignment, method-assign]
+    assert world.press("interested") != 200
+    assert world.labels.get(WORK.item_id) is None
+
+
 def test_pressing_the_other_button_changes_the_choice(world: World) -> None:
     world.press("interested")
     assert world.press("not_interested") == 200
