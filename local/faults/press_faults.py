@@ -79,7 +79,7 @@ def _forged(on: World) -> int:
     unsigned = requests.post(
         f"{on.machine.cloud.api_url}/slack/interactions", data={"payload": json.dumps(payload)}, timeout=30
     ).status_code
-    wrong = [_send(on, payload, secret=secret) for secret in ("guessed", "xoxb-of-the-stand-in")]
+    wrong = [_send(on, payload, secret=secret) for secret in ("guessed", on.machine.slack.bot_token)]
     strange = [_send(on, payload, signature=signature) for signature in ("", "v0=", "v0=é")]
     return _must_be_refused([unsigned, *wrong, *strange])
 
