@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Set
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,6 +34,9 @@ HEADERS = {
 
 _HERE = frozenset({"same-origin", "none"})
 """What `Sec-Fetch-Site` says, if anything, where no other page asks; "none" is an address typed in or a bookmark."""
+
+_SKIP_BYTES = 1 << 20
+_SKIP_SECONDS = 2.0
 
 
 def new_token() -> str:
@@ -75,7 +79,7 @@ def refusal(environ: WSGIEnvironment, *, may_link: bool = True) -> Response | No
 
 
 class Guarded(BaseHTTPRequestHandler):
-    """Handles requests of programs on this machine: what any page in a browser sends is answered 403 and not read.
+    """Handles requests of programs on this machine: what any page in a browser sends is answered 403.
 
     Refused is what `refusal` refuses, links too. A server that is reached through a proxy of this machine has the
     proxy's ports in its attribute `proxy_ports`: they may stand in `Host`.
@@ -98,7 +102,7 @@ class Guarded(BaseHTTPRequestHandler):
         )
         if reason is None:
             return True
-        self.close_connection = True  # the body stays unread
+        self._skip_body()
         body = reason.encode()
         self.send_response_only(403)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
@@ -108,6 +112,15 @@ class Guarded(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
         return False
+
+    def _skip_body(self) -> None:
+        """Take a body of usual size off the connection, which is closed then: unread, it would cut the answer off."""
+        self.close_connection = True
+        length = self.headers.get("Content-Length", "")
+        if length.isdecimal():
+            self.connection.settimeout(_SKIP_SECONDS)
+            with suppress(OSError):
+                self.rfile.read(min(int(length), _SKIP_BYTES))
 
 
 def _reason_to_refuse(

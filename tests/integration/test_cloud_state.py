@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -88,3 +90,29 @@ def test_an_event_that_failed_for_good_is_done_with(tmp_path: Path) -> None:
         cloud.invoke_async("WorkerFunction", {"do": "fail"})
         cloud.wait_until_idle(10)
         assert state.all("events") == {}
+
+
+def test_what_a_run_writes_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    before = os.umask(0)
+    try:
+        with (
+            open_state(folder) as state,
+            Cloud(TEMPLATE, {"Greeting": "hello"}, state=state, state_dir=folder / "logs") as cloud,
+        ):
+            cloud.invoke("WorkerFunction", {"do": "say", "text": "a line of the log"})
+            cloud.client("s3").put_object(Bucket="osusume-123456789012", Key="kept/a", Body=b"kept")
+            during = list(folder.rglob("*"))
+            modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in (folder, *during)}
+    finally:
+        os.umask(before)
+
+    assert {"kept", "logs", "state.sqlite3", "WorkerFunction.log"} <= modes.keys()
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+
+
+def test_a_state_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "state.sqlite3").touch(mode=0o644)
+
+    with open_state(tmp_path):
+        assert stat.S_IMODE((tmp_path / "state.sqlite3").stat().st_mode) == 0o600
