@@ -157,7 +157,7 @@ def _deliver_again(machine: Machine, console: Console) -> None:
 
 
 def _summary(machine: Machine, days: list[Day]) -> dict[str, Any]:
-    labels = sorted(machine.labels.all(), key=lambda label: label.action_ts)
+    labels = sorted(machine.labels.all(), key=lambda label: float(label.action_ts))
     return {
         "days": [asdict(day) for day in days],
         "labels": [{"item_id": label.item_id, "is_interested": int(label.is_interested)} for label in labels],

@@ -8,11 +8,10 @@ from datetime import tzinfo
 from pathlib import Path
 
 from model.dataset import Example, given_at, numbered_examples
-from osusume.labels import Label, Labels, Origin, local_time
+from osusume.labels import IMPORT_USER, Label, Labels, Origin, local_time
 from osusume.ledger import Ledger, check_fits, labelled_elsewhere
 from osusume_ops.errors import OpsError
 
-_USER = "import"
 _DATELESS = 0.0
 
 
@@ -78,8 +77,9 @@ def import_labels(
         action_ts = f"{at:.6f}"
         created_at = local_time(action_ts, time_zone)
         before = labels.get(item.item_id)
-        if before is None or float(before.action_ts) < at:
-            label = Label(item.item_id, each.example.is_interested, _USER, action_ts, created_at, each.origin)
+        # a label from the future has no time that can be trusted: it gives way to any that stands
+        if before is None or (float(before.action_ts) < at and each.given_at <= now):
+            label = Label(item.item_id, each.example.is_interested, IMPORT_USER, action_ts, created_at, each.origin)
             stored += labels.store(label) == label
         advance()
     return Imported(stored, len(given) - stored, new_items)

@@ -25,7 +25,10 @@ PRESS = "functions/feedback/press.py"
 FETCHER = "functions/crawler/fetcher.py"
 ADDRESS = "functions/crawler/sources/dlsite_address.py"
 CRAWL = "functions/crawler/crawl.py"
+LISTING = "functions/crawler/listing.py"
+QUALITY = "functions/crawler/quality.py"
 PROGRESS = "functions/crawler/progress.py"
+WORK = "functions/crawler/sources/dlsite_work.py"
 
 MUTATIONS = (
     Mutation(
@@ -52,8 +55,8 @@ MUTATIONS = (
     Mutation(
         "the look into the channel after a claim that ran out",
         DELIVERY,
-        "if claim.taken_over else None",
-        "if not claim else None",
+        "        if not claim.taken_over:\n            return None\n",
+        "        if claim:\n            return None\n",
         (
             "test_delivery.py::test_a_message_of_somebody_who_died_after_posting_is_found_not_posted",
             "test_delivery.py::test_a_message_whose_fate_is_unclear_is_posted_once",
@@ -69,8 +72,8 @@ MUTATIONS = (
     Mutation(
         "the conditional write of labels: the last press by Slack's clock stands",
         LABELS,
-        "attribute_not_exists(item_id) OR action_ts < :action_ts",
-        "attribute_not_exists(item_id) OR attribute_exists(item_id) OR action_ts < :action_ts",
+        '"attribute_not_exists(item_id) OR action_ts < :action_ts"',
+        '"attribute_not_exists(item_id) OR attribute_exists(item_id) OR action_ts < :action_ts"',
         ("test_labels.py::test_the_latest_press_stands_in_whatever_order_they_arrive",),
     ),
     Mutation(
@@ -98,8 +101,8 @@ MUTATIONS = (
     Mutation(
         "the host of what is fetched",
         FETCHER,
-        "if (parts.scheme, parts.netloc.lower()) not in own:",
-        "if (parts.scheme, parts.netloc.lower()) in {()} - own:",
+        "if parts is None or parts.auth is not None or (parts.scheme, _host(parts), _port(parts)) not in own:",
+        "if parts is None or not own:",
         (
             "test_fetcher.py::test_a_redirect_to_anywhere_else_is_not_followed",
             "test_fetcher.py::test_another_hosts_address_is_never_asked_for",
@@ -122,8 +125,8 @@ MUTATIONS = (
     Mutation(
         "robots.txt",
         FETCHER,
-        "not self._robots.can_fetch(target, ROBOT)",
-        "not self._robots",
+        "if self._rules and not self._rules.allow(target):",
+        "if not self._rules:",
         ("test_fetcher.py::test_what_robots_txt_disallows_is_not_asked_for",),
     ),
     Mutation(
@@ -136,23 +139,79 @@ MUTATIONS = (
     Mutation(
         "the bound on a page's size",
         FETCHER,
-        "if len(body) > MAX_BYTES:",
-        "if len(body) > 100 * MAX_BYTES:",
+        "if len(body) > most_bytes:",
+        "if len(body) > 100 * most_bytes:",
         ("test_fetcher.py::test_a_page_that_unpacks_without_end_is_cut_off_at_the_bound",),
     ),
     Mutation(
         "the guard against a listing cut short",
-        CRAWL,
-        "    if len(listed) < least:\n",
-        "    if len(listed) < 0:\n",
+        QUALITY,
+        "    if listed < least:\n",
+        "    if listed < 0:\n",
         ("test_bad_crawl.py::test_a_listing_cut_short_makes_no_snapshot",),
     ),
     Mutation(
         "the guard against a crawl of which many pages failed",
-        CRAWL,
-        "if progress.troubles > allowed or ",
+        QUALITY,
+        "if troubles + poor <= allowed and ",
         "if ",
         ("test_bad_crawl.py::test_a_crawl_in_which_half_of_the_pages_cannot_be_read_makes_no_snapshot",),
+    ),
+    Mutation(
+        "the listing that goes on until it reaches what is known",
+        LISTING,
+        "if is_enough and _is_overlapping(progress.found, known):",
+        "if is_enough:",
+        ("test_nothing_slips_through.py::test_the_listing_is_read_on_over_its_pages_until_it_reaches_what_is_known",),
+    ),
+    Mutation(
+        "the works that are owed, listed or not",
+        LISTING,
+        "    progress.listed = [*listed, *owed.values()]\n",
+        "    progress.listed = listed\n",
+        ("test_nothing_slips_through.py::test_pages_kept_on_a_day_without_a_snapshot_are_in_a_later_one",),
+    ),
+    Mutation(
+        "the page's own id",
+        CRAWL,
+        "    if item.item_id != listed.item_id:\n",
+        "    if not item.item_id:\n",
+        ("test_nothing_slips_through.py::test_a_work_whose_address_leads_to_another_works_page_is_a_failure",),
+    ),
+    Mutation(
+        "the page that killed two turns",
+        CRAWL,
+        "MOST_DEATHS = 2",
+        "MOST_DEATHS = 99",
+        ("test_nothing_slips_through.py::test_a_page_that_killed_two_turns_is_a_failure_and_the_rest_is_read",),
+    ),
+    Mutation(
+        "the nonce: of two deliveries of one event the second replaces the first",
+        PROGRESS,
+        '{"IfNoneMatch": "*"} if self._etag is None else {"IfMatch": self._etag}',
+        "{}",
+        ("test_nothing_slips_through.py::test_a_turn_that_was_replaced_sends_nothing_more",),
+    ),
+    Mutation(
+        "the rows of which none is known",
+        WORK,
+        "if not any(map(is_known_label, outline)) and not page.select_one(_OUTLINE_EVIDENCE):",
+        "if outline is None:",
+        ("test_dlsite_work.py::test_an_outline_of_which_no_row_is_known_is_not_a_works",),
+    ),
+    Mutation(
+        "the bound on a wait that the site asks for",
+        FETCHER,
+        "self._hold(min(asked, MAX_HOLD))",
+        "self._hold(asked)",
+        ("test_fetcher.py::test_an_absurd_retry_after_holds_for_less_than_a_day",),
+    ),
+    Mutation(
+        "the press that stands against other clocks",
+        LABELS,
+        'condition += " OR #origin <> :slack OR user_id = :import"',
+        'condition += " OR ((#origin <> :slack OR user_id = :import) AND action_ts < :action_ts)"',
+        ("test_labels.py::test_a_press_stands_against_an_imported_label_from_the_future",),
     ),
     Mutation(
         "the snapshot that is there stays",

@@ -178,3 +178,15 @@ def test_the_largest_item_that_is_let_in_fits_the_table(stores: Stores, tmp_path
     path = tmp_path / "labels.jsonl"
     path.write_text(json.dumps({"item": item, "is_interested": 1}, ensure_ascii=False), encoding="utf-8")
     assert bring(read_labels(path, TOKYO), stores).stored == 1
+
+
+def test_a_label_from_the_future_gives_way_to_a_press_however_often_it_is_imported(stores: Stores) -> None:
+    labels = Labels(stores.dynamodb, stores.labels_table)
+    future = [given(1, True, at=NOW + 17 * 3600)]
+    bring(future, stores)
+    press = Label(work(1).item_id, False, "U0OWNER", f"{NOW - 60:.6f}", "2025-11-25 00:59:00")
+    assert labels.store(press) == press
+    assert bring(future, stores) == Imported(stored=0, kept=1, new_items=0)
+    standing = labels.get(work(1).item_id)
+    assert standing is not None
+    assert (standing.user_id, standing.is_interested) == ("U0OWNER", False)

@@ -132,3 +132,11 @@ def test_of_two_presses_the_later_counts_in_whatever_order_they_arrive(stores: S
     late, early = pressed("RJ1", 1_764_000_001.0), pressed("RJ1", 1_764_000_000.0, liked=False)
     labels.store(late)
     assert labels.store(early) == late
+
+
+def test_a_press_that_was_imported_from_elsewhere_is_no_press_here(stores: Stores) -> None:
+    labels = Labels(stores.dynamodb, stores.labels_table)
+    labels.store(Label("RJ1", False, "import", "2000000000.000000", "2026-11-22 08:00:00", "slack"))
+    press = pressed("RJ1", 1_764_000_000.0)
+    assert labels.store(press) == press
+    assert labels.store(Label("RJ1", False, "import", "1763999999.000000", "2026-11-22 08:00:00", "slack")) == press

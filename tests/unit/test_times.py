@@ -21,6 +21,8 @@ MORNING = datetime(2026, 11, 22, 6, 5, 7, tzinfo=TOKYO)
         "2026-11-21T21:05:07Z",
         "2026-11-21 21:05:07 UTC",
         "20261121T210507Z",
+        "20261122060507",
+        "2026-11-22 06:05:07+9",
         "2026/11/22 6:05:07",
         "2026.11.22 06:05:07",
         "2026年11月22日 6時5分7秒",
@@ -44,6 +46,7 @@ def test_a_time_is_read_in_every_form(text: object) -> None:
     [
         ("2026/11/9", datetime(2026, 11, 9, tzinfo=TOKYO)),
         ("2026-11-09", datetime(2026, 11, 9, tzinfo=TOKYO)),
+        ("20261109", datetime(2026, 11, 9, tzinfo=TOKYO)),
         ("2026年11月9日", datetime(2026, 11, 9, tzinfo=TOKYO)),
         ("2026/11/9 7:05", datetime(2026, 11, 9, 7, 5, tzinfo=TOKYO)),
         ("2026-11-22 06:05:07.25", MORNING.replace(microsecond=250_000)),

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Origin = Literal["slack", "annotation"]
 
+IMPORT_USER = "import"
+"""Whose labels those are that were brought in from a file, presses of another stack among them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -54,14 +57,16 @@ class Labels:
     def store(self, label: Label) -> Label:
         """Store `label` unless a later one is there; return the label that now stands.
 
-        A press, which Slack has timed, stands against what another clock timed, however late that says it is.
+        A press in this stack's channel, which Slack has timed, stands against what another clock timed, however late
+        that says it is.
         """
         condition = "attribute_not_exists(item_id) OR action_ts < :action_ts"
         origin: dict[str, Any] = {}
-        if label.origin == "slack":
-            condition += " OR #origin <> :slack"
+        values: dict[str, Any] = {":action_ts": Decimal(label.action_ts)}
+        if label.origin == "slack" and label.user_id != IMPORT_USER:
+            condition += " OR #origin <> :slack OR user_id = :import"
             origin = {"ExpressionAttributeNames": {"#origin": "origin"}}
-        values = {":action_ts": Decimal(label.action_ts)} | ({":slack": "slack"} if origin else {})
+            values |= {":slack": "slack", ":import": IMPORT_USER}
         try:
             self._table.put_item(
                 Item=_to_attributes(label),

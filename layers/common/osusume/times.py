@@ -11,11 +11,12 @@ from datetime import time as day_time
 _MILLISECONDS_FROM = 10**11
 """Numbers from here on are milliseconds since the epoch; as seconds they would lie in the year 5138."""
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,20})?")
+_DIGITS = re.compile(r"[0-9]{8}(?:[0-9]{6})?")  # 20261122, 20261122070000
+_NUMBER = re.compile(r"[0-9]{9,20}(?:\.[0-9]{0,20})?")
 _DATE = r"(?P<year>[0-9]{4})[-/.年](?P<month>[0-9]{1,2})[-/.月](?P<day>[0-9]{1,2})日?"
 _SECONDS = r"(?P<second>[0-9]{1,2})(?:[.,](?P<part>[0-9]{1,9}))?秒?"
 _CLOCK = rf"(?P<hour>[0-9]{{1,2}})[:時](?:(?P<minute>[0-9]{{1,2}})分?)?(?::?{_SECONDS})?"
-_ZONE = r"(?P<zone>Z|UTC|GMT|JST|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})?)"
+_ZONE = r"(?P<zone>Z|UTC|GMT|JST|(?P<sign>[+-])(?P<hours>[0-9]{1,2}):?(?P<minutes>[0-9]{2})?)"
 _TIME = re.compile(rf"{_DATE}(?:[T ]*{_CLOCK}\s*{_ZONE}?)?", re.IGNORECASE)
 
 
@@ -35,6 +36,8 @@ def read_time(value: object, time_zone: tzinfo) -> datetime:
             return _since_the_epoch(float(value))
         if isinstance(value, str):
             text = unicodedata.normalize("NFKC", value).strip()
+            if _DIGITS.fullmatch(text):
+                return datetime.strptime(text.ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=time_zone)
             return _since_the_epoch(float(text)) if _NUMBER.fullmatch(text) else _in_words(text, time_zone)
     except (ValueError, OverflowError, OSError):
         pass
@@ -79,7 +82,7 @@ def _of_parts(found: re.Match[str], time_zone: tzinfo) -> datetime:
     zone: tzinfo = time_zone
     if name := part["zone"]:
         shift = {"JST": "+09:00", "Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00"}.get(
-            name.upper(), f"{part['sign']}{part['hours']}:{part['minutes'] or '00'}"
+            name.upper(), f"{part['sign']}{int(part['hours'] or 0):02}:{part['minutes'] or '00'}"
         )
         zone = datetime.fromisoformat(f"2000-01-01T00:00:00{shift}").tzinfo or UTC
     return datetime(int(part["year"]), int(part["month"]), int(part["day"]), tzinfo=zone).replace(
