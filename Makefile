@@ -79,7 +79,7 @@ clean:  ## remove what make made, the environments included
 $(VENV)/local: requirements/local.txt
 	@$(MAKE) --no-print-directory environment SET=local
 
-$(VENV)/test: requirements/test.txt
+$(VENV)/test: requirements/test.txt requirements/torch.txt
 	@$(MAKE) --no-print-directory environment SET=test
 
 .PHONY: environment
@@ -87,7 +87,9 @@ environment:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, $(PYTHON) is " + sys.version.split()[0] + ": name another with PYTHON=python3.11")'
 	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing requirements/$(SET).txt (a minute or two, once)"
-	@$(BIN)/python -m pip $(PIP) -r requirements/$(SET).txt
+	@# the file holds everything but torch, which some of it needs: --no-deps keeps pip from asking for torch's hash
+	@$(BIN)/python -m pip $(PIP) --require-hashes --no-deps -r requirements/$(SET).txt
+	@if [ $(SET) = test ]; then $(BIN)/python -m pip $(PIP) -r requirements/torch.txt; fi
 	@printf '%s\n' $(SEARCH_PATH) > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/osusume.pth"
 	@touch $(VENV)/$(SET)
 
@@ -101,5 +103,5 @@ $(CHECKOV_VENV)/checkov: requirements/checkov.txt
 apart:
 	@echo "installing requirements/$(SET).txt into $(FOLDER) (it needs older versions of some packages)"
 	@test -x $(FOLDER)/bin/python || $(PYTHON) -m venv $(FOLDER)
-	@$(FOLDER)/bin/python -m pip $(PIP) -r requirements/$(SET).txt
+	@$(FOLDER)/bin/python -m pip $(PIP) --require-hashes -r requirements/$(SET).txt
 	@touch $(FOLDER)/$(SET)

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 export UV_CUSTOM_COMPILE_COMMAND="sh requirements/lock.sh"
 compile() {
-    uv pip compile --quiet --python-version 3.11 --no-annotate "$@"
+    uv pip compile --quiet --python-version 3.11 --no-annotate --generate-hashes "$@"
 }
 
 # test.txt and train.txt hold everything; the smaller sets are bound to their versions, so that a package has one version everywhere.
@@ -15,5 +15,8 @@ done
 for name in requirements/local requirements/train layers/common/requirements functions/classifier/requirements; do
     compile "$name.in" --constraint requirements/test.txt --output-file "$name.txt"
 done
-# torch's CPU build needs none of the GPU packages that its listing on PyPI names; pinning them would pull gigabytes.
-sed -i -E '/^(cuda|nvidia|triton)/d' requirements/test.txt requirements/train.txt
+# torch.txt is installed after these (it says why), and torch's CPU build needs none of the GPU packages that PyPI's names: they are gigabytes.
+for name in test train; do
+    awk '/^[^ #]/ { is_left_out = /^(cuda|nvidia|torch|triton)/ } !is_left_out' "requirements/$name.txt" > "requirements/$name.new"
+    mv "requirements/$name.new" "requirements/$name.txt"
+done
