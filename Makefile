@@ -14,6 +14,8 @@ SAM_VENV := .venv-sam
 CHECKOV_VENV := .venv-checkov
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 PIP := install --quiet --disable-pip-version-check
+# each file holds all that its packages need, but for torch; asked to look, pip wants torch's hash, and that of extras which it has
+PINNED := --require-hashes --no-deps
 # the first folders of the search path, as in Lambda; a path file in the environment saves every command from naming them
 SEARCH_PATH := $(CURDIR) $(CURDIR)/functions $(CURDIR)/layers/common
 
@@ -87,8 +89,7 @@ environment:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, $(PYTHON) is " + sys.version.split()[0] + ": name another with PYTHON=python3.11")'
 	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing requirements/$(SET).txt (a minute or two, once)"
-	@# the file holds everything but torch, which some of it needs: --no-deps keeps pip from asking for torch's hash
-	@$(BIN)/python -m pip $(PIP) --require-hashes --no-deps -r requirements/$(SET).txt
+	@$(BIN)/python -m pip $(PIP) $(PINNED) -r requirements/$(SET).txt
 	@if [ $(SET) = test ]; then $(BIN)/python -m pip $(PIP) -r requirements/torch.txt; fi
 	@printf '%s\n' $(SEARCH_PATH) > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/osusume.pth"
 	@touch $(VENV)/$(SET)
@@ -103,5 +104,5 @@ $(CHECKOV_VENV)/checkov: requirements/checkov.txt
 apart:
 	@echo "installing requirements/$(SET).txt into $(FOLDER) (it needs older versions of some packages)"
 	@test -x $(FOLDER)/bin/python || $(PYTHON) -m venv $(FOLDER)
-	@$(FOLDER)/bin/python -m pip $(PIP) --require-hashes -r requirements/$(SET).txt
+	@$(FOLDER)/bin/python -m pip $(PIP) $(PINNED) -r requirements/$(SET).txt
 	@touch $(FOLDER)/$(SET)

@@ -1,0 +1,30 @@
+"""What is installed is what was looked at: hashes for packages, a digest for the base image."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOCKED = [
+    *(path for path in sorted((ROOT / "requirements").glob("*.txt")) if path.name != "torch.txt"),
+    ROOT / "layers/common/requirements.txt",
+    ROOT / "functions/classifier/requirements.txt",
+]
+
+
+@pytest.mark.parametrize("path", LOCKED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_requirement_is_pinned_with_a_hash(path: Path) -> None:
+    lines = [line for line in path.read_text().replace("\\\n", "").splitlines() if not line.startswith("#")]
+
+    assert lines
+    assert [line for line in lines if not re.fullmatch(r"[\w.\[\]-]+==\S+(\s+--hash=sha256:[0-9a-f]{64})+", line)] == []
+
+
+def test_the_base_image_is_named_by_one_digest() -> None:
+    lines = (ROOT / "functions/classifier/Dockerfile").read_text().splitlines()
+    images = [line.split()[1] for line in lines if line.startswith("FROM ")]
+
+    assert len(images) == 2
+    assert len(set(images)) == 1
+    assert re.fullmatch(r"public\.ecr\.aws/lambda/python:3\.13@sha256:[0-9a-f]{64}", images[0])
