@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import re
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -47,7 +49,8 @@ MAX_REDIRECTS = 3
 MAX_ROBOTS_REDIRECTS = 5  # RFC 9309, section 2.3.1.2
 _BACKOFF_SECONDS = 5.0
 _CHUNK_BYTES = 65_536
-_CONTACT = re.compile(r"[\x21-\x27\x2A-\x5B\x5D-\x7E]{3,}")  # template.yaml has the same rule for its parameter
+_CONTACT = re.compile(r"[\x21-\x27\x2A-\x5B\x5D-\x7E]{3,200}")  # template.yaml has the same rule for its parameter
+_SECONDS = re.compile(r"\s*\+?([0-9]+(?:\.[0-9]*)?|inf(?:inity)?)\s*(?:s|sec|seconds)?\s*", re.IGNORECASE)
 _LONGEST = 10**9  # seconds; a host may name numbers that no float holds
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -124,11 +127,11 @@ def user_agent(contact: str) -> str:
     """
     if not contact.strip():
         raise ValueError("the crawler needs a contact: set the owner's e-mail or web address")
-    if not _CONTACT.fullmatch(contact.strip()):
+    if not _CONTACT.fullmatch(contact):
         raise ValueError(
-            f"the contact {contact!r:.60} must be three or more characters of ASCII without spaces, brackets and \\"
+            f"the contact {contact!r:.60} must be 3 to 200 characters of ASCII without spaces, brackets and \\"
         )
-    return f"{PRODUCT}/1.0 (+personal recommender; contact: {contact.strip()})"
+    return f"{PRODUCT}/1.0 (+personal recommender; contact: {contact})"
 
 
 class Fetcher:
@@ -172,7 +175,8 @@ class Fetcher:
         self._robots_txt = robots_txt
         self._remaining, self._clock, self._sleep = remaining, clock, sleep
         self._request_seconds, self._least_delay = request_seconds, least_delay
-        self._retries_left, self._was_told_to_slow_down = MAX_RETRIES_A_TURN, False
+        self._retries_left = MAX_RETRIES_A_TURN
+        self._was_told_to_slow_down = self._was_challenged = False
         self._session = _OneRequest()
         self._session.trust_env = False  # no proxy, and no password from ~/.netrc sent to the host
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the host's cookies are not kept
@@ -215,7 +219,7 @@ class Fetcher:
             answer = self._ask(target, MAX_ROBOTS_BYTES)
             if answer.status in _REDIRECTS and (location := _location(answer)):
                 target = self._rules_address(location, target)
-            elif 200 <= answer.status < 300:
+            elif 200 <= answer.status < 300 and answer.status != 206:
                 self._robots_txt = decode_markup(answer.body, "utf-8")
                 break
             elif 400 <= answer.status < 500:
@@ -227,7 +231,7 @@ class Fetcher:
         text = self._robots_txt or ""
         if not may_give_rules(text):
             self._robots_txt = None
-            raise Unavailable(f"{url} is a page, not rules: the site may be in maintenance, try again later")
+            raise Unavailable(f"{url} holds no rules: the site may be in maintenance, try again later")
         self._robots_txt, self._rules = text, Rules(text)
 
     def _follow(self, url: str) -> tuple[str, _Answer]:
@@ -277,7 +281,6 @@ class Fetcher:
     def _ask(self, url: str, most_bytes: int) -> _Answer:
         """Return the answer to `url`; try again what may pass."""
         retries = Retry(total=min(MAX_RETRIES, self._retries_left), backoff_factor=_BACKOFF_SECONDS, redirect=False)
-        challenged = False
         while True:
             failure: FetchError
             try:
@@ -288,9 +291,9 @@ class Fetcher:
                 asked = self._obey_retry_after(url, answer)
                 if answer.status == 202:
                     self._hold(CHALLENGE_WAIT)
-                    if challenged:
+                    if self._was_challenged:
                         raise Challenged(f"{url} answers with a challenge (202) again: crawl less often, or later")
-                    challenged = True
+                    self._was_challenged = True
                     continue
                 if answer.status == 429:
                     self._slow_down(url, asked)
@@ -333,8 +336,10 @@ class Fetcher:
         self.requests += 1
         ends = self._clock() + self._request_seconds
         try:
+            address = self._origin_address(url)
+            cookies = {} if address != url or urlsplit(url).netloc == self._host else {"Cookie": None}
             with self._session.get(
-                self._origin_address(url), stream=True, allow_redirects=False, timeout=self._silence
+                address, headers=cookies, stream=True, allow_redirects=False, timeout=self._silence
             ) as response:
                 is_redirect = response.status_code in _REDIRECTS
                 body = b"" if is_redirect else self._read_body(url, response, ends, most_bytes)
@@ -413,14 +418,15 @@ def _location(answer: _Answer) -> str:
     location = answer.headers.get("Location", "").strip(_AROUND)
     try:
         return location.encode("latin-1").decode()  # http.client reads headers as Latin-1
-    except UnicodeError:
-        return location
+    except UnicodeError:  # another encoding, of which browsers keep the bytes
+        return re.sub(r"[\x80-\xff]", lambda byte: f"%{ord(byte[0]):02X}", location)
 
 
 def _parsed(url: str, base: str) -> Url | None:
     """Return the address that `url`, relative to `base`, names as browsers read it; None where it is none."""
     address, mark, query = re.sub(r"[\t\r\n]", "", url.strip(_AROUND)).partition("?")
-    plain = re.sub(r"^(https?:)?/{2,}", r"\1//", address.replace("\\", "/"), flags=re.IGNORECASE)
+    slashes = re.sub(r"%2e", ".", address.replace("\\", "/"), flags=re.IGNORECASE)
+    plain = re.sub(r"^(https?:)?/{2,}", r"\1//", slashes, flags=re.IGNORECASE)
     try:
         return parse_url(urljoin(base, plain + mark + query))
     except ValueError:  # urllib3's LocationParseError is one
@@ -438,9 +444,11 @@ def _port(parts: Url) -> int:
 def _is_local(host: str) -> bool:
     """Return whether a host is this machine or one of its network."""
     try:
-        return not ip_address(host.strip("[]")).is_global
-    except ValueError:
+        # numbers can be spelt in more ways than one: 127.1, 0x7f.0.0.1
+        address = ip_address(host.strip("[]") if ":" in host else socket.inet_ntoa(socket.inet_aton(host)))
+    except (ValueError, OSError):
         return "." not in host or host.endswith((".localhost", ".local", ".internal"))
+    return not address.is_global or address.is_multicast
 
 
 def _content_type(answer: _Answer) -> tuple[str, str | None]:
@@ -454,12 +462,20 @@ def _content_type(answer: _Answer) -> tuple[str, str | None]:
 
 
 def _retry_after(value: str | None, now: float) -> float:
-    """Return the seconds that a Retry-After header, in seconds or a date, asks to wait; 0 where it asks for none."""
+    """Return the seconds that a Retry-After header, in seconds or a date, asks to wait; 0 where it asks for none.
+
+    Of several the longest counts.
+    """
     if value is None:
         return 0.0
-    if (seconds := value.strip()).isdecimal():
-        return min(float(seconds), float(_LONGEST))
     try:
-        return min(max(0.0, parsedate_to_datetime(value).timestamp() - now), float(_LONGEST))
+        date = parsedate_to_datetime(value)
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
     except (ValueError, OverflowError):
-        return 0.0
+        seconds = max(map(_asked_seconds, value.split(",")))
+    return min(max(0.0, seconds), float(_LONGEST))
+
+
+def _asked_seconds(text: str) -> float:
+    found = _SECONDS.fullmatch(text)
+    return float(found[1]) if found else 0.0

@@ -14,14 +14,17 @@ from protego import Protego
 PRODUCT = "Osusume"
 """The name by which a group of robots.txt calls this crawler; the User-Agent begins with it."""
 
-MAX_ROBOTS_BYTES = 1_000_000
+MAX_ROBOTS_BYTES = 4_000_000
 """How much of a file is read for rules; RFC 9309 wants 500 KiB at least."""
 
 _LONGEST = 10**9  # seconds; a host may name numbers that no float holds
 _AGENT_LINE = re.compile(r"user[- ]?agent\s*[:\s]\s*(.*)", re.IGNORECASE)
-_RULE_LINE = re.compile(r"(?:allow|d[a-z]*l+[ao]w|crawl[- ]delay|request[- ]rate|visit[- ]time)\b", re.IGNORECASE)
+_PATH_LINE = re.compile(r"(?:allow|d[a-z]*l+[ao]w)\b", re.IGNORECASE)
+_OTHER_LINE = re.compile(
+    r"(?:crawl[- ]delay|request[- ]rate|visit[- ]time|site-?maps?|host|clean-param)\b", re.IGNORECASE
+)
 _PACE_LINE = re.compile(r"(?:crawl|request)[- ]", re.IGNORECASE)
-_PRODUCT_TOKEN = re.compile(r"[A-Za-z_-]+")
+_PRODUCT_TOKEN = re.compile(r"\**([A-Za-z_-]+)(?![A-Za-z0-9])")
 
 
 class Rules:
@@ -39,8 +42,11 @@ class Rules:
 
 
 def may_give_rules(text: str) -> bool:
-    """Return whether `text` is not a page that stands in the place of robots.txt."""
-    return not text.lstrip("\ufeff \t\r\n").startswith("<")
+    """Return whether `text` may be a robots.txt: it is empty, or some line is a rule, and it is no page or file."""
+    lines = [line for line in map(_without_comment, text.splitlines()) if line]
+    known = (_AGENT_LINE, _PATH_LINE, _OTHER_LINE)
+    is_page = any(line.startswith("<") for line in lines[:1]) or "\0" in text
+    return not is_page and (not lines or any(pattern.match(line) for line in lines for pattern in known))
 
 
 def _binding_lines(text: str) -> Iterator[str]:
@@ -49,12 +55,12 @@ def _binding_lines(text: str) -> Iterator[str]:
     agents: list[str] = []
     is_heading = False
     for line in text.splitlines():
-        rule = line.partition("#")[0].strip("\ufeff \t")
+        rule = _without_comment(line)
         if found := _AGENT_LINE.match(rule):
             agents = [*(agents if is_heading else []), _agent(found[1])]
             groups.setdefault(agents[-1], [])
             is_heading = True
-        elif _RULE_LINE.match(rule):
+        elif _PATH_LINE.match(rule) or _PACE_LINE.match(rule):
             for agent in agents:
                 groups[agent].append(rule)
             is_heading = False
@@ -64,7 +70,11 @@ def _binding_lines(text: str) -> Iterator[str]:
 def _agent(value: str) -> str:
     """Return the product token that a group names, in lower case; a version or a comment behind it does not count."""
     token = _PRODUCT_TOKEN.match(value)
-    return token[0].lower() if token else value.strip()
+    return token[1].lower() if token else value.strip()
+
+
+def _without_comment(line: str) -> str:
+    return line.partition("#")[0].strip("\ufeff \t")
 
 
 def _seconds(line: str) -> float:

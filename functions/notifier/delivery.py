@@ -77,6 +77,7 @@ class Delivery:
         self._ledger, self._channel, self._claim_seconds, self._clock = ledger, channel, claim_seconds, clock
         self._left: list[str] = []
         self._doubtful: list[tuple[Post, Claim]] = []
+        self._at_fault: list[tuple[Post, Claim]] = []
         self._unclear: Counter[str] = Counter()
         self._no_time = ""
         self.posted = 0
@@ -111,7 +112,7 @@ class Delivery:
                 self._no_time = f"{error}, longer than is left, for {post.record_id} and {len(waiting)} more"
                 return
             waiting.appendleft(post)
-            self._clock.sleep(error.seconds)
+            self._clock.sleep(max(error.seconds, LOOK_AGAIN_SECONDS))
         except SearchUnfinished as error:
             self._ledger.note_search(claim, error.reached)
             waiting.appendleft(post)
@@ -136,25 +137,35 @@ class Delivery:
         else:
             self._ledger.posted(claim, self._channel.channel_id, ts)
             self.posted += 1
+            # Slack took this one, so what it refused before was the messages' own fault
+            self._at_fault += self._doubtful
+            self._doubtful = []
 
     def judge(self) -> None:
-        """Note refusals for unknown reasons as the messages' own, where another message of this run was posted."""
-        if self.posted:
-            for post, claim in self._doubtful:
-                self._refuse(post, claim)
-            self._doubtful.clear()
+        """Note refusals for unknown reasons as the messages' own, as far as another message shows that they are.
+
+        A message was posted after them, or before a single one. Several that nothing follows may be the channel's.
+        """
+        if self.posted and len(self._doubtful) == 1:
+            self._at_fault += self._doubtful
+            self._doubtful = []
+        for post, claim in self._at_fault:
+            self._refuse(post, claim)
+        self._at_fault = []
 
     def settle(self) -> None:
         """Raise `Undelivered` where messages are left that are not given up.
 
-        Raises `ChannelRefused` where Slack refused several for unknown reasons and took none: then it is the channel,
-        or the token, and no refusal is noted.
+        Raises `ChannelRefused` where Slack refused several for unknown reasons and took none after them: then it is the
+        channel, or the token, and no refusal is noted.
         """
         self.judge()
         names = [post.record_id for post, _ in self._doubtful]
         self._release_doubtful()
         if len(names) > 1:
-            raise ChannelRefused(f"Slack refuses every message, the log says why: {', '.join(names)}")
+            raise ChannelRefused(
+                f"Slack refuses every message from {names[0]} on, the log says why: {', '.join(names)}"
+            )
         left = self._left + names
         reasons = [*([f"not posted: {', '.join(left)}; the log says why"] if left else []), self._no_time]
         if any(reasons):

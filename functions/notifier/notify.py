@@ -71,7 +71,6 @@ def _post(entries: Collection[Record | Run], delivery: Delivery, around: Surroun
     chosen = [entry for entry in entries if isinstance(entry, Record) and entry.choice != "passed"]
     to_post = sorted((record for record in chosen if record.status in {"scored", "posting"}), key=_order)
     delivery.post(_item_post(record, around.stack) for record in to_post)
-    delivery.judge()
     refused = _refused(around)
     names = [_name(entry) for entry in refused]
     posted_before = delivery.posted

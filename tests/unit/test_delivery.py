@@ -283,6 +283,20 @@ def test_an_unknown_refusal_of_every_message_is_the_channels_and_gives_up_none(w
     assert world.deliver(POSTS) == 4
 
 
+def test_a_channel_that_breaks_halfway_gives_up_nothing_that_comes_after(world: World) -> None:
+    for _ in range(5):
+        world.slack.faults[:] = [poisoned(item_id) for item_id in IDS[1:]]
+        with pytest.raises(ChannelRefused, match=f"from {IDS[1]} on"):
+            world.deliver(POSTS)
+    assert world.statuses() == ["posted", "scored", "scored", "scored"]
+
+
+def test_a_rate_limit_without_a_wait_is_not_met_again_at_once(world: World) -> None:
+    world.slack.faults.append(Fault("chat.postMessage", status=429, retry_after=0))
+    assert world.deliver(POSTS[:1]) == 1
+    assert world.sleeps == [1]
+
+
 def test_a_lone_message_that_is_refused_for_an_unknown_reason_is_left_and_not_given_up(world: World) -> None:
     world.slack.faults.append(poisoned(IDS[0]))
     for _ in range(5):

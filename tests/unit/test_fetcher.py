@@ -511,13 +511,16 @@ def is_allowed(site: Site, rules: str, path: str = PATH) -> bool:
         "Osusume # ours",
         "\tOsusume  ",
         "Osusume*",
+        "*Osusume*",
     ],
 )
 def test_a_group_that_names_the_crawler_as_it_names_itself_binds_it(site: Site, agent: str) -> None:
     assert not is_allowed(site, f"User-agent: *\nAllow: /\n\nUser-agent: {agent}\nDisallow: /home/\n")
 
 
-@pytest.mark.parametrize("agent", ["Osu", "Osusume-Images", "OsusumeBot", "My-Osusume", "Googlebot", "personal", "1.0"])
+@pytest.mark.parametrize(
+    "agent", ["Osu", "Osusume-Images", "OsusumeBot", "Osusume2", "My-Osusume", "Googlebot", "personal", "1.0"]
+)
 def test_a_group_that_names_another_crawler_does_not_bind_this_one(site: Site, agent: str) -> None:
     assert is_allowed(site, f"User-agent: {agent}\nDisallow: /\n")
 
@@ -646,6 +649,15 @@ def test_robots_txt_may_lie_on_another_host(site: Site) -> None:
         thread.join()
 
 
+@pytest.mark.parametrize("host", ["127.1", "0x7f.0.0.1", "0177.0.0.1", "10.0.0.1", "224.0.0.1", "[::1]", "localhost."])
+def test_the_rules_of_a_real_host_are_not_looked_for_on_this_machine(host: str) -> None:
+    fetcher = Fetcher(HOST, user_agent=AGENT)
+    with pytest.raises(Unavailable, match="where no rules can be"):
+        fetcher._rules_address(
+            f"http://{host}/robots.txt", f"https://{HOST}/robots.txt"
+        )  # a real host cannot redirect here
+
+
 @pytest.mark.parametrize("location", ["ftp://example.com/robots.txt", "https://a@example.com/", "http://[", "data:,x"])
 def test_robots_txt_that_leads_where_no_rules_can_be_cannot_be_known(site: Site, location: str) -> None:
     site["/robots.txt"] = Reply(b"", 302, {"Location": location})
@@ -659,7 +671,19 @@ def test_only_the_beginning_of_a_huge_robots_txt_is_read(site: Site) -> None:
         site.fetcher().fetch(PAGE)
 
 
-@pytest.mark.parametrize("page", ["<html>", "\n <!DOCTYPE html><p>", "\ufeff<html>"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html>",
+        "\n <!DOCTYPE html><p>",
+        "\ufeff<html>",
+        "# rules\n<html>",
+        "We are in maintenance.\nBack soon.\n",
+        '{"error": "unavailable"}',
+        "\x89PNG\r\n\x1a\n\0\0",
+        "\x1f\ufffd\x08",
+    ],
+)
 def test_a_page_in_place_of_robots_txt_cannot_be_known(site: Site, page: str) -> None:
     site["/robots.txt"] = Reply(page.encode())
     with pytest.raises(Unavailable, match="maintenance"):
@@ -689,6 +713,8 @@ def test_a_page_in_place_of_robots_txt_cannot_be_known(site: Site, page: str) ->
         (b"b", "/b"),
         (b"./x/../b", "/b"),
         (b"https://www.dlsite.com/x/../b", "/b"),
+        (b"/x/%2e%2E/b", "/b"),
+        (b"/caf\xe9", "/caf%E9"),
         (b"?q=\xe9\x9b\xa8", "/a?q=%E9%9B%A8"),
         (b"/b?q=\\", "/b?q=%5C"),
         (b"/b#part", "/b"),
@@ -763,7 +789,25 @@ def test_who_is_told_before_each_request_can_keep_it_from_being_sent(site: Site)
 # waits
 
 
-@pytest.mark.parametrize("value", ["999999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("90.5", 90.5),
+        ("120.0", 120),
+        ("+120", 120),
+        ("120 s", 120),
+        (" 120 ", 120),
+        ("120, 300", 300),
+        ("300,120", 300),
+    ],
+)
+def test_a_retry_after_is_read_in_every_form(site: Site, value: str, seconds: float) -> None:
+    site[PATH] = [Reply(b"", 503, {"Retry-After": value}), Reply()]
+    site.fetcher(robots_txt=RULES).fetch(PAGE)
+    assert site.clock.slept == [seconds]
+
+
+@pytest.mark.parametrize("value", ["inf", "Infinity", "999999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_an_absurd_retry_after_holds_for_less_than_a_day(site: Site, value: str) -> None:
     site[PATH] = [Reply(b"", 404, {"Retry-After": value}), Reply()]
     fetcher = site.fetcher(robots_txt=RULES)
@@ -785,6 +829,16 @@ def test_a_second_request_to_slow_down_ends_the_turn_with_a_long_rest(site: Site
     assert fetcher.requests == 2
     assert site.clock.slept[-1] >= 60
     assert fetcher.not_before - site.clock.now >= 600
+
+
+def test_a_second_challenge_ends_the_turn_on_another_page_too(site: Site) -> None:
+    site[PATH] = [Reply(b"challenge", 202), Reply()]
+    site["/b"] = Reply(b"challenge", 202)
+    fetcher = site.fetcher(robots_txt=RULES)
+    fetcher.fetch(PAGE)
+    with pytest.raises(Challenged):
+        fetcher.fetch(f"https://{HOST}/b")
+    assert fetcher.requests == 3
 
 
 def test_a_second_request_to_slow_down_ends_the_turn_on_another_page_too(site: Site) -> None:
@@ -814,7 +868,20 @@ def test_the_template_and_the_crawler_take_the_same_contacts() -> None:
     template = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())
     pattern = re.compile(template["Parameters"]["Contact"]["AllowedPattern"])
     contacts = [f"a{chr(code)}b" for code in [*range(0x180), 0x3042, 0x1F600]]
-    contacts += ["a@example.com", "https://example.com/?a=b&c=[d]", "abc", "ab", "a", "(a@b)", "a\\b", "a b"]
+    contacts += [
+        " a@b ",
+        "a@b\n",
+        "a" * 200,
+        "a" * 201,
+        "a@example.com",
+        "https://example.com/?a=b&c=[d]",
+        "abc",
+        "ab",
+        "a",
+        "(a@b)",
+        "a\\b",
+        "a b",
+    ]
     for contact in contacts:
         try:
             accepted = bool(user_agent(contact))

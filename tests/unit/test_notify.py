@@ -318,6 +318,14 @@ def test_a_summary_says_that_works_may_have_been_missed(world: World) -> None:
     assert ["見逃した作品があるかもしれません" in as_text(said) for said in world.summaries()] == [True, False]
 
 
+def test_a_summary_of_thousands_that_were_given_up_fits_a_message_and_counts_them(world: World) -> None:
+    names = [f"RJ018{place:05}" for place in range(2_000)]
+    world.notify(MONDAY, WORKS, given_up=names)
+    said = as_text(world.summaries()[0])
+    assert "2000件をあきらめました" in said
+    assert "ほか1600件" in said
+
+
 @pytest.mark.parametrize("number", [1, 25, 300])
 def test_a_summary_names_every_work_that_was_given_up(world: World, number: int) -> None:
     names = [f"RJ018{place:05}" for place in range(number)]

@@ -45,6 +45,7 @@ REMARK_LENGTH = 300
 REASON_LENGTH = 40
 NOTIFICATION_LENGTH = 150
 NAMES_A_LINE = 20
+MOST_NAMES = 400  # a whole message must stay under some 13,000 characters
 MOST_ELEMENTS = 10  # in a block of context
 MOST_ROWS = 40  # Block Kit allows 50 blocks
 URL_LENGTH = 2000  # Block Kit allows 3,000, but a whole message must stay under some 13,000 characters
@@ -107,8 +108,10 @@ def run_metadata(run: Run, stack: str = "") -> dict[str, Any]:
 def _naming(what: str, names: Sequence[str]) -> Iterator[str]:
     """Yield the lines that say `what` of all `names`, which need not fit one."""
     begin = f"{what}: "
-    for number in range(0, len(names), NAMES_A_LINE):
-        yield begin + "、".join(names[number : number + NAMES_A_LINE])
+    for number in range(0, min(len(names), MOST_NAMES), NAMES_A_LINE):
+        rest = len(names) - MOST_NAMES if number + NAMES_A_LINE >= MOST_NAMES else 0
+        named = [legible(name, REASON_LENGTH) for name in names[number : number + NAMES_A_LINE]]
+        yield begin + "、".join(named) + (f" ほか{rest}件" if rest > 0 else "")
         begin = "　"
 
 
