@@ -41,7 +41,7 @@ lint: $(VENV)/test $(SAM_VENV)/sam $(CHECKOV_VENV)/checkov  ## ruff, mypy, bandi
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions layers/common/osusume local model osusume_ops
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions layers/common/osusume local model desk web samples ops
 	$(SAM) validate
 	$(SAM) validate --lint
 	$(BIN)/python -m local transform | $(BIN)/cfn-lint --regions ap-northeast-1
@@ -61,7 +61,7 @@ properties: $(VENV)/test  ## try thousands of orders of events, presses, crashes
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/property
 
 faults: $(VENV)/test  ## break everything in turn, count what is lost, write docs/reliability.md (about 15 minutes)
-	@$(BIN)/python -m local faults
+	@PYTHONPATH=tests $(BIN)/python -m faults
 
 starter: $(VENV)/test  ## train the starter package anew, on made-up works and a made-up taste
 	@$(BIN)/python -m model starter --output model/starter

@@ -14,9 +14,9 @@ from local.bench import run_bench
 from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.demo import DemoFailed, run_demo
-from local.faults import command as faults
 from local.machine import PARAMETERS, ROOT
-from local.run import SOURCES, Options, RunFailed, WrongUse, run_once
+from local.run import SOURCES, Options, RunFailed, run_once
+from osusume.errors import UserError
 
 DESCRIPTION = """\
 Runs template.yaml on this machine, without an AWS account: its resources in moto, its functions as processes under the
@@ -50,12 +50,12 @@ examples:
       the same for cron: it ends when all is posted
   python -m local run --source dlsite --contact you@example.com --import-labels labels.jsonl --model package
       with labels given elsewhere, and a model made of them by 'python -m model train'
-  python -m local.catalogue --crawl-delay 0.1 --port 8080
+  python -m local.shop --crawl-delay 0.1 --port 8080
   python -m local run --source dlsite --limit 20 --site-address http://127.0.0.1:8080 --folder .trial
       a trial on the made-up shop, served in another terminal
 
 FOLDER/labels.jsonl holds every press as a training file: 'python -m model train' learns from it, and
-'python -m osusume_ops import-labels' takes it along to a deployed stack. FOLDER/logs holds the functions' logs.
+'python -m ops import-labels' takes it along to a deployed stack. FOLDER/logs holds the functions' logs.
 
 exit status: 0 when it is done, 1 when the crawl or a function failed, 2 for wrong use, 130 on Ctrl-C before it was
 done"""
@@ -85,14 +85,11 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument(
         "--folder", type=Path, default=Path(".bench"), help="where local.json goes (default: %(default)s)"
     )
-    faults.add(commands)
     commands.add_parser("transform", help="print template.yaml as CloudFormation's JSON, as SAM transforms it")
     options = parser.parse_args(arguments)
     if options.command == "transform":
         print(json.dumps(load_template(ROOT / "template.yaml", PARAMETERS, REGION).document, indent=2, default=str))
         return 0
-    if options.command == "faults":
-        return faults.run(options, Console(highlight=False))
     if options.command == "bench":
         run_bench(options.folder, Console(highlight=False))
         return 0
@@ -152,7 +149,7 @@ def _run(options: argparse.Namespace) -> int:
     values = {name: value for name, value in vars(options).items() if name != "command"}
     try:
         run_once(Options(**values), Console(highlight=False))
-    except WrongUse as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except RunFailed as error:

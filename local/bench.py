@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from crawler.sources.dlsite import parse_listing_page, parse_work_page
-from local.catalogue.pages import listing_page, work_page
-from local.catalogue.shelf import Entry
-from local.catalogue.works import demo_works
 from local.machine import ROOT, one_machine
-from model.package import ModelPackage
+from local.shop.entries import Entry
+from local.shop.pages import listing_page, work_page
+from model.serving.package import ModelPackage
+from samples.works import demo_works
 
 REPETITIONS = 5
 MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)

@@ -20,13 +20,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from local.catalogue.works import FIRST_DAY
 from local.cloud import StillBusy
+from local.cloud.state import private_files
 from local.machine import Machine, one_machine
-from local.opening import open_in_browser
 from local.slack import Message, as_text, duplicate_posts
-from local.state import private_files
 from osusume.messages import INTERESTED, NOT_INTERESTED
+from samples.works import FIRST_DAY
+from web.browser import open_in_browser
 
 FIRST_MORNING = datetime.combine(FIRST_DAY, clock_time(7), ZoneInfo("Asia/Tokyo"))
 LONGEST_MORNING_SECONDS = 180

@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from local.catalogue.site import Site, serve_site
 from local.cloud import Cloud
+from local.cloud.state import State
 from local.panel import side_panel
+from local.shop.site import Site, serve_site
 from local.slack import Message, Slack, serve_slack
-from local.state import State
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record
 from osusume.snapshots import Snapshot, list_snapshot_keys, read_snapshot

@@ -21,15 +21,15 @@ from crawler.fetcher import user_agent
 from crawler.progress import Crawls, pages_among
 from crawler.sources import dlsite
 from local.cloud import Invocation, StillBusy, TemplateError
+from local.cloud.state import State, StateError, open_state, private_files
 from local.machine import CHANNEL, SCHEDULE, STARTER, Deployment, deployment
-from local.opening import open_in_browser
-from local.state import State, StateError, open_state, private_files
-from model.dataset import DatasetError, merge, write_examples
-from model.deployed import read_tables
-from model.package import ModelPackage, PackageError
+from model.dataset import merge, write_examples
+from model.label_import import GivenLabel, import_labels, read_labels
+from model.serving.package import ModelPackage
+from model.stored_labels import read_tables
+from osusume.errors import UserError
 from osusume.ledger import RUN_PREFIX, Run
-from osusume_ops.errors import OpsError
-from osusume_ops.label_import import GivenLabel, import_labels, read_labels
+from web.browser import open_in_browser
 
 SOURCES = (dlsite.SOURCE,)
 TIME_ZONE = ZoneInfo("Asia/Tokyo")
@@ -50,10 +50,6 @@ _PLAIN_WORDS = {
     "BadCrawl": "too little could be read to make a snapshot of it",
 }
 """What the crawler's errors come to for somebody at a terminal; the error's own words follow."""
-
-
-class WrongUse(Exception):
-    """Raised when what the command line names cannot be used; the message says why and what to do."""
 
 
 class RunFailed(Exception):
@@ -81,7 +77,7 @@ class Options:
 def run_once(options: Options, console: Console) -> None:
     """Finish what an earlier run left, crawl, post what is new and say what was done; then serve, where told to.
 
-    Serving ends at Ctrl-C, which is raised only before. Raises `WrongUse` and `RunFailed`.
+    Serving ends at Ctrl-C, which is raised only before. Raises `UserError` and `RunFailed`.
     """
     parameters = _parameters(options)
     given = _given_labels(options)
@@ -102,7 +98,7 @@ def run_once(options: Options, console: Console) -> None:
                     )
                 )
         except (StateError, TemplateError) as error:
-            raise WrongUse(_in_options(str(error))) from error
+            raise UserError(_in_options(str(error))) from error
         page = deployed.slack.page_address
         console.print(Text(f"The channel: {page}"), soft_wrap=True)
         run = _Run(deployed, state, options.folder / LABELS_FILE, console)
@@ -126,12 +122,12 @@ def run_once(options: Options, console: Console) -> None:
 def _parameters(options: Options) -> dict[str, str]:
     """Return the template's parameters; what is wrong is told in the words of the command line."""
     if options.site_address is None and not options.contact:
-        raise WrongUse(
+        raise UserError(
             "the real site is read only by name: give your e-mail or web address with --contact; the crawler sends it"
             " in its User-Agent, so that the site's operators can reach you"
         )
     if options.site_address is not None and urlsplit(options.site_address).hostname not in _LOOPBACK:
-        raise WrongUse(
+        raise UserError(
             f"--site-address {options.site_address} must be on this machine, such as http://127.0.0.1:8080:"
             " leave it out to read the real site"
         )
@@ -140,7 +136,7 @@ def _parameters(options: Options) -> dict[str, str]:
         user_agent(contact)
         dlsite.work_url(options.floor, "RJ01234567")
     except ValueError as error:
-        raise WrongUse(str(error)) from error
+        raise UserError(str(error)) from error
     return {
         "Contact": contact,
         "Floor": options.floor,
@@ -158,12 +154,9 @@ def _in_options(text: str) -> str:
 
 
 def _given_labels(options: Options) -> list[GivenLabel]:
-    try:
-        if options.model:
-            ModelPackage.load(options.model)
-        return read_labels(options.import_file, TIME_ZONE) if options.import_file else []
-    except (PackageError, DatasetError, OpsError) as error:
-        raise WrongUse(str(error)) from error
+    if options.model:
+        ModelPackage.load(options.model)
+    return read_labels(options.import_file, TIME_ZONE) if options.import_file else []
 
 
 def _remember_site(state: State, options: Options) -> None:
@@ -172,7 +165,7 @@ def _remember_site(state: State, options: Options) -> None:
     before = state.all("site").get(options.source, site)
     if before != site:
         told = "without --site-address" if before == b"real" else "with --site-address"
-        raise WrongUse(f"{options.folder} was begun {told}: name another --folder")
+        raise UserError(f"{options.folder} was begun {told}: name another --folder")
     state.put("site", options.source, site)
 
 
@@ -299,7 +292,7 @@ class _Run:
         if learnt.examples:
             try:
                 write_examples(self._labels_file, merge({"": learnt.examples}).examples)
-            except DatasetError as error:
+            except UserError as error:
                 raise RunFailed(str(error)) from error
         self._presses = presses
 

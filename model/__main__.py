@@ -8,9 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from model.commands import COMMANDS
-from model.dataset import DatasetError
-from model.errors import ExportError
-from model.package import PackageError
+from osusume.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"{error.name} is not installed: run 'pip install -r requirements/train.txt'", file=sys.stderr)
         return 1
-    except (DatasetError, ExportError, PackageError) as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -12,9 +12,10 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from model.dataset import DatasetError, Example
+from model.dataset import Example
 from model.intervals import Judged
 from model.metrics import Labels, Scores, best_threshold
+from osusume.errors import UserError
 
 FOLDS = 5
 MOST_TRAINING_ROWS = 10_000
@@ -36,19 +37,19 @@ class Split:
 def splits_of(examples: Sequence[Example], seed: int) -> list[Split]:
     """Return the folds that the examples name, or else `FOLDS` stratified ones, fewer where a kind has fewer labels.
 
-    Raises `DatasetError` where only some examples name a fold, or where a training part would lack one kind of label.
+    Raises `UserError` where only some examples name a fold, or where a training part would lack one kind of label.
     """
     labels = labels_of(examples)
     named = [example.fold for example in examples if example.fold is not None]
     if not named:
         return _stratified(labels, FOLDS, seed)
     if len(named) < len(examples):
-        raise DatasetError(f"{len(examples) - len(named)} examples have no fold and the others do: name all or none")
+        raise UserError(f"{len(examples) - len(named)} examples have no fold and the others do: name all or none")
     folds = np.array(named)
     splits = [Split(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
     for fold, split in zip(np.unique(folds), splits, strict=True):
         if len(np.unique(labels[split.training])) < 2:
-            raise DatasetError(f"outside fold {fold} all labels are of one kind or there is none: divide anew")
+            raise UserError(f"outside fold {fold} all labels are of one kind or there is none: divide anew")
     return splits
 
 

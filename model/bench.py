@@ -22,7 +22,7 @@ from onnx import TensorProto, helper
 from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-defined]  # it has no __all__
 from rich.table import Table
 
-from model.encoder import available_cores
+from model.serving.encoder import available_cores
 
 MODELS = ("ModernBERT-30m", "DistilBERT-base")
 STARTER = Path(__file__).parent / "starter"

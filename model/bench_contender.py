@@ -66,7 +66,7 @@ def _pipeline(folder: str) -> Score:
 
 
 def _package(folder: str) -> Score:
-    from model.package import ModelPackage  # noqa: PLC0415  # its import is part of what is measured
+    from model.serving.package import ModelPackage  # noqa: PLC0415  # its import is part of what is measured
     from osusume.items import Item  # noqa: PLC0415
 
     package = ModelPackage.load(folder)

@@ -23,11 +23,11 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from local.catalogue.works import generate_works
-from model.card import Card
 from model.export import Parts, export, load_checkpoint
-from model.package import write_package
-from model.text import KEYWORDS, ORDER, compose
+from model.serving.card import Card
+from model.serving.package import write_package
+from model.serving.text import KEYWORDS, ORDER, compose
+from samples.works import generate_works
 
 _SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 _LENGTHS = {"mixed": [64 + round(448 * step / 47) for step in range(48)]} | {str(n): [n] * 8 for n in (128, 256, 512)}

@@ -7,7 +7,7 @@ import math
 import zipfile
 from pathlib import Path
 
-from model.errors import ExportError
+from osusume.errors import UserError
 
 MOST_GRAPH_BYTES = 2**31 - 2**24
 """An ONNX graph in one file is a protobuf, which holds 2 GiB; some of them are for the operators."""
@@ -27,22 +27,22 @@ _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
 def check_files(folder: Path) -> None:
-    """Raise `ExportError` where the files of the checkpoint in `folder` are missing, cut short, stand-ins or too large.
+    """Raise `UserError` where the files of the checkpoint in `folder` are missing, cut short, stand-ins or too large.
 
     Reads the beginnings of files alone, whatever their size.
     """
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "is not there"
-        raise ExportError(f"{folder} {what}: give the folder that save_pretrained wrote model and tokenizer to")
+        raise UserError(f"{folder} {what}: give the folder that save_pretrained wrote model and tokenizer to")
     try:
         for path in sorted(folder.iterdir()):
             if path.is_file() and _beginning(path, len(_POINTER)) == _POINTER:
-                raise ExportError(f"{path} is a pointer of git-lfs and not the file itself: run 'git lfs pull'")
+                raise UserError(f"{path} is a pointer of git-lfs and not the file itself: run 'git lfs pull'")
         _check_json(folder / "config.json")
         _check_weights(folder)
         _check_tokenizer(folder)
     except OSError as error:
-        raise ExportError(f"{error.filename or folder} cannot be read: {error.strerror}") from error
+        raise UserError(f"{error.filename or folder} cannot be read: {error.strerror}") from error
 
 
 def _check_weights(folder: Path) -> None:
@@ -52,21 +52,21 @@ def _check_weights(folder: Path) -> None:
         named = shards.values() if isinstance(shards, dict) else ()
         missing = sorted({str(name) for name in named} - {path.name for path in weights})
         if missing:
-            raise ExportError(f"{folder} lacks {', '.join(missing[:3])}, which {index.name} names: download it again")
+            raise UserError(f"{folder} lacks {', '.join(missing[:3])}, which {index.name} names: download it again")
     if not weights:
-        raise ExportError(f"{folder} has no weights (model.safetensors): download or train the model first")
+        raise UserError(f"{folder} has no weights (model.safetensors): download or train the model first")
     parameters = sum(_parameters(path) for path in weights if path.suffix == ".safetensors")
     check_size(folder, parameters)
     for path in weights:
         # torch writes a zip archive, whose end tells what is in it; before 2020 it wrote a pickle
         if path.suffix == ".bin" and not zipfile.is_zipfile(path) and _beginning(path, 1) != b"\x80":
-            raise ExportError(f"{path} is cut short or damaged: download it again")
+            raise UserError(f"{path} is cut short or damaged: download it again")
 
 
 def check_size(source: object, parameters: int) -> None:
-    """Raise `ExportError` where a model of so many parameters does not fit a graph."""
+    """Raise `UserError` where a model of so many parameters does not fit a graph."""
     if parameters * 4 > MOST_GRAPH_BYTES:
-        raise ExportError(
+        raise UserError(
             f"{source} has {parameters:,} parameters, {parameters * 4 / 2**30:.1f} GiB in fp32, and a graph holds 2:"
             " use a smaller model"
         )
@@ -78,22 +78,22 @@ def _parameters(path: Path) -> int:
     length = int.from_bytes(_beginning(path, 8), "little")
     problem = f"{path} is cut short or damaged: download it again"
     if size < 8 or length > size - 8:
-        raise ExportError(problem)
+        raise UserError(problem)
     try:
         header = json.loads(_beginning(path, 8 + length)[8:])
         tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
         ends = [int(entry["data_offsets"][1]) for entry in tensors.values()]
         count = sum(int(math.prod(entry["shape"])) for entry in tensors.values())
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise ExportError(problem) from error
+        raise UserError(problem) from error
     if size < 8 + length + max(ends, default=0):
-        raise ExportError(problem)
+        raise UserError(problem)
     return count
 
 
 def _check_tokenizer(folder: Path) -> None:
     if not any((folder / name).exists() for name in _TOKENIZERS):
-        raise ExportError(f"{folder} has no tokenizer (tokenizer.json): save the tokenizer beside the model")
+        raise UserError(f"{folder} has no tokenizer (tokenizer.json): save the tokenizer beside the model")
     for name in ("tokenizer_config.json", "special_tokens_map.json", "tokenizer.json"):
         if (folder / name).exists():
             _check_json(folder / name)
@@ -101,13 +101,13 @@ def _check_tokenizer(folder: Path) -> None:
 
 def _check_json(path: Path) -> dict[str, object]:
     if not path.exists():
-        raise ExportError(f"{path.parent} has no {path.name}: give the folder that save_pretrained wrote")
+        raise UserError(f"{path.parent} has no {path.name}: give the folder that save_pretrained wrote")
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ExportError(f"{path} is cut short or no JSON: download or save it again") from error
+        raise UserError(f"{path} is cut short or no JSON: download or save it again") from error
     if not isinstance(value, dict):
-        raise ExportError(f"{path} holds no JSON object: download or save it again")
+        raise UserError(f"{path} holds no JSON object: download or save it again")
     return value
 
 

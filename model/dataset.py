@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from model.text import KEYWORDS, ORDER, compose
-from model.training_rows import DatasetError, Row, read_rows
+from model.serving.text import KEYWORDS, ORDER, compose
+from model.training_rows import Row, read_rows
+from osusume.errors import UserError
 from osusume.items import InvalidItem, Item
 from osusume.times import read_time
 
 __all__ = [
-    "DatasetError",
     "Example",
     "Merged",
     "check_both_kinds",
@@ -63,7 +63,7 @@ class Example:
 def read_examples(path: Path, time_zone: tzinfo = TOKYO) -> list[Example]:
     """Return the examples of a training file in its order; see `training_rows` for what it may look like.
 
-    Times without an offset are in `time_zone`. Raises `DatasetError` for a file that cannot be read or is empty, and,
+    Times without an offset are in `time_zone`. Raises `UserError` for a file that cannot be read or is empty, and,
     with the number of the line, for a line that is not JSON, has no item, a label other than 0 and 1, a time that is
     none, or an item id that an earlier line has.
     """
@@ -78,17 +78,17 @@ def numbered_examples(path: Path, time_zone: tzinfo = TOKYO) -> list[tuple[Row, 
         try:
             example = _example(row.value, time_zone)
         except ValueError as error:  # InvalidItem among them
-            raise DatasetError(f"{path}, line {row.line}: {error}") from error
+            raise UserError(f"{path}, line {row.line}: {error}") from error
         item_id = example.item.item_id
         if item_id in line_of:
-            raise DatasetError(
+            raise UserError(
                 f"{path}, line {row.line}: item {item_id!r:.80} stands on line {line_of[item_id]} already:"
                 " take one of the two out"
             )
         line_of[item_id] = row.line
         examples.append((row, example))
     if not examples:
-        raise DatasetError(f"{path} has no examples: write some with 'python -m model dataset'")
+        raise UserError(f"{path} has no examples: write some with 'python -m model dataset'")
     return examples
 
 
@@ -125,7 +125,7 @@ def merge(sources: Mapping[str, Sequence[Example]], time_zone: tzinfo = TOKYO) -
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
     """Write a training file and return how many examples it holds; it is whole or not there.
 
-    Raises `DatasetError` where it cannot be written.
+    Raises `UserError` where it cannot be written.
     """
     lines = [_line(example) for example in examples]
     _write(path, b"".join(lines))
@@ -133,9 +133,9 @@ def write_examples(path: Path, examples: Iterable[Example]) -> int:
 
 
 def write_csv(path: Path, examples: Iterable[Example]) -> None:
-    """Write the columns `text` and `target` (0 or 1), as AutoTrain reads them, the texts as `model.text.compose` makes.
+    """Write the columns `text` and `target` (0 or 1), as AutoTrain reads them; `compose` makes the texts.
 
-    Raises `DatasetError` where it cannot be written.
+    Raises `UserError` where it cannot be written.
     """
     table = io.StringIO(newline="")
     rows = csv.writer(table)
@@ -145,18 +145,18 @@ def write_csv(path: Path, examples: Iterable[Example]) -> None:
 
 
 def check_trainable(examples: Sequence[Example]) -> None:
-    """Raise `DatasetError` where the examples are too few to train on, or all of one kind."""
+    """Raise `UserError` where the examples are too few to train on, or all of one kind."""
     if len(examples) < LEAST_LABELS:
-        raise DatasetError(f"{len(examples)} labels are too few to train on: press or annotate at least {LEAST_LABELS}")
+        raise UserError(f"{len(examples)} labels are too few to train on: press or annotate at least {LEAST_LABELS}")
     check_both_kinds(examples)
 
 
 def check_both_kinds(examples: Sequence[Example]) -> None:
-    """Raise `DatasetError` where the examples are all of one kind."""
+    """Raise `UserError` where the examples are all of one kind."""
     liked = sum(example.is_interested for example in examples)
     if liked in {0, len(examples)}:
         kind = "liked" if liked else "not liked"
-        raise DatasetError(f"all {len(examples)} items are {kind}: label some of the other kind too")
+        raise UserError(f"all {len(examples)} items are {kind}: label some of the other kind too")
 
 
 def _example(row: object, time_zone: tzinfo) -> Example:
@@ -198,4 +198,4 @@ def _write(path: Path, content: bytes) -> None:
         unfinished.write_bytes(content)
         unfinished.replace(path)
     except OSError as error:
-        raise DatasetError(f"{path} cannot be written: {error.strerror}") from error
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error

@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from model.encoder import Encoder
-from model.head import Embeddings
+from model.serving.encoder import Encoder
+from model.serving.head import Embeddings
 
 _BATCH = 64
 

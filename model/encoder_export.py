@@ -14,8 +14,8 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from transformers.utils.hub import cached_file
 
 from model.checkpoint_files import check_files, check_size
-from model.errors import ExportError
 from model.graph import quantized, trace
+from osusume.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def export_encoder(source: str, *, max_tokens: int, int8: bool = True) -> Encode
     and the mean of the tokens' vectors where it has none. Texts are cut at `max_tokens`, or at the most that the
     encoder takes if that is less. With `int8` the weights are quantized.
 
-    Raises `ExportError` when the encoder cannot be had or is of a kind that cannot be exported.
+    Raises `UserError` when the encoder cannot be had or is of a kind that cannot be exported.
     """
     model, tokenizer = load_pretrained(AutoModel.from_pretrained, source)
     pooling = read_pooling(source)
@@ -71,7 +71,7 @@ def most_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> i
 def read_pooling(source: str) -> Pooling:
     """Return the pooling that the source's sentence-transformers files ask for, the mean where it has none.
 
-    Raises `ExportError` for modules and modes that are not known here.
+    Raises `UserError` for modules and modes that are not known here.
     """
     modules = _json(source, "modules.json")
     if modules is None:
@@ -84,7 +84,7 @@ def read_pooling(source: str) -> Pooling:
         elif kind == "Normalize":
             pooling = Pooling(pooling.mode, normalize=True)
         else:
-            raise ExportError(f"{source} has a module {kind} after its encoder, which cannot be exported: use another")
+            raise UserError(f"{source} has a module {kind} after its encoder, which cannot be exported: use another")
     return pooling
 
 
@@ -95,7 +95,7 @@ def _mode(source: str, config: dict[str, object]) -> str:
         return "cls"
     if modes in (["mean"], ["pooling_mode_mean_tokens"]):
         return "mean"
-    raise ExportError(f"{source} pools its tokens by {modes}: only the mean and the first token can be exported")
+    raise UserError(f"{source} pools its tokens by {modes}: only the mean and the first token can be exported")
 
 
 class _Pooled(torch.nn.Module):
@@ -117,48 +117,48 @@ def load_pretrained(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Return the model that transformers' `load` makes of a source, in fp32, and its tokenizer.
 
-    Raises `ExportError` when the source cannot be had or has no fast tokenizer.
+    Raises `UserError` when the source cannot be had or has no fast tokenizer.
     """
     try:
         if Path(source).is_dir():
             check_files(Path(source))
         tokenizer = load_part(AutoTokenizer.from_pretrained, source)
         model = load_part(load, source, dtype=torch.float32, **options)
-    except ExportError as error:
-        raise ExportError(
+    except UserError as error:
+        raise UserError(
             f"the encoder {source} cannot be had: {error}; "
             "give the folder of a downloaded encoder, or go without one: --encoder none"
         ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ExportError(f"the encoder {source} has a slow tokenizer: save its fast form (tokenizer.json) beside it")
+        raise UserError(f"the encoder {source} has a slow tokenizer: save its fast form (tokenizer.json) beside it")
     check_tokenizer(source, model, tokenizer)
     check_size(source, sum(parameter.numel() for parameter in model.parameters()))
     return model, tokenizer
 
 
 def load_part(load: Callable[..., Any], source: object, **options: Any) -> Any:
-    """Return what transformers' `load` makes of a source. Raises `ExportError`, a sentence, for all that it raises."""
+    """Return what transformers' `load` makes of a source. Raises `UserError`, a sentence, for all that it raises."""
     try:
         return load(source, **options)
     except ImportError as error:
-        raise ExportError(
+        raise UserError(
             f"{source} needs a package that is not installed ({first_line(error)}): install it, or save the tokenizer's"
             " fast form (tokenizer.json) beside the model"
         ) from error
     except Exception as error:  # of torch, safetensors, tokenizers and the architecture's own code
-        raise ExportError(
+        raise UserError(
             f"{source} cannot be loaded by transformers ({first_line(error)}): save or download it again"
         ) from error
 
 
 def check_tokenizer(source: object, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Raise `ExportError` where a tokenizer knows no words, or more of them than its model has vectors for."""
+    """Raise `UserError` where a tokenizer knows no words, or more of them than its model has vectors for."""
     vocabulary = tokenizer.get_vocab()
     if len(vocabulary) <= len(tokenizer.all_special_tokens):
-        raise ExportError(f"the tokenizer of {source} knows no words: save the one that the model was trained with")
+        raise UserError(f"the tokenizer of {source} knows no words: save the one that the model was trained with")
     rows = int(model.get_input_embeddings().num_embeddings)  # type: ignore[arg-type]  # it is an nn.Embedding
     if max(vocabulary.values()) >= rows:
-        raise ExportError(
+        raise UserError(
             f"the tokenizer of {source} has ids up to {max(vocabulary.values())}, its model {rows} vectors: they are"
             " not of one training, save both together"
         )

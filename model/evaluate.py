@@ -11,13 +11,14 @@ import numpy as np
 
 from model.baselines import CharacterNgrams, Rows, Split, labels_of, majority, splits_of
 from model.curve import CurvePoint, learning_curve
-from model.dataset import DatasetError, Example, check_both_kinds, check_trainable
-from model.head import Embeddings, Head
+from model.dataset import Example, check_both_kinds, check_trainable
+from model.feature_importance import Leanings, leanings
 from model.intervals import LEVEL, METRICS, RESAMPLES, Estimate, Figures, Judged, bootstrap
-from model.leanings import Leanings, leanings
 from model.metrics import Labels, Scores
-from model.package import ModelPackage
-from model.text import compose
+from model.serving.head import Embeddings, Head
+from model.serving.package import ModelPackage
+from model.serving.text import compose
+from osusume.errors import UserError
 from osusume.items import Item
 from osusume.records import Reason
 
@@ -105,7 +106,7 @@ def evaluate(
     """Judge a package by labelled items, beside the baselines.
 
     The package's own scores are judged, or, given `refit`, those of its recipe: each fold's items are scored by a
-    package that `refit` made from the other folds' alone. The baselines are always judged so. Raises `DatasetError`
+    package that `refit` made from the other folds' alone. The baselines are always judged so. Raises `UserError`
     where the labels are all of one kind, or too few to refit.
     """
     check_both_kinds(examples)
@@ -113,7 +114,7 @@ def evaluate(
     if refit:
         check_trainable(examples)
         if not splits:
-            raise DatasetError("one kind has a single label, which cannot be divided: label more, or leave out --refit")
+            raise UserError("one kind has a single label, which cannot be divided: label more, or leave out --refit")
     items = _Items.read(package, [example.item for example in examples], partial(advance, "scoring"))
     judges = [_Judge(package, np.arange(len(examples)))]
     if refit:

@@ -12,12 +12,12 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from model.checkpoint_files import check_files
-from model.encoder import Encoder
 from model.encoder_export import check_tokenizer, first_line, load_part, most_tokens, stored_tokenizer
-from model.errors import ExportError
 from model.graph import quantized, trace
-from model.head import Head, Scores
 from model.label_names import interested_label
+from model.serving.encoder import Encoder
+from model.serving.head import Head, Scores
+from osusume.errors import UserError
 
 _LARGEST_LOGIT_DIFFERENCE = 1e-4
 """Between a checkpoint and its own parts, both in fp32: what rounding may do, and no more."""
@@ -74,13 +74,13 @@ def load_checkpoint(folder: Path, max_tokens: int | None = None, positive_label:
     """Return the checkpoint in `folder`; texts are cut at `max_tokens`, or at the most it takes if that is less.
 
     `positive_label` is the name of the label that stands for interest, where the names of both do not tell. Raises
-    `ExportError` when there is no trained classifier of two labels, with a fast tokenizer that fits it.
+    `UserError` when there is no trained classifier of two labels, with a fast tokenizer that fits it.
     """
     check_files(folder)
     # the tokenizer first, since it loads in no time; fp32, for processors have nothing faster to compute exactly with
     tokenizer = load_part(AutoTokenizer.from_pretrained, folder, local_files_only=True)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ExportError(f"{folder} has a slow tokenizer: save its fast form (tokenizer.json) beside the model")
+        raise UserError(f"{folder} has a slow tokenizer: save its fast form (tokenizer.json) beside the model")
     model, loading = load_part(
         AutoModelForSequenceClassification.from_pretrained,
         folder,
@@ -91,7 +91,7 @@ def load_checkpoint(folder: Path, max_tokens: int | None = None, positive_label:
     check_tokenizer(folder, model, tokenizer)
     if loading["missing_keys"]:
         missing = ", ".join(sorted(loading["missing_keys"])[:3])
-        raise ExportError(f"{folder} lacks trained weights for {missing}: train it as a sequence classifier first")
+        raise UserError(f"{folder} lacks trained weights for {missing}: train it as a sequence classifier first")
     _check_labels(model)
     names = {int(label): str(name) for label, name in model.config.id2label.items()}
     interested = interested_label(names, positive_label) if model.config.num_labels == 2 else 1
@@ -107,15 +107,15 @@ def export(checkpoint: Checkpoint, *, int8: bool = True) -> Parts:
     before it, poolers and dense layers of the classifier among it, stays in the graph. With `int8` the graph's weights
     are quantized, which moves scores a little: `largest_difference` measures how far.
 
-    Raises `ExportError` when the checkpoint does not end in such a layer, or cannot be run on ids alone. The checkpoint
+    Raises `UserError` when the checkpoint does not end in such a layer, or cannot be run on ids alone. The checkpoint
     is left as it was.
     """
     try:
         return _export(checkpoint, int8=int8)
-    except ExportError:
+    except UserError:
         raise
     except Exception as error:  # of torch, onnx and whatever code the architecture has, which share no other class
-        raise ExportError(
+        raise UserError(
             f"{type(checkpoint.model).__name__} cannot be exported ({first_line(error)}): "
             "use BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT"
         ) from error
@@ -134,7 +134,7 @@ def _export(checkpoint: Checkpoint, *, int8: bool) -> Parts:
             embedding = model(ids, attention_mask=mask).logits
             rebuilt = last(embedding) if embedding.shape[1:] == (last.in_features,) else None
         if rebuilt is None or not torch.allclose(rebuilt, logits, rtol=0, atol=_LARGEST_LOGIT_DIFFERENCE):
-            raise ExportError(
+            raise UserError(
                 f"{type(model).__name__} does more than apply its last linear layer, {name}, so no head can stand for "
                 "it: use BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT"
             )
@@ -161,11 +161,9 @@ def _squashed(logits: Scores) -> Scores:
 def _check_labels(model: PreTrainedModel) -> None:
     config = model.config
     if config.problem_type not in (None, "single_label_classification"):
-        raise ExportError(
-            f"{type(model).__name__} is trained for {config.problem_type}: train it on the labels 0 and 1"
-        )
+        raise UserError(f"{type(model).__name__} is trained for {config.problem_type}: train it on the labels 0 and 1")
     if config.num_labels not in (1, 2):
-        raise ExportError(
+        raise UserError(
             f"{type(model).__name__} tells {config.num_labels} labels apart: a package needs the last linear layer "
             "to be of one or two rows, so train it on the labels 0 and 1"
         )
@@ -174,7 +172,7 @@ def _check_labels(model: PreTrainedModel) -> None:
 def _last_linear(model: PreTrainedModel) -> tuple[str, torch.nn.Linear]:
     linears = [(name, module) for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
     if not linears or linears[-1][1].out_features != model.config.num_labels:
-        raise ExportError(
+        raise UserError(
             f"{type(model).__name__} does not end in a linear layer of one or two rows: "
             "use BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT"
         )

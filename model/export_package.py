@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from local.catalogue.works import demo_works
-from model.card import Card
 from model.dataset import Example
-from model.errors import ExportError
 from model.export import Parts, export, largest_difference, load_checkpoint
 from model.metrics import accuracy
-from model.package import write_package
-from model.text import KEYWORDS, ORDER, compose
+from model.serving.card import Card
+from model.serving.package import write_package
+from model.serving.text import KEYWORDS, ORDER, compose
+from osusume.errors import UserError
+from samples.works import demo_works
 
 _MOST_ACCURACY_LOST = 0.005
 _LARGEST_DIFFERENCE = 1e-5
@@ -42,7 +42,7 @@ def export_package(
     `max_tokens`, at most at what the checkpoint takes and, where that is left open, at 512. `positive_label` is the
     name of the label that means interest.
 
-    Raises `ExportError` for a checkpoint that cannot become a package, and, unless it is forced, for one that loses
+    Raises `UserError` for a checkpoint that cannot become a package, and, unless it is forced, for one that loses
     more than 0.005 of its accuracy to int8, or is no better than calling all items what most of them are.
     """
     checkpoint = load_checkpoint(folder, max_tokens or 512, positive_label)
@@ -51,7 +51,7 @@ def export_package(
     probes = [text for text in _probes(checkpoint.max_tokens) if checkpoint.is_readable(text)]
     difference = largest_difference(checkpoint, exact, [*probes, *texts[:_COMPARED]])
     if not difference <= _LARGEST_DIFFERENCE:  # as no number is
-        raise ExportError(
+        raise UserError(
             f"the graph of {folder} scores up to {difference:.1g} beside the checkpoint: "
             "its architecture cannot be exported by this version of torch"
         )
@@ -62,7 +62,7 @@ def export_package(
         _check_against_the_majority(folder, metrics, labels)
     lost = metrics.get("checkpoint_accuracy", 0.0) - metrics.get("accuracy", 0.0)
     if lost > _MOST_ACCURACY_LOST and not force:
-        raise ExportError(
+        raise UserError(
             f"int8 takes {lost:.4f} from the accuracy of {folder} on these labels, more than {_MOST_ACCURACY_LOST}: "
             "export it with --fp32, or with --force all the same"
         )
@@ -92,7 +92,7 @@ def _check_against_the_majority(folder: Path, metrics: dict[str, float], labels:
         return
     majority = max(labels.mean(), 1 - labels.mean())
     if metrics["accuracy"] < majority:
-        raise ExportError(
+        raise UserError(
             f"{folder} is right on {metrics['accuracy']:.2f} of the labels, calling them all what most are on"
             f" {majority:.2f}: check which label means interest (--positive-label), or export it with --force"
         )

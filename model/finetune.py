@@ -17,12 +17,12 @@ from transformers import (
     TrainingArguments,
 )
 
-from model.encoder import Encoder
 from model.encoder_export import load_pretrained, most_tokens
-from model.errors import ExportError
 from model.export import Parts, export, load_checkpoint
-from model.head import Head, Scores
 from model.metrics import Labels
+from model.serving.encoder import Encoder
+from model.serving.head import Head, Scores
+from osusume.errors import UserError
 
 _FOLDS = 3
 _PASSES = 3
@@ -54,11 +54,11 @@ def fine_tune(
     more on each two thirds of the labels, to judge the third that is left. `report_to` is a tracker of transformers'
     Trainer, which is told of the training on all labels.
 
-    Raises `ExportError` when the encoder cannot be had, the tracker is not installed, or a kind has one label alone.
+    Raises `UserError` when the encoder cannot be had, the tracker is not installed, or a kind has one label alone.
     """
     folds = min(_FOLDS, int(np.bincount(labels, minlength=2).min()))
     if folds < 2:
-        raise ExportError("one kind has a single label: label more, or leave out --fine-tune")
+        raise UserError("one kind has a single label: label more, or leave out --fine-tune")
     held_out = np.zeros(len(labels))
     divided = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
     for number, (training, test) in enumerate(divided, 1):
@@ -111,7 +111,7 @@ def _trained(
         try:
             trainer = Trainer(model, arguments, train_dataset=rows, data_collator=DataCollatorWithPadding(tokenizer))
         except (ImportError, RuntimeError, ValueError) as error:
-            raise ExportError(f"the Trainer cannot report to {report_to}: {error}") from error
+            raise UserError(f"the Trainer cannot report to {report_to}: {error}") from error
         trainer.train()
         model.cpu().save_pretrained(folder)
         tokenizer.save_pretrained(folder)

@@ -17,9 +17,9 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph as OrtInval
 from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[attr-defined]  # it has no __all__
 from transformers import PreTrainedModel
 
-from model.errors import ExportError
 from model.fusion import fused_attention
 from model.modernbert import faster_layers
+from osusume.errors import UserError
 
 _LARGEST_DIFFERENCE = 1e-4
 """Between a module and its graph, both in fp32, as a share of the largest number: what rounding may do, and no more."""
@@ -29,7 +29,7 @@ def trace(module: torch.nn.Module, model: PreTrainedModel, max_tokens: int) -> b
     """Return the graph of `module`, which turns the token ids of one text (1 x tokens) into its embedding by `model`.
 
     The graph has the input `input_ids` and the output `embedding`, takes texts of any length up to `max_tokens`, and is
-    seen to give what the module gives. Raises `ExportError` when torch cannot export the module to such a graph.
+    seen to give what the module gives. Raises `UserError` when torch cannot export the module to such a graph.
     """
     module.eval()
     # Some model may not bear what makes the graph fast: then a slower graph is better than none.
@@ -43,7 +43,7 @@ def trace(module: torch.nn.Module, model: PreTrainedModel, max_tokens: int) -> b
             if difference <= _LARGEST_DIFFERENCE:
                 return graph
             reason = f"its graph's embeddings differ from its own by {difference:.1g}"
-    raise ExportError(f"{type(model).__name__} cannot be exported by this version of torch ({reason}): use another")
+    raise UserError(f"{type(model).__name__} cannot be exported by this version of torch ({reason}): use another")
 
 
 def _exported(module: torch.nn.Module, model: PreTrainedModel, max_tokens: int, *, fast: bool) -> bytes:
@@ -65,7 +65,7 @@ def _exported(module: torch.nn.Module, model: PreTrainedModel, max_tokens: int, 
             verbose=False,
         )
     if program is None:  # which only the exporter before dynamo gives
-        raise ExportError(f"torch exported no graph of {type(model).__name__}")
+        raise UserError(f"torch exported no graph of {type(model).__name__}")
     graph: onnx.ModelProto = program.model_proto
     _strip(graph)
     # torch names values after operators, of which one is "embedding": that name is taken until here.
@@ -113,7 +113,7 @@ def quantized(graph: bytes) -> bytes:
                 extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # no shapes behind a fused attention
             )
         except Exception as error:  # onnxruntime's tools raise whatever they meet
-            raise ExportError(f"its weights cannot be stored in int8 ({error}): export it with --fp32") from error
+            raise UserError(f"its weights cannot be stored in int8 ({error}): export it with --fp32") from error
         finally:
             logging.disable(logging.NOTSET)
         int8 = path.read_bytes()
@@ -132,16 +132,16 @@ def _odd_products(model: onnx.ModelProto) -> list[str]:
 
 
 def _check_runs(graph: bytes) -> None:
-    """Raise `ExportError` where a graph cannot be run, or gives what is no number."""
+    """Raise `UserError` where a graph cannot be run, or gives what is no number."""
     options = SessionOptions()
     options.log_severity_level = 4
     try:
         session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         (embedding,) = session.run(["embedding"], {"input_ids": np.zeros((1, 5), np.int64)})
     except Exception as error:  # onnxruntime has a class for each status, under Exception alone
-        raise ExportError(f"its graph in int8 cannot be run ({error}): export it with --fp32") from error
+        raise UserError(f"its graph in int8 cannot be run ({error}): export it with --fp32") from error
     if not np.isfinite(np.asarray(embedding)).all():
-        raise ExportError("its graph in int8 gives what is no number: export it with --fp32")
+        raise UserError("its graph in int8 gives what is no number: export it with --fp32")
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from model.errors import ExportError
+from osusume.errors import UserError
 
 _YES = frozenset(
     [
@@ -27,18 +27,18 @@ _NO = frozenset(
 def interested_label(names: Mapping[int, str], chosen: str | None = None) -> int:
     """Return which of the labels 0 and 1 stands for interest; `chosen` is the name that its owner says it has.
 
-    Raises `ExportError` where no label has the name that was chosen, and where the names do not tell.
+    Raises `UserError` where no label has the name that was chosen, and where the names do not tell.
     """
     if chosen is not None:
         found = [label for label, name in names.items() if _plain(name) == _plain(chosen)]
         if len(found) != 1:
-            raise ExportError(f"no label is called {chosen!r:.40}: --positive-label takes one of {_listed(names)}")
+            raise UserError(f"no label is called {chosen!r:.40}: --positive-label takes one of {_listed(names)}")
         return found[0]
     yes = {label for label, name in names.items() if _plain(name) in _YES}
     no = {label for label, name in names.items() if _plain(name) in _NO}
     candidates = yes or (set(names) - no if no else set())
     if len(candidates) != 1 or candidates & no:
-        raise ExportError(
+        raise UserError(
             f"the checkpoint's labels are called {_listed(names)}, which does not tell which of them means interest:"
             " say it with --positive-label"
         )

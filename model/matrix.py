@@ -1,6 +1,6 @@
 """The features of many items as sparse matrices, for training. Needs scipy.
 
-The columns are what `model.head` weighs: `tests/unit/test_train.py` holds a trained head to its own sums.
+The columns are what `model.serving.head` weighs: `tests/unit/test_train.py` holds a trained head to its own sums.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from model.features import FieldValue, View, field_values, rarity
+from model.serving.features import FieldValue, View, field_values, rarity
 from osusume.items import Item
 
 Rows = npt.NDArray[np.int64]

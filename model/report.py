@@ -6,10 +6,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from model.account import METRIC_NAMES, headline, notes
-from model.dataset import DatasetError
+from model.console_report import METRIC_NAMES, headline, notes
 from model.evaluate import Evaluation
 from model.plots import plots_of, write_main_plot
+from osusume.errors import UserError
 
 PAGE, PICTURE = "index.html", "plot.png"
 
@@ -17,7 +17,7 @@ PAGE, PICTURE = "index.html", "plot.png"
 def write_report(folder: Path, evaluation: Evaluation) -> list[Path]:
     """Write `index.html` and `plot.png` to `folder` and return their paths.
 
-    Raises `DatasetError` where the folder cannot be written to.
+    Raises `UserError` where the folder cannot be written to.
     """
     page, picture = folder / PAGE, folder / PICTURE
     try:
@@ -25,7 +25,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> list[Path]:
         page.write_bytes(render(evaluation).encode("utf-8", "replace"))  # JSON may carry half a surrogate pair
         write_main_plot(picture, evaluation)
     except OSError as error:
-        raise DatasetError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
+        raise UserError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
     return [page, picture]
 
 

@@ -18,16 +18,16 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import ModernBertConfig, ModernBertForSequenceClassification, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from local.catalogue.works import demo_works, generate_works, made_up_taste
-from model.card import Card
 from model.dataset import Example
-from model.encoder import Encoder
 from model.export import export, largest_difference, load_checkpoint
 from model.metrics import Labels, accuracy, average_precision, f1
-from model.package import ModelPackage, write_package
-from model.text import KEYWORDS, ORDER, compose
+from model.serving.card import Card
+from model.serving.encoder import Encoder
+from model.serving.package import ModelPackage, write_package
+from model.serving.text import KEYWORDS, ORDER, compose
 from model.train import train
 from osusume.items import Item
+from samples.works import demo_works, generate_works, made_up_taste
 
 _SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 _PAD, _UNK, _CLS, _SEP = range(4)

@@ -17,17 +17,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
-from model import features
 from model.calibration import calibrate, threshold_of_best_f1
 from model.dataset import Example, check_trainable
 from model.embeddings import embed
-from model.encoder import Encoder
-from model.features import VIEWS
-from model.head import Embeddings, Head, Scores, TextTerm, squash
 from model.matrix import Known, Rows, ViewColumns, read_fields, read_view
 from model.metrics import Labels, accuracy, average_precision, f1
-from model.package import ModelPackage, sealed
-from model.text import KEYWORDS, ORDER, compose
+from model.serving import features
+from model.serving.encoder import Encoder
+from model.serving.features import VIEWS
+from model.serving.head import Embeddings, Head, Scores, TextTerm, squash
+from model.serving.package import ModelPackage, sealed
+from model.serving.text import KEYWORDS, ORDER, compose
 from osusume.items import Item
 
 MOST_CHARACTERS = 4_000_000
@@ -88,7 +88,7 @@ def train(
     The encoder's embeddings are computed, but for those that `store` holds (see `model.embeddings`), or they are
     given, a row an example; without either the head looks at text and fields alone. `advance` is told the
     share that is done. The same examples, encoder and seed give the same head, bit for bit, on one machine. Raises
-    `DatasetError` where the examples are too few, or all of one kind.
+    `UserError` where the examples are too few, or all of one kind.
     """
     check_trainable(examples)
     advance = advance or (lambda _share: None)
@@ -133,7 +133,7 @@ def refit(
 
     Encoder, order and keywords stay; `created_on` is the new card's date, the old one's where it is not given. What
     the encoder made of a text is remembered as long as the package lives, so that a second refit does not run it
-    again. Raises `DatasetError` as `train` does.
+    again. Raises `UserError` as `train` does.
     """
     card = package.card
     trained = train(examples, encoder=package.encoder, order=card.order, keywords=card.keywords, seed=seed)

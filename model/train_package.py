@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from model.card import Card
 from model.dataset import Example, check_trainable
-from model.encoder import Encoder
-from model.errors import ExportError
-from model.package import CARD, ENCODER, TOKENIZER, ModelPackage, write_package
-from model.text import KEYWORDS, ORDER, compose
+from model.serving.card import Card
+from model.serving.encoder import Encoder
+from model.serving.package import CARD, ENCODER, TOKENIZER, ModelPackage, write_package
+from model.serving.text import KEYWORDS, ORDER, compose
 from model.train import Trained, train
+from osusume.errors import UserError
 
 DEFAULT_MAX_TOKENS = 256
 
@@ -40,8 +40,8 @@ def train_package(
     of the graph in the package, kept beside it in `{output}.{encoder}.embeddings.npz` for the next training. With
     `fine_tune` the encoder is trained too, and `report_to` names the tracker that is told of it.
 
-    Raises `DatasetError` for examples that cannot be trained on, `ExportError` for an encoder that cannot be had or
-    trained and `PackageError` for a package that cannot be used; no package is written then, and one that was there
+    Raises `UserError` for examples that cannot be trained on, `UserError` for an encoder that cannot be had or
+    trained and `UserError` for a package that cannot be used; no package is written then, and one that was there
     stays.
     """
     check_trainable(examples)
@@ -117,7 +117,7 @@ def _of_package(folder: Path) -> tuple[bytes, bytes, int, str]:
     """Return the graph, the tokenizer, the most tokens and the name of a package's encoder."""
     package = ModelPackage.load(folder)
     if package.encoder is None:
-        raise ExportError(f"the package {folder} has no encoder: name another, or none")
+        raise UserError(f"the package {folder} has no encoder: name another, or none")
     card = package.card
     return (folder / ENCODER).read_bytes(), (folder / TOKENIZER).read_bytes(), card.max_tokens, card.base_model
 

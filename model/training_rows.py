@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from osusume.errors import UserError
+
 _CONVERT = "save it as JSON Lines in UTF-8, a line a label"
 _PACKED = {
     b"\x1f\x8b": "packed with gzip",
@@ -21,10 +23,6 @@ _PACKED = {
 }
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _LISTS = ("examples", "labels", "rows", "data", "items")
-
-
-class DatasetError(Exception):
-    """Raised when a training file cannot be used; the message names the file, the line and what is wrong with it."""
 
 
 class Row(NamedTuple):
@@ -38,16 +36,16 @@ def read_rows(path: Path) -> list[Row]:
     """Return the rows of a training file in its order; blank lines are passed over.
 
     A file may be in UTF-8, UTF-16 or CP932, its lines may end as on any system, and it may be one JSON array instead of
-    a line a row. Raises `DatasetError` for a file that cannot be read, is packed or is a table, and for a row that is
+    a line a row. Raises `UserError` for a file that cannot be read, is packed or is a table, and for a row that is
     not JSON.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
     for mark, name in _PACKED.items():
         if content.startswith(mark):
-            raise DatasetError(f"{path} is {name}: unpack it, and {_CONVERT}")
+            raise UserError(f"{path} is {name}: unpack it, and {_CONVERT}")
     lines = re.split(r"\r\n|\n|\r", _decoded(path, content))
     first = next((line.strip() for line in lines if line.strip()), "")
     if first and first[0] not in "[{":
@@ -93,7 +91,7 @@ def _strictly(path: Path, content: bytes, encoding: str) -> str:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise DatasetError(f"{path}, line {line}: {error}: {_CONVERT}") from error
+        raise UserError(f"{path}, line {line}: {error}: {_CONVERT}") from error
 
 
 def _whole(first: str, lines: list[str]) -> list[Row] | None:
@@ -118,17 +116,17 @@ def _each_line(path: Path, lines: list[str]) -> Iterator[Row]:
         try:
             yield Row(number, json.loads(line))
         except RecursionError as error:
-            raise DatasetError(f"{path}, line {number}: it is nested too deeply") from error
+            raise UserError(f"{path}, line {number}: it is nested too deeply") from error
         except ValueError as error:
-            raise DatasetError(f"{path}, line {number}: {error}: {_CONVERT}") from error
+            raise UserError(f"{path}, line {number}: {error}: {_CONVERT}") from error
 
 
 def _refuse_table(path: Path, first: str) -> None:
     columns = next(csv.reader(io.StringIO(first), delimiter="\t" if "\t" in first else ","), [])
     if {"text", "target"} <= set(columns):
-        raise DatasetError(
+        raise UserError(
             f"{path}, line 1: it is a table of text and target for AutoTrain, which does not say what work a label is"
             " about: give the training file that 'python -m model dataset' wrote beside it"
         )
     if len(columns) > 1:
-        raise DatasetError(f"{path}, line 1: it is a table with the columns {', '.join(columns)[:80]}: {_CONVERT}")
+        raise UserError(f"{path}, line 1: it is a table with the columns {', '.join(columns)[:80]}: {_CONVERT}")

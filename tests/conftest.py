@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,3 +70,26 @@ def stores(moto_address: str) -> Stores:
     s3 = boto3.client("s3", **account)
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     return Stores(s3, boto3.client("ssm", **account), dynamodb, name, f"{name}-items", f"{name}-labels")
+
+
+@pytest.fixture
+def stack(moto_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A stack with the template's stores, of which the environment tells."""
+    environment = {
+        "AWS_ENDPOINT_URL": moto_address,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    stack = f"osusume-{uuid4().hex[:8]}"
+    resources: dict[str, Any] = {"Bucket": {"Type": "AWS::S3::Bucket"}}
+    for table in ("ItemsTable", "LabelsTable"):
+        properties = {**template["Resources"][table]["Properties"], "TableName": f"{stack}-{table}"}
+        resources[table] = {"Type": "AWS::DynamoDB::Table", "Properties": properties}
+    body = {"Parameters": {"TimeZone": template["Parameters"]["TimeZone"]}, "Resources": resources}
+    cloudformation: Any = boto3.Session().client("cloudformation")
+    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(body))
+    return stack

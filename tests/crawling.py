@@ -12,9 +12,9 @@ from crawler.crawl import Outcome, Turn, crawl
 from crawler.fetcher import Fetcher, Page, user_agent
 from crawler.progress import Progress
 from crawler.sources import dlsite
-from local.catalogue.site import Request, Site, serve_site
-from local.catalogue.works import demo_works
+from local.shop.site import Request, Site, serve_site
 from osusume.snapshots import Snapshot, list_snapshot_keys, read_snapshot, snapshot_key
+from samples.works import demo_works
 
 DAY_ONE = datetime(2026, 11, 20, 22, tzinfo=UTC)
 DAY_TWO, DAY_THREE = DAY_ONE + timedelta(days=1), DAY_ONE + timedelta(days=2)

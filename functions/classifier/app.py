@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from classifier.predict import Answer, InvalidRequest, answer, requested_items
 from classifier.serving import Serving
-from model.package import ENCODER, ModelPackage
+from model.serving.package import ENCODER, ModelPackage
 from osusume.heads import NO_ENCODER, Heads
 from osusume.items import Item
 from osusume.observability import logger

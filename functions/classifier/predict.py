@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import TypedDict
 
-from model.package import ModelPackage
+from model.serving.package import ModelPackage
 from osusume.items import InvalidItem, Item
 
 MOST_ITEMS = 100

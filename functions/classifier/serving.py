@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from model.package import ModelPackage, PackageError
-from osusume.heads import Heads, HeadUnusable
+from model.serving.package import ModelPackage
+from osusume.errors import UserError
+from osusume.heads import Heads
 from osusume.observability import logger, metrics
 
 LOOK_SECONDS = 300
@@ -36,7 +37,7 @@ class Serving:
             self._look_at = self._clock() + LOOK_SECONDS
             try:
                 self._look(self._heads)
-            except (HeadUnusable, PackageError) as error:
+            except UserError as error:
                 self._package, self._tag = self._own, _UNKNOWN
                 self._tell(error)
             except (BotoCoreError, ClientError) as error:

@@ -20,12 +20,12 @@ from local.cloud.dispatch import Dispatcher, Invocation, async_settings_of
 from local.cloud.errors import CloudError, TemplateError
 from local.cloud.functions import Function, FunctionPool, functions_of
 from local.cloud.gateway import Gateway, routes_of
-from local.cloud.kept import KeptStores
 from local.cloud.moto_access import enforce
+from local.cloud.persistence import KeptStores
 from local.cloud.sources import ObjectNotifications, fire_schedule
 from local.cloud.stack import AwsServer, Stack, clear
+from local.cloud.state import State
 from local.cloud.template import Template, isolated_session, load_template
-from local.state import State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource

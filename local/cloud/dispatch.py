@@ -23,7 +23,7 @@ from local.cloud.access import assume_role
 from local.cloud.errors import AccessDenied, FunctionError, PayloadTooLarge, StillBusy, TemplateError
 from local.cloud.functions import ClientFactory, FunctionPool
 from local.cloud.stack import Stack
-from local.state import State
+from local.cloud.state import State
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -28,8 +28,8 @@ from local.cloud.moto_properties import variable_text
 from local.cloud.runtime import FunctionProcess, runtime_command
 from local.cloud.runtime_api import Outcome
 from local.cloud.stack import Stack
+from local.cloud.state import private_file
 from local.cloud.template import Template
-from local.state import private_file
 
 ClientFactory = Callable[[str, Credentials], Any]
 """Makes a boto3 client of a service that signs with the given credentials."""

@@ -21,7 +21,7 @@ from local.cloud.errors import AccessDenied, CloudError, FunctionError, PayloadT
 from local.cloud.http_events import Answer, Request, answer_of, http_event, message_answer
 from local.cloud.moto_types import needs_iam
 from local.cloud.signature import signed_for, signer
-from local.guard import Guarded
+from web.guard import Guarded
 
 INTEGRATION_SECONDS = 30.0
 MAX_BODY_BYTES = 10 * 1024 * 1024

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from typing import Any, Protocol
 
-from local.guard import Guarded, new_token
+from web.guard import Guarded, new_token
 
 MAX_ANSWER_BYTES = 6_291_556
 """The largest answer that Lambda takes from a function."""

@@ -30,7 +30,7 @@ from local.cloud.errors import TemplateError
 from local.cloud.moto_atomic import one_at_a_time
 from local.cloud.signature import signed_for, signer
 from local.cloud.template import ARTIFACT_BUCKET, Template
-from local.guard import Guarded
+from web.guard import Guarded
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -16,16 +16,16 @@ from flask import Flask, redirect, render_template, request, url_for
 from markupsafe import Markup
 from werkzeug import Response
 
-from local.guard import guard
 from local.slack.channel import Message
 from local.slack.stand_in import FailedPress, Slack
 from local.slack.text import shown_text, spans
+from web.guard import guard
 
 WEEKDAYS = "月火水木金土日"
 
 
 def channel_page(slack: Slack, token: str) -> Flask:
-    """Return the page of the channel, served under /`token`/ as `local.guard` has it."""
+    """Return the page of the channel, served under /`token`/ as `web.guard` has it."""
     app = Flask(__package__)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.jinja_env.filters |= {

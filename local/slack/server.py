@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from werkzeug import Request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from local.guard import new_token, refusal
 from local.slack.api import response_url, web_api
 from local.slack.channel import RateLimit
 from local.slack.page import channel_page
 from local.slack.stand_in import Slack
+from web.guard import new_token, refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -11,5 +11,5 @@ from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-COMMANDS = ("train", "dataset", "annotate", "export", "evaluate", "bench", "starter")
+COMMANDS = ("train", "dataset", "export", "evaluate", "bench", "starter")
 """In the order in which `--help` lists them."""

@@ -1,87 +1,81 @@
-"""`python -m model dataset`: a training file from a deployed stack, or from annotation files."""
+"""`python -m model dataset`: one training file from several."""
 
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from model.commands import Commands
+from osusume.errors import UserError
 
-_EPILOG = """\
+if TYPE_CHECKING:
+    from model.dataset import Example
+
+FILES = """\
 An annotation file is a training file: JSONL of {"item": {...}, "is_interested": 0 or 1, "created_at": "..."}. Where an
 item is labelled in more than one file, the label with the later created_at counts; of equally late ones the one of the
 file named later.
 A file may be in UTF-8, UTF-16 or CP932, with any line ends, or one JSON array. A created_at without an offset is in
---time-zone; what is written has its offset.
-The stack may be one on this machine: AWS_ENDPOINT_URL is followed.
+--time-zone; what is written has its offset."""
 
-examples:
-  python -m model dataset --stack osusume --output labels.jsonl
-  python -m model dataset --stack osusume --annotations old.jsonl --output labels.jsonl --csv autotrain.csv
+_EPILOG = f"""\
+{FILES}
+The labels of a deployed stack are written by 'python -m ops dataset'.
+
+example:
+  python -m model dataset --annotations old.jsonl new.jsonl --output labels.jsonl --csv autotrain.csv
 
 exit status: 0, or 1 when there is nothing to read or no place to write"""
-
-_SHOWN_IDS = 5
 
 
 def add(commands: Commands) -> None:
     """Describe the command."""
     parser = commands.add_parser(
         "dataset",
-        help="write labels and their items to a training file",
-        description="Write labels and their items to a training file, oldest label first.",
+        help="merge training files",
+        description="Merge training files into one, oldest label first.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="F.jsonl", help="the training file to write")
-    parser.add_argument("--csv", type=Path, metavar="F.csv", help="write text,target for AutoTrain too")
-    parser.add_argument("--stack", metavar="NAME", help="read the tables of this deployed stack")
-    parser.add_argument("--region", metavar="REGION", help="of the stack (your AWS configuration's)")
-    parser.add_argument("--profile", metavar="NAME", help="of your AWS configuration")
-    parser.add_argument("--annotations", type=Path, nargs="+", default=[], metavar="F.jsonl", help="read these files")
-    zone = "of times without an offset (Asia/Tokyo)"
-    parser.add_argument("--time-zone", type=ZoneInfo, default="Asia/Tokyo", metavar="ZONE", help=zone)
+    add_file_options(parser)
     parser.set_defaults(run=run)
 
 
+def add_file_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `read_annotations` and `write_merged` read."""
+    parser.add_argument("--output", type=Path, required=True, metavar="F.jsonl", help="the training file to write")
+    parser.add_argument("--csv", type=Path, metavar="F.csv", help="write text,target for AutoTrain too")
+    parser.add_argument("--annotations", type=Path, nargs="+", default=[], metavar="F.jsonl", help="read these files")
+    zone = "of times without an offset (Asia/Tokyo)"
+    parser.add_argument("--time-zone", type=ZoneInfo, default="Asia/Tokyo", metavar="ZONE", help=zone)
+
+
 def run(options: argparse.Namespace) -> None:
-    """Read, merge and write, with a progress bar on standard error, and print what was written."""
-    from rich.console import Console  # noqa: PLC0415  # --help works where neither this nor boto3 is installed
-    from rich.progress import Progress  # noqa: PLC0415
-
-    from model.dataset import DatasetError, merge, read_examples, write_csv, write_examples  # noqa: PLC0415
-
-    if not options.stack and not options.annotations:
-        raise DatasetError("there is nothing to read: name a stack with --stack, or files with --annotations")
-    zone = options.time_zone
-    groups = {str(path): read_examples(path, zone) for path in options.annotations}
-    unknown: list[str] = []
-    if options.stack:
-        from model.deployed import read_stack  # noqa: PLC0415
-
-        known = {example.item.item_id: example.item for examples in groups.values() for example in examples}
-        with Progress(console=Console(stderr=True)) as progress:
-            bar = progress.add_task(f"reading {options.stack}", total=1.0)
-            learnt = read_stack(
-                options.stack,
-                region=options.region,
-                profile=options.profile,
-                known=known,
-                advance=lambda share: progress.update(bar, completed=share),
-            )
-        groups = {f"stack {options.stack}": learnt.examples, **groups}
-        unknown = learnt.unknown
-    merged = merge(groups, zone)
-    if unknown:
-        named = ", ".join(unknown[:_SHOWN_IDS]) + (", …" if len(unknown) > _SHOWN_IDS else "")
-        print(
-            f"warning: {len(unknown)} labels are left out, since the ledger does not know their items: {named}",
-            file=sys.stderr,
+    """Read, merge and write, and print what was written."""
+    if not options.annotations:
+        raise UserError(
+            "there is nothing to read: name files with --annotations, or read a stack with 'python -m ops dataset'"
         )
+    write_merged(options, read_annotations(options))
+
+
+def read_annotations(options: argparse.Namespace) -> dict[str, list[Example]]:
+    """Return the examples of the files that `options` name, by file."""
+    from model.dataset import read_examples  # noqa: PLC0415  # --help needs nothing that must be installed
+
+    return {str(path): read_examples(path, options.time_zone) for path in options.annotations}
+
+
+def write_merged(options: argparse.Namespace, groups: Mapping[str, Sequence[Example]]) -> None:
+    """Merge groups of examples, write them where `options` say, and print how many came from each group."""
+    from model.dataset import merge, write_csv, write_examples  # noqa: PLC0415
+
+    merged = merge(groups, options.time_zone)
     if not merged.examples:
-        raise DatasetError("there are no labels yet: press a button in Slack, or annotate some items")
+        raise UserError("there are no labels yet: press a button in Slack, or annotate some items")
     write_examples(options.output, merged.examples)
     if options.csv:
         write_csv(options.csv, merged.examples)

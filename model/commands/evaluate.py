@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
     """Evaluate, with a progress bar on standard error, and print what came of it."""
     from rich.console import Console  # noqa: PLC0415  # --help works where none of these is installed
 
-    from model.account import print_account  # noqa: PLC0415
+    from model.console_report import print_account  # noqa: PLC0415
 
     evaluation = _evaluate(options)
     written = []
@@ -73,7 +73,7 @@ def _evaluate(options: argparse.Namespace) -> Evaluation:
 
     from model.dataset import read_examples  # noqa: PLC0415
     from model.evaluate import evaluate  # noqa: PLC0415
-    from model.package import ModelPackage  # noqa: PLC0415
+    from model.serving.package import ModelPackage  # noqa: PLC0415
 
     package, examples = ModelPackage.load(options.package), read_examples(options.data)
     refit = None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from model.commands import Commands
+from osusume.errors import UserError
 
 _DESCRIPTION = """\
 Train a model package on labelled items: a linear head over the encoder's embedding, the n-grams of the text and the
@@ -60,12 +61,11 @@ def run(options: argparse.Namespace) -> None:
     from rich.progress import Progress  # noqa: PLC0415
 
     from model.dataset import read_examples  # noqa: PLC0415
-    from model.errors import ExportError  # noqa: PLC0415
     from model.train_package import train_package  # noqa: PLC0415  # needs scikit-learn
 
     encoder = None if options.encoder == "none" else options.encoder
     if options.fine_tune and encoder is None:
-        raise ExportError("--fine-tune trains an encoder: name one with --encoder")
+        raise UserError("--fine-tune trains an encoder: name one with --encoder")
     console = Console(stderr=True)
     examples = read_examples(options.data)
     with Progress(console=console) as progress:

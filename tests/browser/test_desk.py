@@ -18,10 +18,10 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from local.catalogue.pages import cover_svg
-from local.catalogue.works import demo_works
+from local.shop.pages import cover_svg
 from model.dataset import read_examples
 from osusume.snapshots import Snapshot
+from samples.works import demo_works
 
 WORKS = demo_works()[:40]
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ SHOP_PICTURES = "https://img.dlsite.jp/**"
 
 
 class Server:
-    """The process of `python -m model annotate`, at the same files each time it is started."""
+    """The process of `python -m desk`, at the same files each time it is started."""
 
     def __init__(self, folder: Path) -> None:
         self.labels = folder / "labels.jsonl"
@@ -40,7 +40,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "model", "annotate", "--items", str(self.snapshot)]
+        command = [sys.executable, "-m", "desk", "--items", str(self.snapshot)]
         command += ["--labels", str(self.labels)]
         search_path = os.pathsep.join(str(ROOT / folder) for folder in (".", "functions", "layers/common"))
         self.process: subprocess.Popen[str] = subprocess.Popen(  # noqa: S603  # the project's own command

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from faults.proxy import Wire
 from playwright.sync_api import Browser, Page
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-from local.faults.wire import Wire
 from local.machine import Machine, one_machine
 
 MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)

@@ -16,10 +16,10 @@ from fuzz.damage import WORDS, damaged_bytes, damaged_json
 from fuzz.target import Target
 
 from crawler.fetcher import Fetcher, FetchError
-from local.catalogue.works import demo_works
 from notifier import scoring
 from notifier.channel import Channel, ChannelRefused, MessageRefused, RateLimited, Unclear
 from notifier.scoring import ScoringFailed, score_items
+from samples.works import demo_works
 
 HOST = "www.dlsite.com"
 PAGE = f"https://{HOST}/home/work/=/product_id/RJ01500101.html"

@@ -17,11 +17,12 @@ import numpy as np
 from fuzz.damage import damaged_bytes, damaged_json
 from fuzz.target import Target
 
-from local.catalogue.works import demo_works
-from model.card import Card
-from model.features import View
-from model.head import Head, TextTerm
-from model.package import ModelPackage, PackageError, read_card
+from model.serving.card import Card
+from model.serving.features import View
+from model.serving.head import Head, TextTerm
+from model.serving.package import ModelPackage, read_card
+from osusume.errors import UserError
+from samples.works import demo_works
 
 STARTER = Path(__file__).parents[2] / "model" / "starter"
 WORKS = demo_works()[:2]
@@ -141,7 +142,7 @@ def _tokenizer() -> object:
 
 
 TARGETS = (
-    Target("card", 4, (PackageError,), read_a_card, _cards, _card_damage),
+    Target("card", 4, (UserError,), read_a_card, _cards, _card_damage),
     Target("head", 4, (ValueError,), read_a_head, lambda: [b""], _head_damage),
-    Target("model package", 1, (PackageError,), load_package, lambda: [b""], _file_damage),
+    Target("model package", 1, (UserError,), load_package, lambda: [b""], _file_damage),
 )

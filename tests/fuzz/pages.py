@@ -18,10 +18,10 @@ from crawler.fetcher import Disallowed, Fetcher, FetchError
 from crawler.sources import SourceError
 from crawler.sources.dlsite import HOST, listing_total, parse_listing_page, parse_work_page, work_url
 from crawler.sources.markup import decode_markup
-from local.catalogue.pages import fallback_listing_page, listing_page, robots_txt, work_page
-from local.catalogue.shelf import Entry
-from local.catalogue.works import demo_works
+from local.shop.entries import Entry
+from local.shop.pages import fallback_listing_page, listing_page, robots_txt, work_page
 from osusume.items import Item
+from samples.works import demo_works
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (ROOT / "tests" / "fixtures" / "dlsite", ROOT.parent / "shared" / "data" / "dlsite_pages")

@@ -19,10 +19,10 @@ from moto.server import ThreadedMotoServer
 from slack_sdk.signature import SignatureVerifier
 
 from feedback.slack_app import refusal, slack_app
-from local.catalogue.works import demo_works
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record
 from osusume.settings import FeedbackSettings
+from samples.works import demo_works
 
 ROOT = Path(__file__).parents[2]
 SECRET = "signing-secret-of-the-fuzzer"

@@ -20,11 +20,12 @@ from fuzz.target import Target
 from classifier.predict import InvalidRequest, answer, requested_items
 from crawler.progress import Crawls, CrawlUnderWay, Progress
 from crawler.sources import ListedItem
-from local.catalogue.works import demo_works
-from model.dataset import DatasetError, Example, read_examples
-from model.package import ModelPackage
+from model.dataset import Example, read_examples
+from model.serving.package import ModelPackage
 from notifier.events import InvalidEvent, written_snapshots
+from osusume.errors import UserError
 from osusume.snapshots import Failure, InvalidSnapshot, read_snapshot
+from samples.works import demo_works
 
 ROOT = Path(__file__).parents[2]
 WORKS = demo_works()[:4]
@@ -143,5 +144,5 @@ TARGETS = (
     Target("crawl's progress", 6, (CrawlUnderWay,), read_progress, _progress, _json_damage),
     Target("S3 event", 5, (InvalidEvent,), read_event, _events, _json_damage),
     Target("predict request", 9, (InvalidRequest,), answer_request, _requests, _json_damage),
-    Target("training file", 5, (DatasetError,), read_training_file, lambda: [b""], _training_file_damage),
+    Target("training file", 5, (UserError,), read_training_file, lambda: [b""], _training_file_damage),
 )

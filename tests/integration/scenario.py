@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 
 from local.cloud import AccessDenied, CloudError, FunctionError
 from local.machine import ROOT, Machine, one_machine
-from model.head import Head
-from model.package import ENCODER, HEAD, read_card, sealed
+from model.serving.head import Head
+from model.serving.package import ENCODER, HEAD, read_card, sealed
 from osusume.heads import Heads, StoredHead
 from osusume.messages import INTERESTED, NOT_INTERESTED
 

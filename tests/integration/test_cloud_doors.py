@@ -10,11 +10,11 @@ import pytest
 import requests
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
+from faults.proxy import EDGES, Wire
 
 from local.cloud import Cloud
 from local.cloud.runtime_api import Event, Outcome, RuntimeApi
 from local.cloud.stack import AwsServer
-from local.faults.wire import EDGES, Wire
 from local.machine import ROOT
 
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "cloud" / "template.yaml"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from local.cloud import Cloud, StillBusy
-from local.state import State, open_state
+from local.cloud.state import State, open_state
 
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "cloud" / "template.yaml"
 

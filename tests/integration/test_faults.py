@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from faults.crash import SWEEPS, Step, crash, recorded
+from faults.fault import Fault
+from faults.load import reached_load
+from faults.rows import Row
+from faults.runner import FAULTS
+from faults.table import wrong
+from faults.world import Settings, World, world
 
-from local.catalogue.site import Fault as Delay
-from local.faults.crash import SWEEPS, Step, crash, recorded
-from local.faults.fault import Fault
-from local.faults.load import reached_load
-from local.faults.rows import Row
-from local.faults.runner import FAULTS
-from local.faults.table import wrong
-from local.faults.world import Settings, World, world
+from local.shop.site import Fault as Delay
 
 STEPS = [
     ("crash-crawler", "s3:PutObject snapshots", "killed before"),

@@ -19,12 +19,12 @@ import pytest
 import requests
 
 from local.__main__ import main
-from local.catalogue.site import Fault, Site, serve_site
-from local.catalogue.works import demo_works
+from local.cloud.state import open_state
 from local.machine import ROOT
-from local.state import open_state
+from local.shop.site import Fault, Site, serve_site
 from model.dataset import Example, read_examples, write_examples
 from osusume.snapshots import snapshot_key, snapshot_time
+from samples.works import demo_works
 
 DAYS = (8, 4, 3)
 POSTED_A_DAY = 3  # ExploredItemsADay: no taste is learnt yet

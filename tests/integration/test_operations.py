@@ -1,4 +1,4 @@
-"""Each operation of `python -m osusume_ops` on one machine, on which something went wrong."""
+"""Each operation of `python -m ops` on one machine, on which something went wrong."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from local.cloud.access import REGION
 from local.machine import BOT_TOKEN, ROOT, SIGNING_SECRET, Machine, one_machine
 from local.slack import duplicate_posts
 from local.slack.stand_in import Fault
-from model.head import Head
-from model.package import ENCODER, HEAD, TOKENIZER, read_card, write_package
+from model.serving.head import Head
+from model.serving.package import ENCODER, HEAD, TOKENIZER, read_card, write_package
+from ops.__main__ import main
 from osusume.items import Item
 from osusume.labels import Label
 from osusume.messages import INTERESTED, NOT_INTERESTED
 from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
-from osusume_ops.__main__ import main
 
 MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
 TOKEN_PARAMETER = "/osusume/slack-bot-token"
@@ -418,5 +418,5 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
             main([command, "--help"])
         assert stopped.value.code == 0
         told = capsys.readouterr().out
-        assert f"python -m osusume_ops {command}" in told
+        assert f"python -m ops {command}" in told
         assert "exit status:" in told

@@ -19,11 +19,11 @@ from property.world import World
 from crawler.crawl import BadCrawl
 from crawler.fetcher import Fetcher, Page
 from crawler.sources import SourceError
-from local.catalogue.site import Fault, serve_site
-from local.catalogue.works import generate_works
+from local.shop.site import Fault, serve_site
 from local.slack import as_text
 from osusume.ledger import Record
 from osusume.snapshots import GIVE_UP_DAYS, read_snapshot, snapshot_key
+from samples.works import generate_works
 
 WORKS = generate_works(400, seed=11)
 FIRST_WORKS = 24

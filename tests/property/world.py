@@ -19,7 +19,6 @@ from moto import mock_aws
 from samtranslator.yaml_helper import yaml_parse
 
 from feedback.press import Press, show_label, store_press
-from local.catalogue.works import demo_works
 from local.slack import serve_slack
 from notifier.channel import Channel
 from notifier.delivery import Clock
@@ -30,6 +29,7 @@ from osusume.labels import Labels
 from osusume.ledger import Ledger, Record, Run
 from osusume.messages import item_metadata
 from osusume.snapshots import Snapshot, read_snapshot, snapshot_key, write_snapshot
+from samples.works import demo_works
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "xoxb-of-the-tests"

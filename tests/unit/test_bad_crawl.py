@@ -19,9 +19,9 @@ from crawling import (
 
 from crawler.crawl import TROUBLES_IN_A_ROW, BadCrawl
 from crawler.fetcher import CHALLENGE_WAIT, Challenged, Unavailable
-from local.catalogue.site import Fault
-from local.catalogue.works import demo_works
+from local.shop.site import Fault
 from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
+from samples.works import demo_works
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "dlsite"
 CHALLENGE = Fault(status=202, body=(FIXTURES / "challenge.html").read_bytes())

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from classifier.predict import MOST_BYTES
-from model.package import ModelPackage
+from model.serving.package import ModelPackage
 from osusume.items import Item
 from osusume.settings import InvalidSetting
 
@@ -195,7 +195,7 @@ def test_what_the_dockerfile_copies_is_enough_to_answer(tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
-from model.package import ModelPackage
+from model.serving.package import ModelPackage
 from osusume.items import Item
 import classifier.predict, classifier.serving, osusume.observability, osusume.settings
 print(classifier.predict.answer(ModelPackage.load("package"), [Item("1", "s", "u", "t")], use_made_up_taste=True))

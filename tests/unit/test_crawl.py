@@ -10,9 +10,9 @@ from crawling import ANY_PAGE, DAY_ONE, DAY_THREE, DAY_TWO, LIMIT, LISTING, ROBO
 
 from crawler.fetcher import Fetcher, OutOfTime, Page
 from crawler.progress import CrawlUnderWay
-from local.catalogue.site import Fault
-from local.catalogue.works import demo_works
+from local.shop.site import Fault
 from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
+from samples.works import demo_works
 
 
 @pytest.fixture

@@ -4,24 +4,16 @@ import csv
 import json
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import boto3
 import pytest
-from conftest import REGION, ROOT, Stores
-from samtranslator.yaml_helper import yaml_parse
+from conftest import REGION, Stores
 
 from model.__main__ import main
-from model.dataset import (
-    DatasetError,
-    Example,
-    check_trainable,
-    merge,
-    read_examples,
-    write_csv,
-    write_examples,
-)
-from model.deployed import read_tables
+from model.dataset import Example, check_trainable, merge, read_examples, write_csv, write_examples
+from model.stored_labels import read_tables
+from ops.__main__ import main as ops
+from osusume.errors import UserError
 from osusume.items import Item, Section
 from osusume.labels import Label, Labels
 from osusume.ledger import Ledger, Record
@@ -82,7 +74,7 @@ def test_a_broken_row_is_an_error_that_names_its_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str, problem: str
 ) -> None:
     path = written(tmp_path, json.dumps(example(2).to_json()), "", broken)
-    with pytest.raises(DatasetError, match="line 3"):
+    with pytest.raises(UserError, match="line 3"):
         read_examples(path)
     assert main(["dataset", "--annotations", str(path), "--output", str(tmp_path / "out.jsonl")]) == 1
     told = capsys.readouterr().err
@@ -94,14 +86,14 @@ def test_a_broken_row_is_an_error_that_names_its_line(
 def test_bytes_that_are_not_utf_8_are_an_error_that_names_the_line(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     path.write_bytes(b'{"item": "\xff"}\n')
-    with pytest.raises(DatasetError, match="line 1: 'utf-8' codec"):
+    with pytest.raises(UserError, match="line 1: 'utf-8' codec"):
         read_examples(path)
 
 
 def test_too_few_labels_or_one_kind_alone_cannot_be_trained_on() -> None:
-    with pytest.raises(DatasetError, match="19 labels are too few"):
+    with pytest.raises(UserError, match="19 labels are too few"):
         check_trainable([example(number, number % 2 == 0) for number in range(19)])
-    with pytest.raises(DatasetError, match="all 20 items are liked"):
+    with pytest.raises(UserError, match="all 20 items are liked"):
         check_trainable([example(number) for number in range(20)])
 
 
@@ -152,7 +144,7 @@ def test_with_nothing_to_read_or_no_place_to_write_the_error_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["dataset", "--output", str(tmp_path / "out.jsonl")]) == 1
-    assert "--stack" in capsys.readouterr().err
+    assert "python -m ops dataset" in capsys.readouterr().err
     path = written(tmp_path, row())
     assert main(["dataset", "--annotations", str(path), "--output", str(path / "below" / "out.jsonl")]) == 1
     assert "cannot be written" in capsys.readouterr().err
@@ -178,37 +170,6 @@ def test_labels_find_their_items_in_the_ledger_or_in_the_annotations_and_the_res
     assert shares[-1] == 1.0
 
 
-@pytest.fixture
-def stack(moto_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the name of a stack with the template's two tables and their outputs, on the moto server."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": moto_address,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": REGION,
-    }.items():
-        monkeypatch.setenv(name, value)
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    name = f"osusume-{uuid4().hex[:8]}"
-    resources = {table: dict(template["Resources"][table]) for table in ("ItemsTable", "LabelsTable")}
-    for table, resource in resources.items():
-        resource["Properties"] = {**resource["Properties"], "TableName": f"{name}-{table}"}
-    cloudformation: Any = boto3.Session().client("cloudformation")
-    cloudformation.create_stack(
-        StackName=name,
-        TemplateBody=json.dumps(
-            {
-                "Resources": {
-                    table: {"Type": resource["Type"], "Properties": resource["Properties"]}
-                    for table, resource in resources.items()
-                },
-                "Outputs": {key: template["Outputs"][key] for key in ("LabelsTableName", "ItemsTableName")},
-            }
-        ),
-    )
-    return name
-
-
 def test_a_stacks_labels_become_a_training_file(tmp_path: Path, stack: str, capsys: pytest.CaptureFixture[str]) -> None:
     dynamodb = boto3.Session().resource("dynamodb")
     ledger, labels = Ledger(dynamodb, f"{stack}-ItemsTable"), Labels(dynamodb, f"{stack}-LabelsTable")
@@ -217,7 +178,7 @@ def test_a_stacks_labels_become_a_training_file(tmp_path: Path, stack: str, caps
         labels.store(press(number, number == 1))
     labels.store(press(3))
     output, table = tmp_path / "labels.jsonl", tmp_path / "autotrain.csv"
-    assert main(["dataset", "--stack", stack, "--output", str(output), "--csv", str(table)]) == 0
+    assert ops(["dataset", "--stack", stack, "--output", str(output), "--csv", str(table)]) == 0
     assert read_examples(output) == [
         Example(work(1, price=880), True, "1970-01-01 09:16:41+09:00"),
         Example(work(2, price=880), False, "1970-01-01 09:16:42+09:00"),
@@ -229,12 +190,12 @@ def test_a_stacks_labels_become_a_training_file(tmp_path: Path, stack: str, caps
 
 
 def test_a_stack_without_labels_says_what_to_do(tmp_path: Path, stack: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["dataset", "--stack", stack, "--output", str(tmp_path / "labels.jsonl")]) == 1
+    assert ops(["dataset", "--stack", stack, "--output", str(tmp_path / "labels.jsonl")]) == 1
     assert "there are no labels yet: press a button" in capsys.readouterr().err
 
 
 def test_a_stack_that_is_not_there_is_named(tmp_path: Path, stack: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["dataset", "--stack", f"{stack}-no", "--output", str(tmp_path / "labels.jsonl")]) == 1
+    assert ops(["dataset", "--stack", f"{stack}-no", "--output", str(tmp_path / "labels.jsonl")]) == 1
     assert f"there is no stack '{stack}-no' in {REGION}" in capsys.readouterr().err
 
 
@@ -246,5 +207,5 @@ def test_missing_credentials_are_an_error_with_the_remedy(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    assert main(["dataset", "--stack", stack, "--output", str(tmp_path / "labels.jsonl")]) == 1
+    assert ops(["dataset", "--stack", stack, "--output", str(tmp_path / "labels.jsonl")]) == 1
     assert "Unable to locate credentials; see --region, --profile" in capsys.readouterr().err

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from conftest import Stores
 
-from local.catalogue.works import demo_works
 from local.slack import Fault, Slack, duplicate_posts, serve_slack
 from notifier.channel import Channel, ChannelRefused
 from notifier.delivery import Clock, Post, Undelivered, deliver
 from osusume.ledger import Claim, Ledger, Record
 from osusume.messages import item_message, item_metadata
+from samples.works import demo_works
 
 TOKEN = "xoxb-of-the-tests"
 NOW = 1764000000.0

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from model.encoder import Encoder
+from model.serving.encoder import Encoder
+from osusume.errors import UserError
 
 torch = pytest.importorskip("torch", reason="exporting needs requirements/train.txt")
 transformers = pytest.importorskip("transformers", reason="exporting needs requirements/train.txt")
 
 from model.encoder_export import export_encoder  # noqa: E402  # needs torch
-from model.errors import ExportError  # noqa: E402
 
 TEXTS = ["雨の図書室", "夜の雨", "雨", "", "雨の夜の図書室" * 9, "知らない文字"]
 MAX_TOKENS = 24
@@ -100,7 +100,7 @@ def test_an_int8_encoder_gives_nearly_the_same(tmp_path: Path) -> None:
     "modules", [{"Pooling": {"pooling_mode_max_tokens": True}}, {"Pooling": {"pooling_mode": "mean"}, "Dense": {}}]
 )
 def test_an_unknown_pooling_is_refused(tmp_path: Path, modules: dict[str, dict[str, object]]) -> None:
-    with pytest.raises(ExportError, match=r"Dense|max_tokens"):
+    with pytest.raises(UserError, match=r"Dense|max_tokens"):
         export_encoder(save_encoder(tmp_path, modules), max_tokens=MAX_TOKENS)
 
 
@@ -109,7 +109,7 @@ def test_texts_are_cut_at_what_the_encoder_takes(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_an_encoder_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="--encoder none"):
+    with pytest.raises(UserError, match="--encoder none"):
         export_encoder(str(tmp_path), max_tokens=MAX_TOKENS)
 
 

@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.catalogue.works import generate_works, made_up_taste
 from model.__main__ import main
 from model.baselines import CharacterNgrams, labels_of, splits_of
-from model.card import Card
 from model.curve import learning_curve
-from model.dataset import DatasetError, Example, write_examples
+from model.dataset import Example, write_examples
 from model.evaluate import MAJORITY, NGRAMS, PACKAGE, evaluate
-from model.head import Head
-from model.leanings import FIELDS
-from model.package import ModelPackage, write_package
-from model.text import KEYWORDS, ORDER, compose
+from model.feature_importance import FIELDS
+from model.serving.card import Card
+from model.serving.head import Head
+from model.serving.package import ModelPackage, write_package
+from model.serving.text import KEYWORDS, ORDER, compose
+from osusume.errors import UserError
 from osusume.items import Item
+from samples.works import generate_works, made_up_taste
 
 LIKED, DISLIKED = ("genres", "睡眠"), ("genres", "バトル")
 
@@ -119,9 +120,9 @@ def test_folds_of_the_file_are_used_and_must_be_whole() -> None:
     examples = [replace(example, fold=row % 3) for row, example in enumerate(works())]
     splits = splits_of(examples, seed=1)
     assert [split.test.tolist()[:2] for split in splits] == [[0, 3], [1, 4], [2, 5]]
-    with pytest.raises(DatasetError, match="1 examples have no fold"):
+    with pytest.raises(UserError, match="1 examples have no fold"):
         splits_of([*examples[1:], replace(examples[0], fold=None)], seed=1)
-    with pytest.raises(DatasetError, match="outside fold 0"):
+    with pytest.raises(UserError, match="outside fold 0"):
         splits_of([replace(example, fold=0) for example in examples], seed=1)
 
 

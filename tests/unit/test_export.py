@@ -10,20 +10,20 @@ import onnx
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from local.catalogue.works import generate_works
 from model.__main__ import main
 from model.dataset import Example
-from model.encoder import Encoder
 from model.label_names import interested_label
-from model.package import ModelPackage
-from model.text import KEYWORDS, ORDER, compose
+from model.serving.encoder import Encoder
+from model.serving.package import ModelPackage
+from model.serving.text import KEYWORDS, ORDER, compose
+from osusume.errors import UserError
+from samples.works import generate_works
 
 torch = pytest.importorskip("torch", reason="exporting needs requirements/train.txt")
 transformers = pytest.importorskip("transformers", reason="exporting needs requirements/train.txt")
 
 from transformers.modeling_outputs import SequenceClassifierOutput  # noqa: E402  # needs torch
 
-from model.errors import ExportError  # noqa: E402
 from model.export import Checkpoint, export, largest_difference, load_checkpoint  # noqa: E402  # needs torch
 from model.export_package import export_package  # noqa: E402
 
@@ -156,14 +156,14 @@ def test_the_graph_tells_nothing_of_the_machine_it_was_made_on(checkpoint: Check
 def test_a_checkpoint_that_does_not_tell_two_labels_apart_is_refused(
     tmp_path: Path, options: dict[str, object], reason: str
 ) -> None:
-    with pytest.raises(ExportError, match=reason):
+    with pytest.raises(UserError, match=reason):
         load_checkpoint(save_checkpoint(tmp_path, "Bert", **options))
 
 
 def test_an_encoder_that_was_never_trained_to_classify_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path)
     transformers.BertModel(transformers.BertConfig(**SIZES)).save_pretrained(tmp_path)
-    with pytest.raises(ExportError, match=r"classifier\.weight"):
+    with pytest.raises(UserError, match=r"classifier\.weight"):
         load_checkpoint(tmp_path)
 
 
@@ -175,7 +175,7 @@ def test_a_slow_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_text("\n".join(f"{token} {index}" for token, index in vocabulary.items()))
     (tmp_path / "bpe.codes").write_text("")
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PhobertTokenizer"}')
-    with pytest.raises(ExportError, match="slow tokenizer"):
+    with pytest.raises(UserError, match="slow tokenizer"):
         load_checkpoint(tmp_path)
 
 
@@ -193,14 +193,14 @@ def squash(_model: object, _inputs: object, output: SequenceClassifierOutput) ->
 def test_a_model_that_changes_what_its_last_layer_gives_is_refused(checkpoint: Checkpoint) -> None:
     hook = checkpoint.model.register_forward_hook(squash)
     try:
-        with pytest.raises(ExportError, match="classifier"):
+        with pytest.raises(UserError, match="classifier"):
             export(checkpoint)
     finally:
         hook.remove()
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=str(tmp_path)):
+    with pytest.raises(UserError, match=str(tmp_path)):
         load_checkpoint(tmp_path, MAX_TOKENS)
 
 
@@ -227,7 +227,7 @@ def test_int8_that_costs_accuracy_is_refused_unless_forced(tmp_path: Path) -> No
     checkpoint.model.save_pretrained(folder)
     examples = [Example(item, bool(score > 0.5)) for item, score in zip(works, checkpoint.scores(texts), strict=True)]
     export_package(folder, tmp_path / "fp32", today=TODAY, examples=examples, int8=False)
-    with pytest.raises(ExportError, match="--force"):
+    with pytest.raises(UserError, match="--force"):
         export_package(folder, tmp_path / "int8", today=TODAY, examples=examples)
     card = export_package(folder, tmp_path / "int8", today=TODAY, examples=examples, force=True)
     assert card.metrics["checkpoint_accuracy"] == 1
@@ -264,10 +264,10 @@ def test_the_label_that_means_interest_is_told_by_its_name(names: dict[int, str]
 
 @pytest.mark.parametrize("names", [{0: "rain", 1: "snow"}, {0: "like", 1: "love"}, {0: "no", 1: "negative"}])
 def test_names_that_do_not_tell_are_refused_with_the_option_to_say_it(names: dict[int, str]) -> None:
-    with pytest.raises(ExportError, match="--positive-label"):
+    with pytest.raises(UserError, match="--positive-label"):
         interested_label(names)
     assert interested_label(names, names[0].upper()) == 0
-    with pytest.raises(ExportError, match="no label is called"):
+    with pytest.raises(UserError, match="no label is called"):
         interested_label(names, "hail")
 
 
@@ -296,7 +296,7 @@ def test_a_package_that_is_worse_than_the_majority_is_refused_unless_forced(tmp_
     works = generate_works(40, seed=3)
     scores = load_checkpoint(folder).scores([compose(item, ORDER, KEYWORDS) for item in works])
     wrong = [Example(item, bool(score < 0.5)) for item, score in zip(works, scores, strict=True)]
-    with pytest.raises(ExportError, match="--force"):
+    with pytest.raises(UserError, match="--force"):
         export_package(folder, tmp_path / "package", today=TODAY, examples=wrong, int8=False)
     assert not (tmp_path / "package").exists()
     export_package(folder, tmp_path / "package", today=TODAY, examples=wrong, int8=False, force=True)
@@ -304,7 +304,7 @@ def test_a_package_that_is_worse_than_the_majority_is_refused_unless_forced(tmp_
 
 
 def test_a_tokenizer_larger_than_its_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="not of one training"):
+    with pytest.raises(UserError, match="not of one training"):
         load_checkpoint(save_checkpoint(tmp_path, vocab_size=len(VOCABULARY) - 2))
 
 
@@ -314,7 +314,7 @@ def test_weights_for_another_number_of_labels_are_refused(tmp_path: Path) -> Non
     for name in ("id2label", "label2id"):
         config.pop(name, None)
     (folder / "config.json").write_text(json.dumps({**config, "num_labels": 2}))
-    with pytest.raises(ExportError, match="cannot be loaded"):
+    with pytest.raises(UserError, match="cannot be loaded"):
         load_checkpoint(folder)
 
 
@@ -322,7 +322,7 @@ def test_an_encoder_beyond_two_gigabytes_is_refused_before_it_is_loaded(tmp_path
     folder = save_checkpoint(tmp_path)
     header = json.dumps({"w": {"dtype": "F32", "shape": [600_000_000], "data_offsets": [0, 0]}}).encode()
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    with pytest.raises(ExportError, match="a graph holds 2"):
+    with pytest.raises(UserError, match="a graph holds 2"):
         load_checkpoint(folder)
 
 

@@ -15,12 +15,12 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from feedback.slack_app import refusal, slack_app
-from local.catalogue.works import demo_works
 from local.slack import Fault, Slack, as_text, serve_slack, signed_interaction
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record
 from osusume.messages import item_message, item_metadata
 from osusume.settings import FeedbackSettings
+from samples.works import demo_works
 
 SECRET = "signing-secret-of-the-tests"
 WORK = demo_works()[0]

@@ -9,7 +9,7 @@ import requests
 from flask import Flask, url_for
 from werkzeug.test import TestResponse
 
-from local.guard import HEADERS, Guarded, guard, new_token
+from web.guard import HEADERS, Guarded, guard, new_token
 
 TOKEN = "a-token-of-the-tests"
 ADDRESS = "http://127.0.0.1:8123"

@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from model.features import View
-from model.head import Head, TextTerm
+from model.serving.features import View
+from model.serving.head import Head, TextTerm
 from osusume.items import Item
 
 RAIN = Item("RJ1", "dlsite", "https://example.com/1", "雨", attributes={"genres": ["癒し", "ＡＳＭＲ"]})

@@ -11,10 +11,11 @@ from botocore.exceptions import ConnectionClosedError
 from conftest import Stores
 
 from classifier.serving import LOOK_SECONDS, Serving
-from model.card import Card
-from model.head import Head
-from model.package import ModelPackage, PackageError, write_package
-from osusume.heads import NO_ENCODER, Heads, HeadUnusable, StoredHead, stored_versions
+from model.serving.card import Card
+from model.serving.head import Head
+from model.serving.package import ModelPackage, write_package
+from osusume.errors import UserError
+from osusume.heads import NO_ENCODER, Heads, StoredHead, stored_versions
 from osusume.items import Item
 
 ITEM = Item("RJ01000001", "dlsite", "https://example.com", "雨", attributes={"circle": ["青い栞"]})
@@ -89,19 +90,19 @@ def test_rolling_back_picks_the_one_before(heads: Heads, stored: Storing, tmp_pa
     assert heads.promoted() == files_of(tmp_path / "1.0")
     assert heads.roll_back().version == first.version
     assert heads.promoted() is None
-    with pytest.raises(HeadUnusable, match="no promoted head"):
+    with pytest.raises(UserError, match="no promoted head"):
         heads.roll_back()
 
 
 def test_only_a_stored_head_is_promoted(heads: Heads) -> None:
-    with pytest.raises(HeadUnusable, match=r"models/no-encoder/absent/card.json"):
+    with pytest.raises(UserError, match=r"models/no-encoder/absent/card.json"):
         heads.promote("absent")
     assert heads.promotions() == []
 
 
 def test_a_version_that_would_leave_its_folder_is_refused(heads: Heads) -> None:
     for version in ("../snapshots/x", "a/b", "", ".", "版"):
-        with pytest.raises(HeadUnusable, match="cannot be a version"):
+        with pytest.raises(UserError, match="cannot be a version"):
             heads.store(version, StoredHead(b"", b""))
 
 
@@ -111,7 +112,7 @@ def test_storing_again_makes_no_difference_and_another_head_of_the_version_is_re
     made = stored(1.0)
     stored(1.0)
     assert [version.version for version in stored_versions(stores.s3, stores.bucket)] == [made.version]
-    with pytest.raises(HeadUnusable, match="another head of this version"):
+    with pytest.raises(UserError, match="another head of this version"):
         heads.store(made.version, StoredHead(b"{}", b"other"))
 
 
@@ -212,16 +213,16 @@ def refuse(**_: object) -> None:
 def test_a_head_made_for_other_files_or_shorter_texts_is_refused(tmp_path: Path, own: ModelPackage) -> None:
     package(tmp_path / "short", 1.0, max_tokens=32)
     other = files_of(tmp_path / "short")
-    with pytest.raises(PackageError, match="made for another encoder"):
+    with pytest.raises(UserError, match="made for another encoder"):
         own.with_head(other.card, other.head)
     card = json.loads(files_of(tmp_path / "own").card)
     card["files"]["encoder.onnx"] = "0" * 64
-    with pytest.raises(PackageError, match="made for another encoder"):
+    with pytest.raises(UserError, match="made for another encoder"):
         own.with_head(json.dumps(card).encode(), files_of(tmp_path / "own").head)
 
 
 def test_a_head_that_cannot_be_read_is_refused(own: ModelPackage, tmp_path: Path) -> None:
     good = files_of(tmp_path / "own")
     for broken in (replace(good, card=b"{"), replace(good, head=b"PK"), replace(good, card=b"[]")):
-        with pytest.raises(PackageError):
+        with pytest.raises(UserError):
             own.with_head(broken.card, broken.head)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from crawler.sources.dlsite import SOURCE, parse_work_page
 from local.slack.text import spans
-from osusume.foreign import MOST_MARKS, legible
 from osusume.items import Item
 from osusume.ledger import Reason, Record
 from osusume.messages import Block, item_message
+from osusume.sanitize import MOST_MARKS, legible
 
 ITEM = Item(
     "RJ01000001",

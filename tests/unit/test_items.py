@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from local.catalogue.works import demo_works
 from osusume.items import InvalidItem, Item, Section
+from samples.works import demo_works
 
 REQUIRED = {"item_id": "RJ01000001", "source": "dlsite", "url": "https://example.com/1", "title": "雨の図書館"}
 BARE = Item("RJ01000001", "dlsite", "https://example.com/1", "雨の図書館")

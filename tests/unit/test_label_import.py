@@ -13,13 +13,13 @@ import pytest
 from conftest import REGION, ROOT, Stores
 from samtranslator.yaml_helper import yaml_parse
 
-from model.dataset import DatasetError, Example
+from model.dataset import Example
+from model.label_import import GivenLabel, Imported, import_labels, read_labels
+from ops.__main__ import main
+from osusume.errors import UserError
 from osusume.items import Item
 from osusume.labels import Label, Labels
 from osusume.ledger import Ledger, Record
-from osusume_ops.__main__ import main
-from osusume_ops.errors import OpsError
-from osusume_ops.label_import import GivenLabel, Imported, import_labels, read_labels
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 NOW = 1_764_000_000.0
@@ -109,7 +109,7 @@ def test_times_are_the_owners_unless_they_name_their_zone(tmp_path: Path) -> Non
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, bad_row: str, told: str) -> None:
     path = tmp_path / "labels.jsonl"
     path.write_text(f"{row(1, 1, None)}\n\n{bad_row}\n", encoding="utf-8")
-    with pytest.raises((OpsError, DatasetError), match=rf"labels\.jsonl, line 3: .*{told}"):
+    with pytest.raises(UserError, match=rf"labels\.jsonl, line 3: .*{told}"):
         read_labels(path, TOKYO)
 
 
@@ -169,7 +169,7 @@ def test_what_a_table_does_not_take_is_refused_before_anything_is_stored(
     if told is None:
         assert len(read_labels(path, TOKYO)) == 2
         return
-    with pytest.raises(OpsError, match=rf"labels\.jsonl, line 2: .*({told})"):
+    with pytest.raises(UserError, match=rf"labels\.jsonl, line 2: .*({told})"):
         read_labels(path, TOKYO)
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.catalogue.works import demo_works
 from local.slack.blocks import block_errors
 from local.slack.methods import BLOCKS_CHARACTERS
 from local.slack.text import Span, spans
@@ -15,6 +14,7 @@ from osusume.items import Item, Section
 from osusume.labels import Label
 from osusume.ledger import Reason, Record, Run
 from osusume.messages import Block, item_message, item_metadata, run_message, run_metadata
+from samples.works import demo_works
 
 ITEM = replace(demo_works()[0], title="雨の図書館", price=1980, published_on="2026-11-22")
 RECORD = Record(ITEM, "recommended", "snapshots/a.json", 1764000000.0, 0.875, "v1")

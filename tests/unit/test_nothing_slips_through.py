@@ -13,12 +13,12 @@ from crawler.crawl import BadCrawl
 from crawler.fetcher import Fetcher, Page, Unavailable
 from crawler.progress import CrawlUnderWay
 from crawler.sources import dlsite
-from local.catalogue import routes
-from local.catalogue.shelf import entries_on
-from local.catalogue.site import Fault
-from local.catalogue.works import demo_works, generate_works
+from local.shop import routes
+from local.shop.entries import entries_on
+from local.shop.site import Fault
 from osusume.items import Item
 from osusume.snapshots import GIVE_UP_DAYS, Failure
+from samples.works import demo_works, generate_works
 
 UNPARSABLE = Fault(body=b"<html><body><h1>Something else</h1></body></html>")
 DOWN = Fault(status=503)

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from conftest import Stores
 
-from local.catalogue.works import demo_works
 from local.slack import Fault, Message, Slack, as_text, duplicate_posts, serve_slack
 from notifier.channel import Channel, ChannelRefused
 from notifier.delivery import Clock, Undelivered
@@ -19,6 +18,7 @@ from notifier.selection import select
 from osusume.items import Item
 from osusume.ledger import Claim, Ledger, Record, Run
 from osusume.snapshots import Failure, Snapshot
+from samples.works import demo_works
 
 TOKEN = "xoxb-of-the-tests"
 NOW = 1764000000.0

@@ -12,7 +12,7 @@ from pathlib import Path
 from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.machine import PARAMETERS
-from osusume_ops.commands import COMMANDS
+from ops.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -34,8 +34,8 @@ def test_every_command_on_the_page_is_one_and_every_one_is_on_the_page() -> None
     parser = ArgumentParser()
     commands = parser.add_subparsers(required=True)
     for name in COMMANDS:
-        importlib.import_module(f"osusume_ops.commands.{name}").add(commands)
-    lines = re.findall(r"python -m osusume_ops ([^`\n]+)", PAGE)
+        importlib.import_module(f"ops.commands.{name}").add(commands)
+    lines = re.findall(r"python -m ops ([^`\n]+)", PAGE)
     used = {parsed[0] for line in lines if (parsed := shlex.split(line, comments=True)) and parser.parse_args(parsed)}
     assert used == {name.replace("_", "-") for name in COMMANDS}
 

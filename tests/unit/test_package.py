@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from local.catalogue.works import generate_works
-from model.encoder import available_cores
-from model.package import ModelPackage, PackageError
-from model.reasons import LEAST_EFFECT, MOST_REASONS, MOST_VALUES, tried_values, without
-from model.text import compose
+from model.serving.encoder import available_cores
+from model.serving.package import ModelPackage
+from model.serving.reasons import LEAST_EFFECT, MOST_REASONS, MOST_VALUES, tried_values, without
+from model.serving.text import compose
+from osusume.errors import UserError
 from osusume.items import Item, Section
+from samples.works import generate_works
 
 STARTER = Path(__file__).parents[2] / "model" / "starter"
 WORKS = generate_works(20, seed=99)
@@ -116,7 +117,7 @@ def test_twenty_items_with_reasons_take_far_less_than_five_seconds(package: Mode
 @pytest.mark.parametrize("name", ["card.json", "encoder.onnx", "tokenizer.json", "head.npz"])
 def test_a_missing_file_is_named_with_the_remedy(copy: Path, name: str) -> None:
     (copy / name).unlink()
-    with pytest.raises(PackageError, match=f"has no {name}: write one with .* or set MODEL_PACKAGE"):
+    with pytest.raises(UserError, match=f"has no {name}: write one with .* or set MODEL_PACKAGE"):
         ModelPackage.load(copy)
 
 
@@ -125,19 +126,19 @@ def test_an_altered_file_is_named_with_the_remedy(copy: Path, name: str) -> None
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1
     (copy / name).write_bytes(content)
-    with pytest.raises(PackageError, match=rf"{name} .*sha256.*; restore the package"):
+    with pytest.raises(UserError, match=rf"{name} .*sha256.*; restore the package"):
         ModelPackage.load(copy)
 
 
 def test_a_newer_format_is_refused_with_both_numbers(copy: Path) -> None:
     change_card(copy, format_version=3)
-    with pytest.raises(PackageError, match=r"format_version 3 is newer than 2.* deploy the code that wrote it"):
+    with pytest.raises(UserError, match=r"format_version 3 is newer than 2.* deploy the code that wrote it"):
         ModelPackage.load(copy)
 
 
 def test_an_older_format_is_refused_with_both_numbers(copy: Path) -> None:
     change_card(copy, format_version=1)
-    with pytest.raises(PackageError, match=r"format_version 1 is older than 2.* write it anew"):
+    with pytest.raises(UserError, match=r"format_version 1 is older than 2.* write it anew"):
         ModelPackage.load(copy)
 
 
@@ -156,14 +157,14 @@ def test_an_older_format_is_refused_with_both_numbers(copy: Path) -> None:
 )
 def test_a_card_that_is_wrong_is_refused_with_the_key_named(copy: Path, changes: dict[str, object], named: str) -> None:
     change_card(copy, **changes)
-    with pytest.raises(PackageError, match=f"card.json .*{named}"):
+    with pytest.raises(UserError, match=f"card.json .*{named}"):
         ModelPackage.load(copy)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
 def test_a_card_that_is_no_json_object_is_refused(copy: Path, content: str) -> None:
     (copy / "card.json").write_text(content)
-    with pytest.raises(PackageError, match=r"card\.json"):
+    with pytest.raises(UserError, match=r"card\.json"):
         ModelPackage.load(copy)
 
 

@@ -7,10 +7,10 @@ import pytest
 from conftest import Stores
 
 from feedback.press import Press, PressRefused, show_label, store_press
-from local.catalogue.works import demo_works
 from osusume.labels import Label, Labels
 from osusume.ledger import Claim, Ledger, Record, Run
 from osusume.messages import item_message
+from samples.works import demo_works
 
 WORK = demo_works()[0]
 RECORD = Record(WORK, "recommended", "snapshots/a.json", 1764000000.0, 0.75, "v1")

@@ -10,8 +10,8 @@ import pytest
 
 from model.curve import CurvePoint
 from model.evaluate import MAJORITY, NGRAMS, PACKAGE, Evaluation, Mistake
+from model.feature_importance import MEASURED, Leaning
 from model.intervals import METRICS, Judged, bootstrap
-from model.leanings import MEASURED, Leaning
 from model.report import render, write_report
 from osusume.records import Reason
 

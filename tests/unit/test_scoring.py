@@ -12,12 +12,12 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from classifier.predict import MOST_BYTES, requested_items
-from local.catalogue.works import demo_works
 from notifier import scoring
 from notifier.scores import KeptScores, Prediction, Scores
 from notifier.scoring import ScoringFailed, score_items
 from osusume.items import Item, Section
 from osusume.ledger import Ledger, Reason
+from samples.works import demo_works
 
 WORKS = demo_works()
 CREDENTIALS = Credentials("AKIDTEST", "secret-of-the-tests", "session-of-the-tests")

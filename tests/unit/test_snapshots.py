@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from conftest import Stores
 
-from local.catalogue.works import demo_works
 from osusume.snapshots import (
     Failure,
     InvalidSnapshot,
@@ -16,6 +15,7 @@ from osusume.snapshots import (
     snapshot_key,
     write_snapshot,
 )
+from samples.works import demo_works
 
 KEY = "snapshots/dlsite/2026/11/22/220000Z.json"
 SNAPSHOT = Snapshot(

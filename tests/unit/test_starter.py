@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.catalogue.works import demo_works, made_up_taste
 from model.metrics import accuracy, average_precision, best_threshold, f1
-from model.package import ModelPackage
+from model.serving.package import ModelPackage
+from samples.works import demo_works, made_up_taste
 
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "model" / "starter"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.state import FORMAT, StateError, open_state
+from local.cloud.state import FORMAT, StateError, open_state
 
 
 def test_what_is_put_is_there_when_the_folder_is_opened_again(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_what_is_put_is_there_when_the_folder_is_opened_again(tmp_path: Path) ->
 def test_nothing_that_was_put_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys, threading\n"
-        "from local.state import open_state\n"
+        "from local.cloud.state import open_state\n"
         "with open_state(pathlib.Path(sys.argv[1])) as state:\n"
         "    for number in range(1000000):\n"
         "        state.put('Bucket', f'{number:07}', b'x')\n"

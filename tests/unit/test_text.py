@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from model.text import chosen_section, compose
+from model.serving.text import chosen_section, compose
 from osusume.items import Item, Section
 
 ORDER = ("circle", "voice_actors", "genres")

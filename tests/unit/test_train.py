@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from osusume.errors import UserError
+
 pytest.importorskip("sklearn", reason="training needs requirements/train.txt")
 
-from local.catalogue.works import generate_works, made_up_taste
 from model.__main__ import main
-from model.dataset import DatasetError, Example, read_examples, write_examples
-from model.features import VIEWS
+from model.dataset import Example, read_examples, write_examples
 from model.matrix import read_fields, read_view
 from model.metrics import average_precision, f1
-from model.package import ModelPackage
-from model.text import ORDER
+from model.serving.features import VIEWS
+from model.serving.package import ModelPackage
+from model.serving.text import ORDER
 from model.train import refit, train
+from samples.works import generate_works, made_up_taste
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 STARTER = Path(__file__).parents[2] / "model" / "starter"
@@ -103,7 +105,7 @@ def test_twenty_labels_are_enough_however_few_are_liked(liked: int) -> None:
     scores = trained.head.scores(NO_EMBEDDINGS[:20], [example.item for example in examples])
     assert np.isfinite(scores).all()
     assert 0 < trained.head.threshold < 1
-    with pytest.raises(DatasetError):
+    with pytest.raises(UserError):
         train(examples[:19], encoder=None)
 
 

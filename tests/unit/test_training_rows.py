@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from local.catalogue.works import demo_works
-from model.dataset import DatasetError, Example, merge, read_examples, write_csv, write_examples
+from model.dataset import Example, merge, read_examples, write_csv, write_examples
+from osusume.errors import UserError
+from samples.works import demo_works
 
 WORKS = demo_works()[:3]
 EXAMPLES = [Example(work, number == 1, f"2026-11-2{number} 08:00:00+09:00") for number, work in enumerate(WORKS)]
@@ -45,7 +46,7 @@ def test_one_json_value_with_all_rows_is_read(tmp_path: Path, text: str) -> None
 
 
 def test_a_broken_row_of_an_array_is_named_by_its_number(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="line 2: it has no item"):
+    with pytest.raises(UserError, match="line 2: it has no item"):
         read_examples(of_bytes(tmp_path, f"[{ROWS[0]}, {{}}]".encode()))
 
 
@@ -58,7 +59,7 @@ def test_a_broken_byte_in_utf_8_is_an_error_and_not_another_encoding(tmp_path: P
     lines[1] = (
         lines[1].replace("）".encode(), b"\xef\xbc", 1) if "）".encode() in lines[1] else lines[1][:-3] + b"\x81\x40}"
     )
-    with pytest.raises(DatasetError, match="line 2"):
+    with pytest.raises(UserError, match="line 2"):
         read_examples(of_bytes(tmp_path, b"\n".join(lines)))
 
 
@@ -75,21 +76,21 @@ def test_a_broken_byte_in_utf_8_is_an_error_and_not_another_encoding(tmp_path: P
     ],
 )
 def test_what_is_no_training_file_is_refused_with_a_remedy(tmp_path: Path, content: bytes, told: str) -> None:
-    with pytest.raises(DatasetError, match=told):
+    with pytest.raises(UserError, match=told):
         read_examples(of_bytes(tmp_path, content))
 
 
 def test_the_table_for_autotrain_is_refused_with_the_name_of_what_to_give(tmp_path: Path) -> None:
     path = tmp_path / "autotrain.csv"
     write_csv(path, EXAMPLES)
-    with pytest.raises(DatasetError, match=r"line 1: .*AutoTrain.*'python -m model dataset' wrote"):
+    with pytest.raises(UserError, match=r"line 1: .*AutoTrain.*'python -m model dataset' wrote"):
         read_examples(path)
 
 
 @pytest.mark.parametrize("label", ["1", "0", True, False, "true", "yes", "はい", 1.5, None, []])
 def test_a_label_in_another_form_is_refused_with_its_line_and_what_to_write(tmp_path: Path, label: object) -> None:
     row = json.dumps({**json.loads(ROWS[0]), "is_interested": label})
-    with pytest.raises(DatasetError, match=r"line 1: is_interested must be 0 or 1.*write 1 for interested"):
+    with pytest.raises(UserError, match=r"line 1: is_interested must be 0 or 1.*write 1 for interested"):
         read_examples(of_bytes(tmp_path, row.encode()))
 
 
@@ -112,10 +113,10 @@ def test_the_later_label_counts_in_whatever_form_times_are_written(earlier: str 
 def test_the_desk_does_not_add_to_a_file_that_it_would_spoil(tmp_path: Path) -> None:
     from datetime import UTC, datetime  # noqa: PLC0415
 
-    from model.annotate.store import LabelFile  # noqa: PLC0415
+    from desk.store import LabelFile  # noqa: PLC0415
 
     path = of_bytes(tmp_path, "\r\n".join(ROWS).encode("utf-16"))
-    with pytest.raises(DatasetError, match="not JSON Lines in UTF-8"):
+    with pytest.raises(UserError, match="not JSON Lines in UTF-8"):
         LabelFile(path, lambda: datetime.now(UTC))
     write_examples(path, EXAMPLES)
     assert len(LabelFile(path, lambda: datetime.now(UTC)).marks) == 3

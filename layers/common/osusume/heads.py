@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from osusume.errors import UserError
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -31,14 +33,6 @@ NO_ENCODER = "no-encoder"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _CONDITION_FAILED = {"PreconditionFailed", "ConditionalRequestConflict"}
-
-
-class HeadUnusable(Exception):
-    """Raised when a head or the pointer is missing, altered or not readable; the message names the key."""
-
-
-class PromotedMeanwhile(Exception):
-    """Raised when somebody else promoted or rolled back at the same time; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +74,7 @@ class Heads:
     def store(self, version: str, stored: StoredHead) -> None:
         """Write a head under its version; again makes no difference. The card comes last: without it there is no head.
 
-        Raises `HeadUnusable` where another head has this version already.
+        Raises `UserError` where another head has this version already.
         """
         folder = f"{self._folder}{_checked(version)}/"
         for name, content in ((HEAD, stored.head), (CARD, stored.card)):
@@ -90,33 +84,33 @@ class Heads:
                 if error.response["Error"]["Code"] not in _CONDITION_FAILED:
                     raise
                 if self._read(folder + name) != content:
-                    raise HeadUnusable(f"{folder}{name} is another head of this version: train it anew") from None
+                    raise UserError(f"{folder}{name} is another head of this version: train it anew") from None
 
     def read(self, version: str) -> StoredHead:
-        """Return the head of a version. Raises `HeadUnusable` where it is missing or its card does not hash it."""
+        """Return the head of a version. Raises `UserError` where it is missing or its card does not hash it."""
         folder = f"{self._folder}{_checked(version)}/"
         card, head = self._read(folder + CARD), self._read(folder + HEAD)
         try:
             hashed = json.loads(card)["files"][HEAD]
         except (ValueError, KeyError, TypeError) as error:
-            raise HeadUnusable(f"{folder}{CARD} is not a card that hashes {HEAD} ({error})") from error
+            raise UserError(f"{folder}{CARD} is not a card that hashes {HEAD} ({error})") from error
         if hashed != _sha256(head):
-            raise HeadUnusable(f"{folder}{HEAD} was altered or cut short: its sha256 is not the one in {CARD}")
+            raise UserError(f"{folder}{HEAD} was altered or cut short: its sha256 is not the one in {CARD}")
         return StoredHead(card, head)
 
     def promoted(self) -> StoredHead | None:
-        """Return the head that counts, None where none was promoted. Raises `HeadUnusable`."""
+        """Return the head that counts, None where none was promoted. Raises `UserError`."""
         promotions = self.promotions()
         if not promotions:
             return None
         last = promotions[-1]
         stored = self.read(last.version)
         if _sha256(stored.card) != last.card_sha256:
-            raise HeadUnusable(f"{self._folder}{last.version}/{CARD} was altered since it was promoted")
+            raise UserError(f"{self._folder}{last.version}/{CARD} was altered since it was promoted")
         return stored
 
     def promotions(self) -> list[Promotion]:
-        """Return the promotions that stand, oldest first. Raises `HeadUnusable` for a pointer that is not readable."""
+        """Return the promotions that stand, oldest first. Raises `UserError` for a pointer that is not readable."""
         return self._promotions()[0]
 
     def pointer_tag(self) -> str | None:
@@ -129,7 +123,7 @@ class Heads:
         return next((entry["ETag"] for entry in listed if entry["Key"] == self._pointer), None)
 
     def promote(self, version: str) -> None:
-        """Let a stored version count from now on. Raises `HeadUnusable`, `PromotedMeanwhile`."""
+        """Let a stored version count from now on. Raises `UserError`."""
         stored = self.read(version)
         standing, tag = self._promotions()
         now = self._clock().astimezone(UTC).isoformat(timespec="seconds")
@@ -138,11 +132,11 @@ class Heads:
     def roll_back(self) -> Promotion:
         """Take the last promotion off and return it, so that the one before counts, or the package's own head.
 
-        Raises `HeadUnusable` where nothing is promoted, `PromotedMeanwhile`.
+        Raises `UserError` where nothing is promoted, `UserError`.
         """
         standing, tag = self._promotions()
         if not standing:
-            raise HeadUnusable(f"{self._pointer} names no promoted head: the package's own is in use already")
+            raise UserError(f"{self._pointer} names no promoted head: the package's own is in use already")
         self._write(standing[:-1], tag)
         return standing[-1]
 
@@ -158,7 +152,7 @@ class Heads:
                 for line in lines
             ]
         except (ValueError, KeyError, TypeError) as error:
-            raise HeadUnusable(f"{self._pointer} is not a list of promotions ({error})") from error
+            raise UserError(f"{self._pointer} is not a list of promotions ({error})") from error
         return promotions, tag
 
     def _write(self, promotions: list[Promotion], tag: str | None) -> None:
@@ -175,7 +169,7 @@ class Heads:
         except ClientError as error:
             if error.response["Error"]["Code"] not in _CONDITION_FAILED:
                 raise
-            raise PromotedMeanwhile(f"{self._pointer} was changed at the same time: look at it and try again") from None
+            raise UserError(f"{self._pointer} was changed at the same time: look at it and try again") from None
 
     def _read(self, key: str) -> bytes:
         try:
@@ -184,7 +178,7 @@ class Heads:
             if error.response["Error"]["Code"] not in {"NoSuchKey", "AccessDenied"}:
                 raise
             # to those who may not list the bucket, S3 says of a missing key that access is denied
-            raise HeadUnusable(f"{key} cannot be read: {error.response['Error']['Code']}") from error
+            raise UserError(f"{key} cannot be read: {error.response['Error']['Code']}") from error
 
 
 def stored_versions(s3: S3Client, bucket: str) -> list[StoredVersion]:
@@ -200,9 +194,9 @@ def stored_versions(s3: S3Client, bucket: str) -> list[StoredVersion]:
 
 
 def _checked(name: str) -> str:
-    """Return a version or an encoder that is safe as a part of a key; raises `HeadUnusable` for another."""
+    """Return a version or an encoder that is safe as a part of a key; raises `UserError` for another."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise HeadUnusable(f"{name!r:.80} cannot be a version or an encoder: letters, digits, dots, _ and - alone")
+        raise UserError(f"{name!r:.80} cannot be a version or an encoder: letters, digits, dots, _ and - alone")
     return name
 
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from osusume.foreign import legible
 from osusume.items import Item
 from osusume.labels import Label
 from osusume.ledger import Record, Run
+from osusume.sanitize import legible
 from osusume.snapshots import GIVE_UP_DAYS
 
 Block = dict[str, Any]

@@ -1,0 +1,56 @@
+"""Opening the desk's page: what the desk on a file and the one on a deployed stack share."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from desk.desk import Desk
+from desk.journal import Journal
+from desk.learner import Learner
+from desk.server import serve_desk
+from desk.store import LabelStore
+from model.dataset import LEAST_LABELS
+from osusume.items import Item
+from web.browser import open_in_browser
+from web.guard import new_token
+
+
+def label(
+    options: argparse.Namespace, items: Sequence[Item], open_store: Callable[[], LabelStore], memory: Path, where: str
+) -> LabelStore:
+    """Serve the page until Ctrl-C or SIGTERM; return the store that the labels went to.
+
+    `options` has `port` and `no_browser`. `memory` is the desk's journal: the store is opened once no other desk has
+    it. `where` names the labels' place to the owner.
+    """
+    with Journal(memory, new_token) as journal:
+        store = open_store()
+        learner = Learner()
+        desk = Desk(items, store, journal, learner)
+        learner.start(desk.all_items)
+        ended = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+        with serve_desk(desk, journal, where, options.port) as address:
+            print(f"{len(items)} works, {len(store.marks)} labels: {address}\nCtrl-C ends it.", flush=True)
+            if not options.no_browser:
+                open_in_browser(address)
+            with suppress(KeyboardInterrupt):
+                ended.wait()
+    return store
+
+
+def say_what_comes_next(store: LabelStore, where: str, data: str, before: str = "") -> None:
+    """Print how many labels there are, and the command that trains on them; `before` is what must be run before it."""
+    liked = sum(mark["is_interested"] == 1 for mark in store.marks.values())
+    others = len(store.marks) - liked
+    print(f"\n{where}: {liked + others} labels, {liked} interested, {others} not")
+    if liked and others and liked + others >= LEAST_LABELS:
+        print(f"next: {before}python -m model train --data {shlex.quote(data)} --output model/package")
+    else:
+        print(f"training takes {LEAST_LABELS} labels, with some of both kinds: the same command resumes here")

@@ -1,0 +1,137 @@
+"""Labels in the tables of a deployed stack, and the works that it knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import tzinfo
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from desk.items import merged
+from desk.journal import Mark
+from desk.store import NotStored, changed
+from osusume.items import Item
+from osusume.labels import Label, Labels, local_time
+from osusume.ledger import Ledger, Record, labelled_elsewhere
+from osusume.snapshots import list_snapshot_keys, read_snapshot
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_SOURCE = "dlsite"
+_USER = "desk"
+"""Whose labels these are; in Slack it is a person's id."""
+
+
+def known_items(ledger: Ledger, s3: S3Client, bucket: str) -> tuple[list[Item], list[Item]]:
+    """Return the works in the ledger, the newest first, and those of the newest snapshot of each of their sources."""
+    records = [entry for entry in ledger.all() if isinstance(entry, Record)]
+    records.sort(key=lambda record: (record.item.published_on or "", record.recorded_at), reverse=True)
+    items = [record.item for record in records]
+    newest = [
+        key
+        for source in sorted({_SOURCE, *(i.source for i in items)})
+        for key in list_snapshot_keys(s3, bucket, source)[-1:]
+    ]
+    return items, merged(item for key in newest for item in read_snapshot(s3, bucket, key).items)
+
+
+class StackLabels:
+    """The labels of a stack; see `LabelStore`.
+
+    A label brings its item into the ledger, as one that is never posted. What is taken back is only what the desk
+    wrote: a press in Slack since then stands.
+    """
+
+    def __init__(
+        self,
+        labels: Labels,
+        ledger: Ledger,
+        items: Iterable[Item],
+        time_zone: tzinfo,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Read all labels; those whose item is not among the `items` of the ledger are passed over."""
+        known = {item.item_id: item for item in items}
+        standing = sorted(
+            (label for label in labels.all() if label.item_id in known), key=lambda each: float(each.action_ts)
+        )
+        self.marks = {label.item_id: _mark(label) for label in standing}
+        self.items = {item_id: known[item_id] for item_id in self.marks}
+        self._labels = labels
+        self._ledger = ledger
+        self._time_zone = time_zone
+        self._clock = clock
+
+    def new_mark(self, *, is_interested: bool) -> Mark:
+        """Return a label given now."""
+        action_ts = f"{self._clock():.6f}"
+        created_at = local_time(action_ts, self._time_zone)
+        return _mark(Label("", is_interested, _USER, action_ts, created_at, "annotation"))
+
+    def look(self, item: Item) -> Mark | None:
+        """Return the item's label as it stands in the table, None where it has none. Raises `NotStored`."""
+        try:
+            label = self._labels.get(item.item_id)
+        except (BotoCoreError, ClientError) as error:
+            raise _not_stored(error) from error
+        mark = None if label is None else _mark(label)
+        if mark != self.marks.get(item.item_id):
+            self._stands(item, mark)
+        return mark
+
+    def replace(self, item: Item, mark: Mark | None) -> None:
+        """Store `mark` as the item's label, or, with None, that it has none. Raises `NotStored`."""
+        before = self.marks.get(item.item_id)
+        try:
+            if mark is not None and (before is None or _when(mark) > _when(before)):
+                # the item first: a label without one is of no use to anybody
+                self._ledger.record(labelled_elsewhere(item, _when(mark)))
+                mark = _mark(self._labels.store(_label(item.item_id, mark)))
+            elif before is not None and before["user_id"] != _USER:
+                mark = before  # pressed in Slack, by a clock ahead of this one: the later label stands
+            elif before is not None:
+                earlier = None if mark is None else _label(item.item_id, mark)
+                is_back = self._labels.take_back(_label(item.item_id, before), earlier)
+                if is_back and earlier is None:
+                    self._ledger.forget(labelled_elsewhere(item, _when(before)))
+        except (BotoCoreError, ClientError) as error:
+            raise _not_stored(error) from error
+        self._stands(item, mark)
+
+    def _stands(self, item: Item, mark: Mark | None) -> None:
+        self.items = changed(self.items, item.item_id, None if mark is None else item)
+        self.marks = changed(self.marks, item.item_id, mark)
+
+
+def _mark(label: Label) -> Mark:
+    return {
+        "is_interested": int(label.is_interested),
+        "created_at": label.created_at,
+        "user_id": label.user_id,
+        # as the table gives it back, which drops trailing zeros
+        "action_ts": format(Decimal(label.action_ts).normalize(), "f"),
+        "origin": label.origin,
+    }
+
+
+def _label(item_id: str, mark: Mark) -> Label:
+    return Label(
+        item_id,
+        mark["is_interested"] == 1,
+        str(mark["user_id"]),
+        str(mark["action_ts"]),
+        str(mark["created_at"]),
+        "slack" if mark["origin"] == "slack" else "annotation",
+    )
+
+
+def _when(mark: Mark) -> float:
+    return float(str(mark["action_ts"]))
+
+
+def _not_stored(error: Exception) -> NotStored:
+    return NotStored(f"テーブルに保存できません（{error}）。")

@@ -1,0 +1,7 @@
+"""The error that every command of the project shows to its user."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Raised for what the user can correct; the message names what is wrong and the remedy."""

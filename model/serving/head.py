@@ -1,0 +1,184 @@
+"""The linear head: it turns what is known of an item into a score.
+
+A head sums up to three terms and a bias: `embedding` weighs each dimension of the encoder's embedding, `text` the
+n-grams of the item's text, `fields` each value of its fields. A score depends on the item alone, to the last bit.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from model.serving.features import FieldValue, Numbers, View, field_values, rarity, weigh
+from osusume.items import Item
+
+Embeddings = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float64]
+Array: TypeAlias = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TextTerm:
+    """Weights over the n-grams of one view.
+
+    `items` says how many of the `total` items of the training had each n-gram, which decides how much it counts.
+    """
+
+    view: View
+    ngrams: tuple[str, ...]
+    items: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+    total: int
+    _index: dict[str, int] = field(init=False, repr=False, compare=False)
+    _rarities: Numbers = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", {ngram: index for index, ngram in enumerate(self.ngrams)})
+        object.__setattr__(self, "_rarities", rarity(self.items, self.total))
+
+    def logit(self, item: Item) -> float:
+        """Return what the item's text adds to its logit."""
+        ngrams = self.view.ngrams(item)
+        if not ngrams:
+            return 0.0
+        # An n-gram without a weight still makes the text longer, so it counts in the length, as one seen once.
+        index = np.array([self._index.get(ngram, -1) for ngram in ngrams])
+        known = index >= 0
+        counts = np.fromiter(ngrams.values(), dtype=np.float64, count=len(ngrams))
+        rarities = np.where(known, self._rarities[index] if self.ngrams else 0.0, rarity(1, self.total))
+        weights = weigh(counts, rarities)
+        length = math.sqrt(float(np.sum(weights * weights)))
+        return self.view.strength / length * float(np.sum(weights[known] * self.weights[index[known]]))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A sum of weighted terms and a bias, squashed to a score between 0 and 1.
+
+    `embedding` has a weight a dimension, none where the package has no encoder; `fields` has a weight for each value
+    of a field. An item is labelled 1 when its score reaches `threshold`.
+    """
+
+    embedding: npt.NDArray[np.float64]
+    bias: float
+    threshold: float
+    text: tuple[TextTerm, ...] = ()
+    fields: Mapping[FieldValue, float] = field(default_factory=dict)
+
+    @property
+    def reads_items(self) -> bool:
+        """Whether it looks at more of an item than its embedding."""
+        return bool(self.text or self.fields)
+
+    def scores(self, embeddings: Embeddings, items: Sequence[Item] = ()) -> Scores:
+        """Return the score of each row of `embeddings` (items by dimensions); `items` where the head reads them."""
+        return squash(self.logits(embeddings, items))
+
+    def logits(self, embeddings: Embeddings, items: Sequence[Item] = ()) -> Scores:
+        """Return the logit of each row of `embeddings`; `items` must be given where the head reads them."""
+        # Not a matrix product, whose last bits depend on how many rows are multiplied at a time.
+        logits = (embeddings.astype(np.float64) * self.embedding).sum(axis=1) + self.bias
+        if self.reads_items:
+            logits += np.array([self._of_text(item) + self._of_fields(item) for item in items])
+        return np.asarray(logits, dtype=np.float64)
+
+    def _of_text(self, item: Item) -> float:
+        return sum(term.logit(item) for term in self.text)
+
+    def _of_fields(self, item: Item) -> float:
+        if not self.fields:
+            return 0.0
+        return math.fsum(self.fields.get(pair, 0.0) for pair in field_values(item, list(item.attributes)))
+
+    def to_bytes(self) -> bytes:
+        """Return the head as the contents of `head.npz`, the inverse of `from_bytes`."""
+        about = {
+            "bias": self.bias,
+            "threshold": self.threshold,
+            "text": [{"view": term.view.to_json(), "total": term.total} for term in self.text],
+        }
+        arrays: dict[str, Array] = {
+            "about": _packed(about),
+            "embedding": self.embedding,
+            "fields": _packed([list(pair) for pair in self.fields]),
+            "fields.weights": np.array(list(self.fields.values()), dtype=np.float32),
+        }
+        for number, term in enumerate(self.text):
+            arrays[f"text.{number}.ngrams"] = _packed(list(term.ngrams))
+            arrays[f"text.{number}.items"] = term.items
+            arrays[f"text.{number}.weights"] = term.weights
+        file = io.BytesIO()
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Head:
+        """Return the head that `content` holds.
+
+        Raises `ValueError` naming what is wrong, also for a term that it does not know: leaving a term out would give
+        scores that look right and are not.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                arrays: dict[str, Array] = {name: file[name] for name in file.files}
+            about = _unpacked(arrays.pop("about"))
+            head = cls(
+                embedding=_finite(arrays.pop("embedding"), "embedding").astype(np.float64),
+                bias=float(about.pop("bias")),
+                threshold=float(about.pop("threshold")),
+                text=tuple(_text_term(arrays, number, text) for number, text in enumerate(about.pop("text"))),
+                fields=_field_weights(arrays),
+            )
+        except ValueError:
+            raise
+        except Exception as error:  # zipfile, zlib and numpy's reader of headers have a class for each kind of damage
+            raise ValueError(f"it is not a head ({type(error).__name__} {error})") from error
+        unknown = sorted([*about, *arrays])
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} cannot be applied by this version of the code")
+        if not math.isfinite(head.bias) or not 0 <= head.threshold <= 1:
+            raise ValueError("bias must be finite and threshold must lie between 0 and 1")
+        return head
+
+
+def squash(logits: Scores) -> Scores:
+    """Return the scores of logits; written with tanh because exp overflows for a strongly negative one."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float64)
+
+
+def _text_term(arrays: dict[str, Array], number: int, about: Mapping[str, Any]) -> TextTerm:
+    """Return a text term, taking its arrays out of `arrays`."""
+    ngrams = _unpacked(arrays.pop(f"text.{number}.ngrams"))
+    items = arrays.pop(f"text.{number}.items")
+    weights = _finite(arrays.pop(f"text.{number}.weights"), "text")
+    if not len(ngrams) == len(items) == len(weights):
+        raise ValueError("text must have one weight an n-gram")
+    view = View.from_json(about["view"])
+    return TextTerm(view, tuple(ngrams), items.astype(np.int32), weights.astype(np.float32), int(about["total"]))
+
+
+def _field_weights(arrays: dict[str, Array]) -> dict[FieldValue, float]:
+    pairs = [(str(name), str(value)) for name, value in _unpacked(arrays.pop("fields"))]
+    weights = _finite(arrays.pop("fields.weights"), "fields")
+    return dict(zip(pairs, weights.astype(np.float64).tolist(), strict=True))
+
+
+def _packed(value: object) -> Array:
+    return np.frombuffer(json.dumps(value, ensure_ascii=False).encode(), dtype=np.uint8)
+
+
+def _unpacked(array: Array) -> Any:  # JSON may be anything; the callers check what they take
+    return json.loads(array.tobytes())
+
+
+def _finite(array: Array, name: str) -> Array:
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
+        raise ValueError(f"{name} must hold finite numbers only")
+    return array

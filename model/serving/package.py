@@ -1,0 +1,247 @@
+"""The model package: a folder that scores items, and the one place that knows its files.
+
+`card.json` describes the package and hashes the other files: `encoder.onnx` and `tokenizer.json`, where it has them,
+turn an item's text into an embedding, `head.npz` turns that and the item itself into a score.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from model.serving.card import Card
+from model.serving.head import Embeddings, Head, squash
+from model.serving.reasons import read_from_head, strongest, tried_values, without
+from model.serving.text import compose
+from osusume.errors import UserError
+from osusume.items import Item
+from osusume.records import Reason
+
+if TYPE_CHECKING:
+    from model.serving.encoder import Encoder
+
+CARD = "card.json"
+ENCODER = "encoder.onnx"
+TOKENIZER = "tokenizer.json"
+HEAD = "head.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says of one item: a score from 0 to 1, the label at the package's threshold, and the reasons."""
+
+    item_id: str
+    score: float
+    label: int
+    reasons: list[Reason]
+
+
+class ModelPackage:
+    """A loaded package."""
+
+    def __init__(self, card: Card, encoder: Encoder | None, head: Head) -> None:
+        """Put the parts together; `encoder` is None where the head looks at text and fields alone."""
+        self.card = card
+        self.encoder = encoder
+        self.head = head
+
+    @property
+    def version(self) -> str:
+        """The version of the package, as its card gives it."""
+        return self.card.version
+
+    @property
+    def threshold(self) -> float:
+        """The score from which on an item is labelled 1."""
+        return self.head.threshold
+
+    @classmethod
+    def load(cls, folder: Path | str) -> ModelPackage:
+        """Return the package in `folder`, every file checked against the card.
+
+        Raises `UserError` when a file is missing, altered, not readable, or of a format newer than this code.
+        """
+        folder = Path(folder)
+        card = read_card(folder)
+        encoder_files = (ENCODER, TOKENIZER) if {ENCODER, TOKENIZER} & card.files.keys() else ()
+        with ThreadPoolExecutor(1) as pool:  # hashing a graph takes as long as importing what runs it
+            verified = pool.submit(_verify, folder, sorted({HEAD, *encoder_files, *card.files}), card)
+            if encoder_files:
+                from model.serving.encoder import Encoder  # noqa: PLC0415
+            verified.result()
+        try:
+            head = Head.from_bytes(_contents(folder, HEAD))
+        except ValueError as error:
+            raise _broken(folder, HEAD, error) from error
+        encoder = None
+        if encoder_files:
+            try:
+                encoder = Encoder(folder / ENCODER, _contents(folder, TOKENIZER), card.max_tokens)
+            except ValueError as error:
+                raise _broken(folder, ENCODER, error) from error
+        dimensions = encoder.dimensions if encoder else 0
+        if dimensions != len(head.embedding):
+            mismatch = f"it weighs {len(head.embedding)} dimensions and the encoder gives {dimensions}"
+            raise _broken(folder, HEAD, mismatch)
+        return cls(card, encoder, head)
+
+    def with_head(self, card: bytes, head: bytes) -> ModelPackage:
+        """Return this package with another head of its encoder: the contents of the `card.json` and `head.npz` of it.
+
+        Version, threshold, the text's order and the keywords come with the head. Raises `UserError` when the two are
+        not readable, do not belong together, or were made for another encoder.
+        """
+        try:
+            new_card, new_head = Card.from_json(json.loads(card)), Head.from_bytes(head)
+        except ValueError as error:
+            raise UserError(
+                f"the head cannot be used: {error}; train it anew, with this version of the code"
+            ) from error
+        if _sha256(head) != new_card.files.get(HEAD):
+            raise UserError(f"the head is not the one that card {new_card.version} hashes: store it anew")
+        if _beside_head(new_card) != _beside_head(self.card) or len(new_head.embedding) != len(self.head.embedding):
+            raise UserError(
+                f"head {new_card.version} was made for another encoder than the one of package {self.version}:"
+                " deploy the package that it was trained with, or train it anew"
+            )
+        return ModelPackage(new_card, self.encoder, new_head)
+
+    def probabilities(self, items: Sequence[Item]) -> list[float]:
+        """Return the score of each item, in the order given, without the cost of reasons."""
+        return [float(score) for score in self.head.scores(self._embeddings(items), items)]
+
+    def score(self, items: Sequence[Item]) -> list[Prediction]:
+        """Return a prediction for each item, in the order given.
+
+        An item's prediction is the same whatever it is scored with. Its reasons are the head's own weights of its
+        values, where the head weighs fields; otherwise they are measured, by scoring the item again without each of
+        up to `model.serving.reasons.MOST_VALUES` values.
+        """
+        if self.head.fields or self.encoder is None:
+            logits = self.head.logits(self._embeddings(items), items)
+            scores = [float(score) for score in squash(logits)]
+            reasons = [
+                read_from_head(item, float(logit), self.head, self.card.order)
+                for item, logit in zip(items, logits, strict=True)
+            ]
+        else:
+            scores, reasons = self._measured(items)
+        return [
+            Prediction(item.item_id, score, int(score >= self.threshold), strongest(item_reasons))
+            for item, score, item_reasons in zip(items, scores, reasons, strict=True)
+        ]
+
+    def _embeddings(self, items: Sequence[Item]) -> Embeddings:
+        if self.encoder is None:
+            return np.zeros((len(items), 0), dtype=np.float32)
+        return self.encoder.embed([compose(item, self.card.order, self.card.keywords) for item in items])
+
+    def _measured(self, items: Sequence[Item]) -> tuple[list[float], list[list[Reason]]]:
+        """Return scores, and the effects of values as leaving each out shows them."""
+        tried = [(index, *pair) for index, item in enumerate(items) for pair in tried_values(item, self.card.order)]
+        lesser = [without(items[index], field, value) for index, field, value in tried]
+        scores = self.probabilities([*items, *lesser])
+        reasons: list[list[Reason]] = [[] for _ in items]
+        for (index, field, value), score in zip(tried, scores[len(items) :], strict=True):
+            reasons[index].append(Reason(field, value, scores[index] - score))
+        return scores[: len(items)], reasons
+
+
+def read_card(folder: Path) -> Card:
+    """Return the card of the package in `folder`; raises `UserError` where there is none that can be read."""
+    try:
+        return Card.from_json(json.loads(_contents(folder, CARD)))
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise _broken(folder, CARD, error) from error
+
+
+def write_package(
+    folder: Path, card: Card, head: Head, encoder: bytes | None = None, tokenizer: bytes | None = None
+) -> Card:
+    """Write a package to `folder` and return its card, as `sealed` makes it.
+
+    A package of before gives way to it: the card goes first and is written last, so that a folder whose writing was
+    cut short is refused.
+    """
+    parts = {ENCODER: encoder, TOKENIZER: tokenizer}
+    files = {name: content for name, content in parts.items() if content is not None}
+    card = sealed(replace(card, files={name: _sha256(content) for name, content in files.items()}), head)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CARD).unlink(missing_ok=True)
+    for name in parts.keys() - files.keys():
+        (folder / name).unlink(missing_ok=True)
+    for name, content in {**files, HEAD: head.to_bytes()}.items():
+        (folder / name).write_bytes(content)
+    (folder / CARD).write_bytes(_json(card.to_json()))
+    return card
+
+
+def sealed(card: Card, head: Head) -> Card:
+    """Return the card of a package with this head: with its hash, and a version made from all that decides a score.
+
+    A hash over the files, the order, the keywords and `max_tokens` is appended to `card.version`, so that packages of
+    equal version score equally. `card.files` must hold the encoder's files, where there is one.
+    """
+    files = {name: sha256 for name, sha256 in card.files.items() if name != HEAD} | {HEAD: _sha256(head.to_bytes())}
+    of_all = _sha256(_json([*files.values(), card.order, card.keywords, card.max_tokens]))
+    return replace(card, version=f"{card.version}-{of_all[:12]}", files=files)
+
+
+def _beside_head(card: Card) -> tuple[dict[str, str], int]:
+    """Return what a head was made for: the hashes of the other files, and where texts are cut."""
+    return {name: sha256 for name, sha256 in card.files.items() if name != HEAD}, card.max_tokens
+
+
+def _sha256(content: bytes | mmap) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def _contents(folder: Path, name: str) -> bytes:
+    with _opened(folder, name) as file:
+        return file.read()
+
+
+@contextmanager
+def _opened(folder: Path, name: str) -> Iterator[BinaryIO]:
+    try:
+        with (folder / name).open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise UserError(
+            f"model package {folder} has no {name}: write one with 'python -m model train --output {folder}', "
+            "or set MODEL_PACKAGE to a folder that holds one"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{name} of model package {folder} cannot be read ({error}): mend its permissions") from error
+
+
+def _verify(folder: Path, names: Iterable[str], card: Card) -> None:
+    for name in names:
+        with _opened(folder, name) as file:
+            # Mapped, it is hashed without a copy and in one call, which leaves Python to others meanwhile.
+            sha256 = _sha256(mmap(file.fileno(), 0, access=ACCESS_READ) if os.fstat(file.fileno()).st_size else b"")
+        if name not in card.files:
+            raise _broken(folder, CARD, f"it gives no sha256 for {name}")
+        if sha256 != card.files[name]:
+            raise _broken(folder, name, f"its sha256 is not the one in {CARD}, so it was altered or cut short")
+
+
+def _broken(folder: Path, name: str, why: object) -> UserError:
+    return UserError(
+        f"{name} of model package {folder} cannot be used: {why}; "
+        "restore the package, write it anew with 'python -m model', or deploy the code that wrote it"
+    )

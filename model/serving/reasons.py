@@ -1,0 +1,60 @@
+"""Reasons: what each value of an item does to its score.
+
+A head that weighs fields says it itself: the effect of a value is the score less the score without the value's weight,
+the embedding held as it is. It is exact for what the head knows of the value, and leaves out what the encoder may read
+into it. For a head over the embedding alone the item is scored again without the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
+
+import numpy as np
+
+from model.serving.features import plain
+from model.serving.head import Head, squash
+from osusume.items import Item
+from osusume.records import Reason
+
+MOST_VALUES = 12
+"""How many values of an item are tried; each costs one run of the encoder."""
+
+MOST_REASONS = 5
+LEAST_EFFECT = 0.005
+"""Effects nearer to zero than this would not be seen in a score shown in percent."""
+
+
+def tried_values(item: Item, order: Sequence[str]) -> list[tuple[str, str]]:
+    """Return up to `MOST_VALUES` (field, value) pairs of the fields in `order`.
+
+    Every field gives its first value before any gives its second, so that many genres leave room for the rest.
+    """
+    columns = [[(name, value) for value in dict.fromkeys(item.values(name)) if value.strip()] for name in order]
+    rows = zip_longest(*columns)
+    return [pair for row in rows for pair in row if pair is not None][:MOST_VALUES]
+
+
+def read_from_head(item: Item, logit: float, head: Head, order: Sequence[str]) -> list[Reason]:
+    """Return the effect of each value of the fields in `order` that the head weighs; `logit` is the item's."""
+    known = {(name, plain(value)): value for name in order for value in reversed(item.values(name))}
+    weights = np.array([head.fields.get(pair, 0.0) for pair in known], dtype=np.float64)
+    effects = squash(np.full(len(weights), logit)) - squash(logit - weights)
+    return [
+        Reason(name, value, float(effect))
+        for ((name, _), value), effect in zip(known.items(), effects, strict=True)
+        if effect
+    ]
+
+
+def without(item: Item, field: str, value: str) -> Item:
+    """Return the item as it would be if `field` did not have `value`."""
+    rest = [other for other in item.values(field) if other != value]
+    return replace(item, attributes={**item.attributes, field: rest})
+
+
+def strongest(reasons: Sequence[Reason]) -> list[Reason]:
+    """Return the reasons worth telling, the strongest effect first, whichever way it goes."""
+    told = [reason for reason in reasons if abs(reason.effect) >= LEAST_EFFECT]
+    return sorted(told, key=lambda reason: -abs(reason.effect))[:MOST_REASONS]

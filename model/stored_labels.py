@@ -1,0 +1,51 @@
+"""What a deployed stack has learnt: the owner's labels and the items they are about, from its two tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from model.dataset import TOKYO, Example
+from osusume.items import Item
+from osusume.labels import Label
+from osusume.ledger import KEYS_A_BATCH, Ledger, Record
+from osusume.times import written_time
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """The examples of a stack, and the ids of the labels whose item neither its ledger nor anything else knows."""
+
+    examples: list[Example]
+    unknown: list[str]
+
+
+def read_tables(
+    labels: Iterable[Label],
+    ledger: Ledger,
+    known: Mapping[str, Item],
+    advance: Callable[[float], None],
+    time_zone: tzinfo = TOKYO,
+) -> Learnt:
+    """Return the labels with their items from the ledger, or else from `known`, and their times in `time_zone`."""
+    standing = sorted(labels, key=lambda label: label.item_id)
+    examples: list[Example] = []
+    unknown: list[str] = []
+    for start in range(0, len(standing), KEYS_A_BATCH):
+        batch = standing[start : start + KEYS_A_BATCH]
+        records = ledger.get(label.item_id for label in batch)
+        for label in batch:
+            record = records.get(label.item_id)
+            item = record.item if isinstance(record, Record) else known.get(label.item_id)
+            if item is None:
+                unknown.append(label.item_id)
+            else:
+                examples.append(Example(item, label.is_interested, _written(label, time_zone)))
+        advance((start + len(batch)) / len(standing))
+    return Learnt(examples, unknown)
+
+
+def _written(label: Label, time_zone: tzinfo) -> str | None:
+    seconds = float(label.action_ts)
+    return written_time(seconds, time_zone) if seconds > 0 else None  # 0 stands for a time that nobody knows

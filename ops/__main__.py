@@ -1,0 +1,57 @@
+"""`python -m ops`: operations on a deployed stack."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ops.commands import COMMANDS
+from osusume.errors import UserError
+
+_EPILOG = """\
+Every command is told its stack with --stack, --region and --profile, and uses your AWS credentials. One that takes
+--yes says what it would do without it. docs/operations.md says when to use which.
+
+exit status: 0 when it is done, or when nothing was to do; 1 when it could not be done; 2 for a wrong command line;
+130 on Ctrl-C"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ops",
+        description="Operations on a deployed Osusume.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        importlib.import_module(f"ops.commands.{name}").add(commands)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BotoCoreError as error:  # no region, no profile, no credentials, no connection: it says which
+        print(f"error: AWS cannot be asked: {error}; see --region, --profile and 'aws configure'", file=sys.stderr)
+        return 1
+    except ClientError as error:
+        answer = error.response["Error"]
+        print(
+            f"error: AWS refuses {error.operation_name}: {answer['Code']}: {answer.get('Message', '')};"
+            " see --profile for other credentials",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""`python -m ops repost`: what a broken day missed is posted."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+
+from rich.console import Console
+
+from ops.commands import Commands, add_stack_options, add_yes_option
+from ops.reposting import given_up, missed, newest_snapshot, notify_again, snapshots_of_day, waiting
+from ops.stack import Stack, open_stack
+from osusume.errors import UserError
+
+_EPILOG = """\
+Without --snapshot, --date and --given-up, what earlier runs recorded and could not post is posted, with the newest
+snapshot. A message that is in the channel already is never posted a second time.
+
+examples:
+  python -m ops repost                                   what is waiting to be posted
+  python -m ops repost --yes                             post it
+  python -m ops repost --date 2026-04-02 --yes           as if S3 told again of that day's snapshots
+  python -m ops repost --given-up --yes                  try once more what Slack refused in three runs
+  python -m ops repost --snapshot snapshots/dlsite/2026/04/01/220000Z.json --yes
+
+exit status: 0, or 1 when something is left that could not be posted"""
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "repost",
+        help="post what a broken day missed",
+        description="Post what a broken day missed: the notifier is told of a snapshot again.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--snapshot", metavar="KEY", help="of one snapshot in the bucket")
+    which.add_argument("--date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="all snapshots of this day")
+    which.add_argument("--given-up", action="store_true", help="what was given up since Slack refused it")
+    parser.add_argument("--source", default="dlsite", help="whose snapshots (default: %(default)s)")
+    add_yes_option(parser)
+    add_stack_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Tell what is missing, and have it posted. Raises `UserError`."""
+    stack = open_stack(options)
+    left = waiting(stack)
+    print(f"{left} messages of earlier runs wait to be posted")
+    if options.given_up:
+        left += _offer_again(stack, sure=options.yes)
+    keys = _keys(options, stack)
+    if not keys and not left:
+        return
+    for key in keys or [newest_snapshot(stack, options.source)]:
+        before = missed(stack, key)
+        print(f"{key}: {before.listed} works, {before.without_record} without a record, {before.to_post} to post")
+        if options.yes:
+            _notify(stack, key)
+    if not options.yes:
+        print("nothing was posted: add --yes to do it")
+
+
+def _offer_again(stack: Stack, *, sure: bool) -> int:
+    """Put back what was given up, where the owner is sure; return how much it is."""
+    record_ids = given_up(stack)
+    print(f"{len(record_ids)} messages were given up{': ' if record_ids else ''}{', '.join(record_ids)}")
+    if sure:
+        for record_id in record_ids:
+            stack.ledger.offer_again(record_id)
+    return len(record_ids)
+
+
+def _keys(options: argparse.Namespace, stack: Stack) -> list[str]:
+    if options.snapshot:
+        return [options.snapshot]
+    if options.date:
+        keys = snapshots_of_day(stack, options.source, options.date)
+        if not keys:
+            raise UserError(f"there is no snapshot of {options.date}: the crawler's log says why; name another day")
+        return keys
+    return []
+
+
+def _notify(stack: Stack, key: str) -> None:
+    with Console(file=sys.stderr).status(f"telling the notifier of {key}") as status:
+        notify_again(stack, key, lambda: status.update(f"{waiting(stack)} messages left to post"))
+    after = missed(stack, key)
+    print(f"{key}: done, {after.without_record} without a record, {after.to_post} to post")

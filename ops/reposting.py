@@ -1,0 +1,122 @@
+"""Posting again what a broken day missed: the notifier is called with a snapshot's event, as S3 calls it.
+
+The notifier does what it does each morning, so a message that is in the channel already is not posted a second time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import quote_plus
+from zoneinfo import ZoneInfo
+
+from botocore.config import Config
+
+from ops.stack import Stack
+from osusume.errors import UserError
+from osusume.ledger import Record
+from osusume.snapshots import InvalidSnapshot, SnapshotMissing, list_snapshot_keys, read_snapshot, snapshot_key
+
+_FUNCTION_SECONDS = 900
+"""No function runs for longer; AWS's client would give up after a minute and ask again."""
+
+_LOOK_SECONDS = 2.0
+_TO_POST = {"scored", "posting"}
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What of a snapshot the ledger does not hold, and what it holds that is to be posted and is not."""
+
+    listed: int
+    without_record: int
+    to_post: int
+
+
+def waiting(stack: Stack) -> int:
+    """Return how many messages earlier runs left to be posted; the index it asks lags a little behind the ledger."""
+    left = stack.ledger.get(stack.ledger.unfinished()).values()
+    return sum(entry.status in _TO_POST for entry in left)
+
+
+def given_up(stack: Stack) -> list[str]:
+    """Return the ids of the records that were given up since Slack refused them; reads the whole ledger."""
+    refused = [entry for entry in stack.ledger.all() if entry.status == "refused"]
+    return sorted(entry.record_id for entry in refused)
+
+
+def snapshots_of_day(stack: Stack, source: str, day: date) -> list[str]:
+    """Return the keys of a day's snapshots, oldest first; the day begins at midnight in the stack's time zone."""
+    zone = ZoneInfo(stack.parameter("TimeZone"))
+    begin, end = (snapshot_key(source, datetime.combine(each, time(), zone)) for each in (day, day + timedelta(days=1)))
+    # keys sort by time
+    return [key for key in _keys(stack, source) if begin <= key < end]
+
+
+def newest_snapshot(stack: Stack, source: str) -> str:
+    """Return the key of the newest snapshot. Raises `UserError` where there is none."""
+    keys = _keys(stack, source)
+    if not keys:
+        raise UserError(f"{stack.resource('Bucket')} holds no snapshot of {source}: let the crawler run first")
+    return keys[-1]
+
+
+def missed(stack: Stack, key: str) -> Missed:
+    """Return what is missing of one snapshot. Raises `UserError` where it is not there or is none."""
+    try:
+        snapshot = read_snapshot(stack.client("s3"), stack.resource("Bucket"), key)
+    except (SnapshotMissing, InvalidSnapshot) as error:
+        raise UserError(str(error)) from error
+    records = stack.ledger.get(item.item_id for item in snapshot.items)
+    chosen = [record for record in records.values() if isinstance(record, Record) and record.choice != "passed"]
+    listed = len({item.item_id for item in snapshot.items})
+    return Missed(listed, listed - len(records), sum(record.status in _TO_POST for record in chosen))
+
+
+def notify_again(stack: Stack, key: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Call the notifier for a snapshot and return when it has done its work; `meanwhile` is called now and then.
+
+    Raises `UserError` with what the notifier says when it fails: what it could not post stays for the next time.
+    """
+    config = Config(read_timeout=_FUNCTION_SECONDS + 30, retries={"mode": "standard", "total_max_attempts": 1})
+    client = stack.client("lambda", config)
+    event = json.dumps(_event(stack.resource("Bucket"), key)).encode()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.invoke, FunctionName=stack.resource("NotifierFunction"), Payload=event)
+        for _ in _unfinished(answer):
+            meanwhile()
+    response = answer.result()
+    if "FunctionError" in response:
+        error = json.loads(response["Payload"].read())
+        what = f"{error.get('errorType', 'error')}: {error.get('errorMessage', '')}"
+        raise UserError(f"the notifier failed for {key}: {what}; its log says more")
+
+
+def _unfinished(answer: Future[Any]) -> Iterator[None]:
+    while True:
+        try:
+            answer.exception(timeout=_LOOK_SECONDS)
+        except NotYet:
+            yield
+        else:
+            return
+
+
+def _keys(stack: Stack, source: str) -> list[str]:
+    return list_snapshot_keys(stack.client("s3"), stack.resource("Bucket"), source)
+
+
+def _event(bucket: str, key: str) -> dict[str, Any]:
+    """Return what S3 tells of a written object, as far as anybody reads it."""
+    written = {
+        "bucket": {"name": bucket, "arn": f"arn:aws:s3:::{bucket}"},
+        "object": {"key": quote_plus(key, safe="/")},
+    }
+    return {
+        "Records": [{"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": written}]
+    }

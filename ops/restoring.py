@@ -1,0 +1,120 @@
+"""Labels as they were at a moment of the last 35 days, put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ops.stack import Stack
+from osusume.errors import UserError
+from osusume.labels import Label, Labels
+
+_POLL_SECONDS, _POLLS = 15, 480
+"""DynamoDB takes ten minutes or more to restore even an empty table; after two hours something is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What would become of one item's label: the one that stands now and the one of then, None where there is none."""
+
+    item_id: str
+    now: Label | None
+    then: Label | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How the labels of a restored table differ from the stack's: what to change, how many stay though they differ."""
+
+    restored: int
+    changes: list[Change]
+    newer: int
+
+
+def restorable(stack: Stack) -> tuple[datetime, datetime]:
+    """Return from when to when labels can be restored. Raises `UserError` where the table keeps no past."""
+    dynamodb: Any = stack.client("dynamodb")
+    table = stack.resource("LabelsTable")
+    described = dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
+    past = described["PointInTimeRecoveryDescription"]
+    if past["PointInTimeRecoveryStatus"] != "ENABLED":
+        raise UserError(f"{table} keeps no past: deploy template.yaml, which switches point-in-time recovery on")
+    return past["EarliestRestorableDateTime"], past["LatestRestorableDateTime"]
+
+
+def restore_table(stack: Stack, moment: datetime) -> str:
+    """Restore the labels as of `moment` to a table of their own; return its name once it can be read.
+
+    Raises `UserError` where DynamoDB does not restore that moment.
+    """
+    dynamodb: Any = stack.client("dynamodb")
+    source = stack.resource("LabelsTable")
+    target = f"{source}-as-of-{moment.astimezone(UTC):%Y%m%d-%H%M%S}"
+    try:
+        dynamodb.restore_table_to_point_in_time(
+            SourceTableName=source,
+            TargetTableName=target,
+            RestoreDateTime=moment,
+            BillingModeOverride="PAY_PER_REQUEST",
+        )
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in {"TableAlreadyExistsException", "ResourceInUseException"}:
+            raise UserError(f"there is a table {target} already: read it with --from-table {target}") from error
+        raise UserError(f"{source} cannot be restored as of {moment.isoformat()}: {error}") from error
+    poll = {"Delay": _POLL_SECONDS, "MaxAttempts": _POLLS}
+    dynamodb.get_waiter("table_exists").wait(TableName=target, WaiterConfig=poll)
+    return target
+
+
+def compare(stack: Stack, table: str, is_wrong: Callable[[Label], bool] = lambda _label: False) -> Comparison:
+    """Return what putting the labels of `table` back would change.
+
+    Labels that are missing or older are put back. A later one stays, unless `is_wrong` says that it is to go: then the
+    label of then takes its place, or none where the item had none. Raises `UserError` where there is no such table.
+    """
+    standing = {label.item_id: label for label in stack.labels.all()}
+    try:
+        restored = {label.item_id: label for label in Labels(stack.session.resource("dynamodb"), table).all()}
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        raise UserError(f"there is no table {table}: name another with --from-table") from error
+    changes = []
+    newer = 0
+    for item_id in sorted(standing.keys() | restored.keys()):
+        now, then = standing.get(item_id), restored.get(item_id)
+        if now == then:
+            continue
+        if now is None or is_wrong(now) or (then and float(now.action_ts) < float(then.action_ts)):
+            changes.append(Change(item_id, now, then))
+        else:
+            newer += 1
+    return Comparison(len(restored), changes, newer)
+
+
+def put_back(stack: Stack, changes: Sequence[Change], advance: Callable[[int], None] = lambda _done: None) -> int:
+    """Make the changes, but for those whose label has changed since they were found; return how many were made.
+
+    `advance` is told how many are done.
+    """
+    labels = stack.labels
+    made = 0
+    for done, change in enumerate(changes, 1):
+        if change.now is not None:
+            made += labels.take_back(change.now, change.then)
+        elif change.then is not None:
+            made += labels.store(change.then) == change.then
+        advance(done)
+    return made
+
+
+def delete_table(stack: Stack, table: str) -> None:
+    """Delete a restored table. Raises `UserError` for the stack's own."""
+    if table in {stack.resource("LabelsTable"), stack.resource("ItemsTable")}:
+        raise UserError(f"{table} is the stack's own table: it is not deleted")
+    stack.client("dynamodb").delete_table(TableName=table)

@@ -1,0 +1,86 @@
+"""A deployed stack, found by its name: its resources, its parameters and its stores."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from osusume.errors import UserError
+from osusume.labels import Labels
+from osusume.ledger import Ledger
+
+
+class Stack:
+    """One stack. Resources and parameters are asked for by the names that template.yaml gives them."""
+
+    def __init__(
+        self, session: boto3.Session, name: str, resources: Mapping[str, str], parameters: Mapping[str, str]
+    ) -> None:
+        """Put together what `open_stack` found."""
+        self.session = session
+        self.name = name
+        self._resources = resources
+        self._parameters = parameters
+
+    def resource(self, logical_id: str) -> str:
+        """Return the physical id of a resource. Raises `UserError` where the stack has none of that name."""
+        return self._known(self._resources, "resource", logical_id)
+
+    def functions(self) -> list[str]:
+        """Return the names of the stack's functions."""
+        return [physical_id for name, physical_id in self._resources.items() if name.endswith("Function")]
+
+    def parameter(self, name: str) -> str:
+        """Return the value of a parameter. Raises `UserError` where the stack has none of that name."""
+        return self._known(self._parameters, "parameter", name)
+
+    def client(self, service: str, config: Config | None = None) -> Any:  # boto3's clients are made at run time
+        """Return a boto3 client with the caller's credentials."""
+        return self.session.client(service, config=config)  # type: ignore[call-overload]  # any service
+
+    @property
+    def ledger(self) -> Ledger:
+        """The table `items`."""
+        return Ledger(self.session.resource("dynamodb"), self.resource("ItemsTable"))
+
+    @property
+    def labels(self) -> Labels:
+        """The table `labels`."""
+        return Labels(self.session.resource("dynamodb"), self.resource("LabelsTable"))
+
+    def _known(self, values: Mapping[str, str], kind: str, name: str) -> str:
+        if name not in values:
+            raise UserError(f"stack {self.name!r} has no {kind} {name}: deploy this version of template.yaml")
+        return values[name]
+
+
+def open_stack(options: argparse.Namespace) -> Stack:
+    """Return the stack that a command's options name (see `commands.add_stack_options`).
+
+    Region and profile are boto3's own where None, as is the address (`AWS_ENDPOINT_URL`). Raises `UserError` where
+    there is no such stack; botocore's errors tell of credentials and regions that are missing.
+    """
+    session = boto3.Session(region_name=options.region, profile_name=options.profile)
+    cloudformation: Any = session.client("cloudformation")
+    try:
+        (described,) = cloudformation.describe_stacks(StackName=options.stack)["Stacks"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        where = session.region_name
+        raise UserError(
+            f"there is no stack {options.stack!r} in {where}: name another with --stack or --region"
+        ) from error
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=options.stack)
+    resources = {
+        resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
+        for page in pages
+        for resource in page["StackResourceSummaries"]
+    }
+    parameters = {p["ParameterKey"]: p.get("ParameterValue", "") for p in described.get("Parameters", [])}
+    return Stack(session, options.stack, resources, parameters)

@@ -1,0 +1,1 @@
+"""Made-up audio works and themes, for the starter package, the benchmarks and the demo shop."""

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import socket
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from werkzeug.test import Client, TestResponse
+
+from desk.__main__ import main
+from desk.desk import Desk
+from desk.journal import Journal
+from desk.learning_thread import Learner
+from desk.server import desk_app, serve_desk
+from desk.store import LabelFile
+from model.dataset import Example, write_examples
+from osusume.errors import UserError
+from osusume.items import Item, Section
+
+HOSTILE = Item(
+    "RJ1",
+    "dlsite",
+    'https://example.com/"><script>alert(1)</script>',
+    "<script>alert(1)</script> & *_~",
+    image_url='https://example.com/" onerror="alert(1)',
+    attributes={'<b name="': ['"><img src=x>'], "genres": ["雨"]},
+    sections=[Section("<h1>", "</p><script>alert(2)</script>")],
+)
+LONE = Item("\ud83d", "dlsite", "https://example.com", "\ud83d 雨")
+
+
+def ask(tmp_path: Path, item: Item, path: str, body: object = None) -> TestResponse:
+    with Journal(tmp_path / "desk", lambda: "token") as journal:
+        store = LabelFile(tmp_path / "labels.jsonl", lambda: datetime(2026, 11, 22, tzinfo=ZoneInfo("Asia/Tokyo")))
+        client = Client(desk_app(Desk([item], store, journal, Learner()), "token", "labels.jsonl"))
+        if body is None:
+            return client.get(f"/token/{path}", base_url="http://127.0.0.1:8123")
+        return client.post(f"/token/{path}", base_url="http://127.0.0.1:8123", json=body)
+
+
+def test_what_comes_from_the_web_is_text_on_the_page(tmp_path: Path) -> None:
+    page = ask(tmp_path, HOSTILE, "").text
+
+    assert "<script>alert" not in page
+    assert "<img src=x>" not in page
+    assert 'onerror="' not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; *_~" in page
+
+
+def test_a_work_with_half_a_surrogate_pair_is_shown_and_labelled(tmp_path: Path) -> None:
+    assert "\\ud83d" in ask(tmp_path, LONE, "").text
+    body = {"action": "a", "item_id": "\ud83d", "is_interested": 1}
+    assert ask(tmp_path, LONE, "label", body).status_code == 200
+    assert ask(tmp_path, LONE, "state").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("label", {"action": "a", "item_id": "RJ9", "is_interested": 1}, 404),
+        ("label", {"action": "a", "item_id": "RJ1", "is_interested": 2}, 400),
+        ("label", {"action": "a", "item_id": "RJ1"}, 400),
+        ("label", {"action": 1, "item_id": "RJ1", "is_interested": 1}, 400),
+        ("label", [], 400),
+        ("skip", {"action": "a"}, 400),
+        ("undo", {}, 400),
+    ],
+)
+def test_a_request_that_makes_no_sense_labels_nothing(tmp_path: Path, path: str, body: object, status: int) -> None:
+    assert ask(tmp_path, HOSTILE, path, body).status_code == status
+    assert not (tmp_path / "labels.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "query", ["?order=nonsense", "?f.=x", "?f.genres=%00", "?order=doubtful&f.genres=雨", "?f.x=%ff"]
+)
+def test_any_query_shows_a_page(tmp_path: Path, query: str) -> None:
+    assert ask(tmp_path, HOSTILE, query).status_code == 200
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with Journal(tmp_path / "desk", lambda: "token") as journal, socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        store = LabelFile(tmp_path / "labels.jsonl", lambda: datetime(2026, 11, 22, tzinfo=ZoneInfo("Asia/Tokyo")))
+        desk = Desk([HOSTILE], store, journal, Learner())
+        with pytest.raises(UserError, match=f"port {port} of 127.0.0.1"), serve_desk(desk, journal, "", port):
+            pass
+        journal.serve_at(port)
+        with serve_desk(desk, journal, "", None) as address:
+            assert f":{port}/" not in address
+
+
+def test_items_that_are_not_there_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--labels", "labels.jsonl", "--items", "nowhere.json"]) == 1
+    assert "nowhere.json cannot be read" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_that_another_desk_has_open_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    items, labels = tmp_path / "items.jsonl", tmp_path / "labels.jsonl"
+    write_examples(items, [Example(HOSTILE, True)])
+    with Journal(tmp_path / "labels.jsonl.desk", lambda: "token"):
+        assert main(["--items", str(items), "--labels", str(labels)]) == 1
+    assert "open at another desk" in capsys.readouterr().err
+
+
+def test_a_snapshot_of_another_version_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "snapshot.json"
+    path.write_text(json.dumps({"schema_version": 9}))
+    assert main(["--items", str(path), "--labels", str(tmp_path / "labels.jsonl")]) == 1
+    assert "snapshot.json is not a snapshot: schema_version is 9" in capsys.readouterr().err

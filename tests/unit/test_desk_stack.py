@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.request import Request, urlopen
+from zoneinfo import ZoneInfo
+
+import boto3
+import pytest
+from conftest import REGION, ROOT, Stores
+
+from desk.desk import Desk
+from desk.journal import Journal
+from desk.learning_thread import Learner
+from desk.order import View
+from desk.stack import StackLabels, known_items
+from ops.__main__ import main
+from osusume.items import Item
+from osusume.labels import Label, Labels, local_time
+from osusume.ledger import Ledger, Record, labelled_elsewhere
+from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+NOW = 1_795_000_000.5
+
+
+def work(number: int) -> Item:
+    return Item(f"RJ{number}", "dlsite", f"https://example.com/{number}", f"雨の図書館 {number}", price=880)
+
+
+class Sitting:
+    """A desk at the tables of the test: work 1 is in the ledger, 2 in a snapshot alone."""
+
+    def __init__(self, stores: Stores, folder: Path) -> None:
+        self.labels = Labels(stores.dynamodb, stores.labels_table)
+        self.ledger = Ledger(stores.dynamodb, stores.items_table)
+        self.ledger.record(Record(work(1), "recommended", "snapshots/a.json", 1.0))
+        when = datetime(2026, 11, 22, tzinfo=UTC)
+        snapshot = Snapshot("dlsite", when, [work(1), work(2)])
+        write_snapshot(stores.s3, stores.bucket, snapshot_key("dlsite", when), snapshot)
+        self.stores = stores
+        self.journal = Journal(folder / "desk", lambda: "token")
+        self.clock = NOW
+        self.open()
+
+    def open(self) -> None:
+        in_ledger, in_snapshots = known_items(self.ledger, self.stores.s3, self.stores.bucket)
+        self.items = [*in_snapshots, *in_ledger]
+        self.store = StackLabels(self.labels, self.ledger, in_ledger, TOKYO, lambda: self.clock)
+        self.desk = Desk(self.items, self.store, self.journal, Learner())
+
+    def press_in_slack(self, item_id: str, action_ts: float, *, is_interested: bool) -> Label:
+        ts = f"{action_ts:.6f}"
+        return self.labels.store(Label(item_id, is_interested, "U0OWNER", ts, local_time(ts, TOKYO)))
+
+
+@pytest.fixture
+def sitting(stores: Stores, tmp_path: Path) -> Iterator[Sitting]:
+    sitting = Sitting(stores, tmp_path)
+    yield sitting
+    sitting.journal.__exit__(None, None, None)
+
+
+def test_works_of_ledger_and_snapshot_are_there_to_label(sitting: Sitting) -> None:
+    assert {item.item_id for item in sitting.items} == {"RJ1", "RJ2"}
+
+
+def test_a_label_goes_to_the_table_as_an_annotation(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+
+    label = sitting.labels.get("RJ1")
+    assert label == Label("RJ1", True, "desk", "1795000000.5", local_time(str(NOW), TOKYO), "annotation")
+    assert sitting.desk.place(View("given")).left == 1
+
+
+def test_a_label_brings_its_work_into_the_ledger_never_to_be_posted(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ2", is_interested=True)
+
+    assert sitting.ledger.get(["RJ2"]) == {"RJ2": labelled_elsewhere(work(2), NOW)}
+    assert "RJ2" not in sitting.ledger.unfinished()
+
+
+def test_undo_takes_label_and_record_away_again(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ2", is_interested=True)
+    sitting.desk.undo("a")
+
+    assert sitting.labels.get("RJ2") is None
+    assert sitting.ledger.get(["RJ2"]) == {}
+
+
+def test_undo_leaves_a_record_that_was_there_before(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.desk.undo("a")
+
+    assert sitting.labels.get("RJ1") is None
+    assert sitting.ledger.get(["RJ1"]) != {}
+
+
+def test_undo_works_after_a_restart(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ2", is_interested=True)
+    sitting.open()
+    sitting.desk.undo("a")
+
+    assert sitting.labels.get("RJ2") is None
+
+
+def test_a_press_in_slack_after_the_label_stands(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    pressed = sitting.press_in_slack("RJ1", NOW + 60, is_interested=False)
+    sitting.desk.undo("a")
+
+    assert sitting.labels.get("RJ1") == pressed
+
+
+def test_a_work_that_was_pressed_in_slack_meanwhile_is_not_asked_about_again(sitting: Sitting) -> None:
+    sitting.press_in_slack("RJ1", NOW - 5, is_interested=True)
+    sitting.desk.label("a", "RJ1", is_interested=True)
+
+    assert sitting.desk.unlabelled == 1
+    assert sitting.desk.place(View("given")).item == work(2)
+
+
+def test_undo_puts_the_press_back_that_the_label_changed(sitting: Sitting) -> None:
+    pressed = sitting.press_in_slack("RJ1", NOW - 60.25, is_interested=False)
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    assert sitting.labels.get("RJ1") != pressed
+    sitting.desk.undo("a")
+
+    found = sitting.labels.get("RJ1")
+    assert found is not None
+    assert replace(found, action_ts="") == replace(pressed, action_ts="")
+    assert float(found.action_ts) == NOW - 60.25
+
+
+def test_a_label_older_than_the_press_gives_way(sitting: Sitting) -> None:
+    sitting.clock = NOW - 120
+    pressed = sitting.press_in_slack("RJ1", NOW, is_interested=False)
+    sitting.desk.label("a", "RJ1", is_interested=True)
+
+    found = sitting.labels.get("RJ1")
+    assert found is not None
+    assert (found.is_interested, found.user_id) == (False, pressed.user_id)
+
+
+def test_labels_whose_work_nobody_knows_are_passed_over(sitting: Sitting) -> None:
+    sitting.press_in_slack("RJ9", NOW, is_interested=True)
+    sitting.open()
+
+    assert sitting.desk.labels() == {}
+
+
+def test_the_command_labels_a_stacks_works(stack: str, tmp_path: Path) -> None:
+    dynamodb = boto3.Session().resource("dynamodb")
+    Ledger(dynamodb, f"{stack}-ItemsTable").record(Record(work(1), "passed", "snapshots/a.json", 1.0))
+    search_path = os.pathsep.join(str(ROOT / folder) for folder in (".", "functions", "layers/common"))
+    desk = subprocess.Popen(  # noqa: S603  # the project's own command
+        [sys.executable, "-m", "ops", "annotate", "--stack", stack],
+        env={**os.environ, "PYTHONPATH": search_path, "XDG_STATE_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert desk.stdout is not None
+    started = desk.stdout.readline()
+    address = started.split()[-1]
+    body = json.dumps({"action": "a", "item_id": "RJ1", "is_interested": 1}).encode()
+    urlopen(Request(f"{address}label", body, {"Content-Type": "application/json"}), timeout=20).close()  # noqa: S310
+    desk.send_signal(signal.SIGTERM)
+    ended = desk.communicate(timeout=20)[0]
+
+    label = Labels(dynamodb, f"{stack}-LabelsTable").get("RJ1")
+    assert started.startswith("1 works, 0 labels: http://127.0.0.1:")
+    assert label is not None
+    assert (label.is_interested, label.origin) == (True, "annotation")
+    assert f"stack {stack}: 1 labels, 1 interested, 0 not" in ended
+    assert desk.returncode == 0
+    assert [path.name for path in (tmp_path / "osusume").iterdir()] == [f"{stack}-{REGION}.desk"]
+
+
+def test_a_stack_that_is_not_there_is_named(stack: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["annotate", "--stack", f"{stack}-no"]) == 1
+    assert f"there is no stack '{stack}-no' in {REGION}" in capsys.readouterr().err
+
+
+def test_a_record_that_was_posted_since_is_not_forgotten(stores: Stores) -> None:
+    ledger = Ledger(stores.dynamodb, stores.items_table)
+    record = Record(work(1), "recommended", "snapshots/a.json", 1.0)
+    ledger.record(record)
+    claim = ledger.claim("RJ1", 60)
+    assert not isinstance(claim, str)
+    ledger.posted(claim, "C1", "1.1")
+
+    assert not ledger.forget(record)
+    assert ledger.get(["RJ1"])

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from desk.desk import Desk, UnknownItem
+from desk.items import read_items
+from desk.journal import Journal
+from desk.learning_thread import Learner
+from desk.order import View
+from desk.store import LabelFile, NotStored
+from model.dataset import Example, read_examples, write_examples
+from osusume.errors import UserError
+from osusume.items import Item
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=ZoneInfo("Asia/Tokyo"))
+GIVEN = View("given")
+
+
+def work(number: int, genre: str = "雨") -> Item:
+    return Item(
+        f"RJ{number}", "dlsite", f"https://example.com/{number}", f"雨の図書館 {number}", attributes={"genres": [genre]}
+    )
+
+
+WORKS = [work(number) for number in range(1, 6)]
+
+
+class Sitting:
+    """A desk at a file, opened anew by `again` as after a crash: nothing is closed in an orderly way."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.again()
+
+    def again(self) -> None:
+        self.close()
+        self.journal = Journal(self.path.with_name("labels.jsonl.desk"), lambda: "token")
+        self.store = LabelFile(self.path, lambda: NOW)
+        self.desk = Desk(WORKS, self.store, self.journal, Learner())
+
+    def close(self) -> None:
+        if hasattr(self, "journal"):
+            self.journal.__exit__(None, None, None)
+
+    @property
+    def next_id(self) -> str | None:
+        item = self.desk.place(GIVEN).item
+        return item.item_id if item else None
+
+    def in_file(self) -> list[tuple[str, int]]:
+        if not self.path.exists() or not self.path.stat().st_size:
+            return []
+        return [(example.item.item_id, int(example.is_interested)) for example in read_examples(self.path)]
+
+
+@pytest.fixture
+def sitting(tmp_path: Path) -> Iterator[Sitting]:
+    sitting = Sitting(tmp_path / "labels.jsonl")
+    yield sitting
+    sitting.close()
+
+
+def test_a_label_is_a_row_of_a_training_file(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+
+    assert read_examples(sitting.path) == [Example(WORKS[0], True, "2026-11-22 08:00:00+09:00")]
+
+
+def test_a_label_takes_the_next_work_in_the_given_order(sitting: Sitting) -> None:
+    assert sitting.next_id == "RJ1"
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    assert sitting.next_id == "RJ2"
+
+
+def test_a_request_that_comes_twice_counts_once(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.desk.label("b", "RJ1", is_interested=False)
+    sitting.desk.label("a", "RJ1", is_interested=True)
+
+    assert sitting.in_file() == [("RJ1", 0)]
+
+
+def test_a_request_that_comes_again_after_it_was_undone_does_nothing(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.desk.undo("a")
+    sitting.desk.label("a", "RJ1", is_interested=True)
+
+    assert sitting.in_file() == []
+
+
+def test_an_undo_that_comes_twice_takes_back_one_label(sitting: Sitting) -> None:
+    for action, item_id in (("a", "RJ1"), ("b", "RJ2")):
+        sitting.desk.label(action, item_id, is_interested=True)
+    sitting.desk.undo("b")
+    sitting.desk.undo("b")
+
+    assert sitting.in_file() == [("RJ1", 1)]
+
+
+def test_the_work_whose_label_is_undone_comes_next(sitting: Sitting) -> None:
+    sitting.desk.skip("a", "RJ1")
+    sitting.desk.label("b", "RJ3", is_interested=True)
+    sitting.desk.undo("b")
+
+    assert sitting.next_id == "RJ3"
+
+
+def test_undo_puts_the_changed_label_back(sitting: Sitting) -> None:
+    write_examples(sitting.path, [Example(WORKS[0], True, "2020-01-01 00:00:00", fold=3)])
+    sitting.again()
+    sitting.desk.label("a", "RJ1", is_interested=False)
+    assert sitting.in_file() == [("RJ1", 0)]
+    sitting.again()
+    sitting.desk.undo("a")
+
+    assert read_examples(sitting.path) == [Example(WORKS[0], True, "2020-01-01 00:00:00", fold=3)]
+
+
+def test_all_labels_can_be_undone_after_a_restart(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.desk.skip("b", "RJ2")
+    sitting.desk.label("c", "RJ1", is_interested=False)
+    sitting.again()
+    while sitting.desk.last_action:
+        sitting.desk.undo(sitting.desk.last_action.action_id)
+
+    assert sitting.in_file() == []
+    assert sitting.next_id == "RJ1"
+
+
+def test_a_work_left_for_later_comes_at_the_end_also_after_a_restart(sitting: Sitting) -> None:
+    sitting.desk.skip("a", "RJ1")
+    sitting.again()
+    seen = []
+    while (item_id := sitting.next_id) is not None:
+        seen.append(item_id)
+        sitting.desk.label(item_id, item_id, is_interested=True)
+
+    assert seen == ["RJ2", "RJ3", "RJ4", "RJ5", "RJ1"]
+
+
+def test_a_filter_leaves_works_out(sitting: Sitting) -> None:
+    sitting.desk.items["RJ4"] = work(4, "ＡＳＭＲ・耳かき")
+
+    place = sitting.desk.place(View("given", {"genres": "asmr"}))
+
+    assert (place.item and place.item.item_id, place.left) == ("RJ4", 1)
+
+
+def test_an_unknown_work_is_refused(sitting: Sitting) -> None:
+    with pytest.raises(UnknownItem):
+        sitting.desk.label("a", "RJ9", is_interested=True)
+    assert sitting.in_file() == []
+
+
+def test_half_a_row_left_by_a_crash_is_set_aside_with_a_notice(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    whole = sitting.path.read_bytes()
+    sitting.path.write_bytes(whole + whole[:40])
+    sitting.again()
+
+    assert "cut off" in sitting.store.notice
+    assert sitting.path.read_bytes() == whole
+    assert sitting.path.with_name("labels.jsonl.torn").read_bytes() == whole[:40] + b"\n"
+
+
+@pytest.mark.parametrize("cut", range(1, 400, 37))
+def test_a_file_cut_anywhere_goes_on(sitting: Sitting, cut: int) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.desk.label("b", "RJ2", is_interested=True)
+    sitting.path.write_bytes(sitting.path.read_bytes()[:-cut])
+    sitting.again()
+    sitting.desk.label("c", "RJ3", is_interested=False)
+
+    assert sitting.in_file()[-1] == ("RJ3", 0)
+
+
+def test_a_last_row_without_a_line_break_is_kept(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.path.write_bytes(sitting.path.read_bytes().rstrip(b"\n"))
+    sitting.again()
+    sitting.desk.label("b", "RJ2", is_interested=True)
+
+    assert sitting.store.notice == ""
+    assert sitting.in_file() == [("RJ1", 1), ("RJ2", 1)]
+
+
+def test_a_journal_cut_anywhere_loses_no_label(sitting: Sitting) -> None:
+    for number in (1, 2):
+        sitting.desk.label(f"a{number}", f"RJ{number}", is_interested=True)
+    whole = sitting.journal.path.read_bytes()
+    for end in range(0, len(whole), 25):
+        sitting.journal.path.write_bytes(whole[:end])
+        sitting.again()
+        sitting.desk.label(f"b{end}", "RJ1", is_interested=end % 2 == 0)
+        assert {item_id for item_id, _ in sitting.in_file()} == {"RJ1", "RJ2"}
+
+
+def test_a_label_noted_but_not_stored_is_stored_when_the_page_asks_again(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.path.unlink()
+    sitting.again()
+    sitting.desk.label("a", "RJ1", is_interested=True)
+
+    assert sitting.in_file() == [("RJ1", 1)]
+
+
+def test_what_others_wrote_into_a_row_stays(sitting: Sitting) -> None:
+    row = json.dumps(
+        {"item": {**WORKS[0].to_json(), "shelf": 3}, "is_interested": 1, "note": "静か"}, ensure_ascii=False
+    )
+    sitting.path.write_text(row + "\n", encoding="utf-8")
+    sitting.again()
+    sitting.desk.label("a", "RJ2", is_interested=True)
+    sitting.desk.undo("a")
+
+    assert sitting.path.read_text(encoding="utf-8") == row + "\n"
+
+
+def test_half_a_surrogate_pair_can_be_labelled(sitting: Sitting) -> None:
+    sitting.desk.items["\ud83d"] = Item("\ud83d", "dlsite", "https://example.com", "\ud83d")
+    sitting.desk.label("a", "\ud83d", is_interested=True)
+    sitting.again()
+
+    assert sitting.in_file() == [("\ud83d", 1)]
+
+
+def test_a_second_desk_at_the_same_labels_is_refused(sitting: Sitting) -> None:
+    sitting.journal.serve_at(8123)
+    with pytest.raises(UserError, match=r"another desk, http://127\.0\.0\.1:8123/token/"):
+        Journal(sitting.journal.path, lambda: "other")
+
+
+def test_token_and_port_stay_and_only_the_owner_reads_them(sitting: Sitting) -> None:
+    sitting.journal.serve_at(8123)
+    sitting.again()
+
+    assert sitting.journal.address == "http://127.0.0.1:8123/token/"
+    assert sitting.journal.path.stat().st_mode & 0o077 == 0
+
+
+def test_a_label_that_cannot_be_stored_is_said_and_the_next_try_stores_it(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    aside = sitting.path.rename(sitting.path.with_name("aside"))
+    sitting.path.mkdir()
+    with pytest.raises(NotStored, match=r"labels\.jsonl に書き込めません"):
+        sitting.desk.label("b", "RJ2", is_interested=True)
+    sitting.path.rmdir()
+    aside.rename(sitting.path)
+    sitting.desk.label("b", "RJ2", is_interested=True)
+
+    assert sitting.in_file() == [("RJ1", 1), ("RJ2", 1)]
+
+
+def test_a_file_that_is_no_training_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_text('{"item": 1}\n')
+    with pytest.raises(UserError, match=r"labels\.jsonl, line 1"):
+        LabelFile(path, lambda: NOW)
+    assert path.read_text() == '{"item": 1}\n'
+
+
+def snapshot(*items: object) -> str:
+    return json.dumps({"schema_version": 1, "source": "dlsite", "crawled_at": "2026-11-22T00:00:00Z", "items": items})
+
+
+def test_works_of_several_files_come_once_as_last_described(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(snapshot(WORKS[0].to_json(), WORKS[1].to_json()))
+    (tmp_path / "b.json").write_text(snapshot({**WORKS[0].to_json(), "title": "別の題"}))
+    write_examples(tmp_path / "c.jsonl", [Example(WORKS[2], True)])
+
+    items = read_items([tmp_path / name for name in ("a.json", "b.json", "c.jsonl")])
+
+    assert [(item.item_id, item.title) for item in items] == [
+        ("RJ1", "別の題"),
+        ("RJ2", "雨の図書館 2"),
+        ("RJ3", "雨の図書館 3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", r"a\.json is not JSON \(.*line 1 column 2"),
+        ("[" * 100_000, r"a\.json is not JSON"),
+        ("[]", r"a\.json is not a snapshot: a snapshot must be a JSON object"),
+        (snapshot({"item_id": "RJ1"}), r"a\.json is not a snapshot: items\[0\]: source must be"),
+        (snapshot(), r"no work to label in .*a\.json"),
+    ],
+)
+def test_a_bad_file_is_named_with_the_place(tmp_path: Path, content: str, problem: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(UserError, match=problem):
+        read_items([tmp_path / "a.json"])
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a\.json cannot be read: No such file"):
+        read_items([tmp_path / "a.json"])

@@ -1,0 +1,1 @@
+"""What the two pages on this machine share: the guard, and opening a browser."""
