@@ -12,7 +12,7 @@ from pathlib import Path
 
 from desk.desk import Desk
 from desk.journal import Journal
-from desk.learner import Learner
+from desk.learning_thread import Learner
 from desk.server import serve_desk
 from desk.store import LabelStore
 from model.dataset import LEAST_LABELS

@@ -135,7 +135,7 @@ def _filter(name: str, view: View, items: Sequence[Item]) -> dict[str, object]:
 def _standing(desk: Desk, view: View) -> dict[str, Any]:
     """Return what the templates of the page's changing parts need."""
     place = desk.place(view)
-    lesson, labels = desk.learning_thread.lesson, len(desk.store.marks)
+    lesson, labels = desk.learner.lesson, len(desk.store.marks)
     mark = desk.store.marks.get(place.item.item_id) if place.item else None
     return {
         "card": view_models.card(place.item) if place.item else None,
@@ -147,7 +147,7 @@ def _standing(desk: Desk, view: View) -> dict[str, Any]:
         "left_here": place.left,
         "last": desk.last_action,
         "learnt": lesson.learnt if lesson else None,
-        "trouble": desk.learning_thread.trouble,
+        "trouble": desk.learner.trouble,
         "until_learnt": max(LEAST_LABELS - labels, 0),
         "until_teaching": max(LEAST_LABELS_TO_TEACH - labels, 0),
         "every": EVERY,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from desk import learner as learning
+from desk import learning_thread as learning
 from desk import view_models
 from desk.active_learning import Course, Learnt, Lesson, most_teaching
 from desk.desk import Desk
