@@ -21,7 +21,6 @@ from osusume.snapshots import list_snapshot_keys, read_snapshot
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_SOURCE = "dlsite"
 _USER = "desk"
 """Whose labels these are; in Slack it is a person's id."""
 
@@ -31,11 +30,7 @@ def known_items(ledger: Ledger, s3: S3Client, bucket: str) -> tuple[list[Item], 
     records = [entry for entry in ledger.all() if isinstance(entry, Record)]
     records.sort(key=lambda record: (record.item.published_on or "", record.recorded_at), reverse=True)
     items = [record.item for record in records]
-    newest = [
-        key
-        for source in sorted({_SOURCE, *(i.source for i in items)})
-        for key in list_snapshot_keys(s3, bucket, source)[-1:]
-    ]
+    newest = {key.split("/")[1]: key for key in list_snapshot_keys(s3, bucket)}.values()  # the last key of each source
     return items, merged(item for key in newest for item in read_snapshot(s3, bucket, key).items)
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from crawler.sources.registry import SOURCES
 from local.bench import run_bench
 from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.demo import DemoFailed, run_demo
 from local.machine import PARAMETERS, ROOT
-from local.run import SOURCES, Options, RunFailed, run_once
+from local.run import Options, RunFailed, run_once
 from osusume.errors import UserError
 
 DESCRIPTION = """\

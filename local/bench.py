@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from crawler.sources.dlsite import parse_listing_page, parse_work_page
+from crawler.sources.registry import open_source
 from local.machine import ROOT, one_machine
 from local.shop.entries import Entry
 from local.shop.pages import listing_page, work_page
@@ -47,13 +47,14 @@ def _median_ms(work: Callable[[], object]) -> float:
 
 def _parsing() -> dict[str, float]:
     works = demo_works()
+    source = open_source(works[0].source, {})
     entries = [Entry(work, "SOU") for work in works[:100]]
     pages = [(work_page(entry), entry.item.url) for entry in entries[:20]]
     listing = listing_page(entries, len(entries), 1, works[:20])
-    url = "https://www.dlsite.com/home/works/"
+    url = source.listing_urls(len(entries))[0]
     return {
-        "parse a listing of 100 works": _median_ms(lambda: parse_listing_page(listing, url)),
-        "parse a work's page": _median_ms(lambda: [parse_work_page(*page) for page in pages]) / len(pages),
+        "parse a listing of 100 works": _median_ms(lambda: source.parse_listing_page(listing, url)),
+        "parse a work's page": _median_ms(lambda: [source.parse_work_page(*page) for page in pages]) / len(pages),
     }
 
 

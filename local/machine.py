@@ -19,6 +19,7 @@ from local.slack import Message, Slack, serve_slack
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record
 from osusume.snapshots import Snapshot, list_snapshot_keys, read_snapshot
+from samples.works import IMAGE_HOST
 
 ROOT = Path(__file__).parent.parent
 CHANNEL = "C0LOCAL0001"
@@ -55,7 +56,7 @@ class Deployment:
     @property
     def snapshot_keys(self) -> list[str]:
         """The keys of all snapshots, oldest first."""
-        return list_snapshot_keys(self.cloud.client("s3"), self.cloud.resources["Bucket"], "dlsite")
+        return list_snapshot_keys(self.cloud.client("s3"), self.cloud.resources["Bucket"])
 
     def snapshot(self, key: str) -> Snapshot:
         """Return the snapshot under a key."""
@@ -131,7 +132,7 @@ def deployment(
             **cloud_options,
         ) as cloud:
             slack.interactions_url = f"{cloud.api_url}/slack/interactions"
-            slack.image_hosts = {"img.dlsite.jp": site_address} if site_address else {}
+            slack.image_hosts = {IMAGE_HOST: site_address} if site_address else {}
             slack.side_panel = side_panel(cloud)
             yield Deployment(slack, cloud)
 

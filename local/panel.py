@@ -52,9 +52,9 @@ class Held:
     reasons: list[str]
 
 
-def side_panel(cloud: Cloud, source: str = "dlsite") -> Callable[[], str]:
+def side_panel(cloud: Cloud) -> Callable[[], str]:
     """Return what draws the panel as the cloud's stores are now; it may be called as often as one likes."""
-    stores = _Stores(cloud, source)
+    stores = _Stores(cloud)
     template = _templates.get_template("panel.html")
     lock = threading.Lock()
     html, trouble, due = "", Markup(), 0.0
@@ -78,16 +78,16 @@ def side_panel(cloud: Cloud, source: str = "dlsite") -> Callable[[], str]:
 class _Stores:
     """The stores of a cloud. A snapshot never changes, nor does the status of an item that is posted or passed over."""
 
-    def __init__(self, cloud: Cloud, source: str) -> None:
+    def __init__(self, cloud: Cloud) -> None:
         self._labels = Labels(cloud.dynamodb(), cloud.resources["LabelsTable"])
         self._ledger = Ledger(cloud.dynamodb(), cloud.resources["ItemsTable"])
-        self._s3, self._bucket, self._source = cloud.client("s3"), cloud.resources["Bucket"], source
+        self._s3, self._bucket = cloud.client("s3"), cloud.resources["Bucket"]
         self._sqs, self._queue = cloud.client("sqs"), cloud.resources["DeadLetters"]
         self._items: dict[str, list[str]] = {}  # by a snapshot's key
         self._settled: dict[str, Record] = {}
 
     def read(self) -> Held:
-        keys = list_snapshot_keys(self._s3, self._bucket, self._source)
+        keys = list_snapshot_keys(self._s3, self._bucket)
         labels = sorted(self._labels.all(), key=lambda label: float(label.action_ts), reverse=True)
         records = self._records(keys, [label.item_id for label in labels])
         runs = self._ledger.get(RUN_PREFIX + key for key in keys[-SHOWN_RUNS:])

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from crawler.fetcher import user_agent
 from crawler.progress import Crawls, pages_among
-from crawler.sources import dlsite
+from crawler.sources.registry import open_source
 from local.cloud import Invocation, StillBusy, TemplateError
 from local.cloud.state import State, StateError, open_state, private_files
 from local.machine import CHANNEL, SCHEDULE, STARTER, Deployment, deployment
@@ -29,9 +29,9 @@ from model.serving.package import ModelPackage
 from model.stored_labels import read_tables
 from osusume.errors import UserError
 from osusume.ledger import RUN_PREFIX, Run
+from osusume.settings import InvalidSetting
 from web.browser import open_in_browser
 
-SOURCES = (dlsite.SOURCE,)
 TIME_ZONE = ZoneInfo("Asia/Tokyo")
 LABELS_FILE = "labels.jsonl"
 TICK_SECONDS = 0.5
@@ -101,7 +101,7 @@ def run_once(options: Options, console: Console) -> None:
             raise UserError(_in_options(str(error))) from error
         page = deployed.slack.page_address
         console.print(Text(f"The channel: {page}"), soft_wrap=True)
-        run = _Run(deployed, state, options.folder / LABELS_FILE, console)
+        run = _Run(deployed, state, options, console)
         if given:
             run.bring(given)
         if deployed.cloud.deliver_unfinished():
@@ -134,11 +134,12 @@ def _parameters(options: Options) -> dict[str, str]:
     contact = options.contact or CONTACT_OF_A_TRIAL
     try:
         user_agent(contact)
-        dlsite.work_url(options.floor, "RJ01234567")
-    except ValueError as error:
+        open_source(options.source, {"FLOOR": options.floor})
+    except (ValueError, InvalidSetting) as error:
         raise UserError(str(error)) from error
     return {
         "Contact": contact,
+        "Source": options.source,
         "Floor": options.floor,
         "ItemLimit": str(options.limit),
         "MadeUpTaste": "ignore",
@@ -181,13 +182,14 @@ def _leave_a_failed_crawl_alone(template: dict[str, Any]) -> None:
 class _Run:
     """One run, from the stores as they are when it begins."""
 
-    def __init__(self, deployed: Deployment, state: State, labels_file: Path, console: Console) -> None:
+    def __init__(self, deployed: Deployment, state: State, options: Options, console: Console) -> None:
         self._deployed = deployed
         self._state = state
-        self._labels_file = labels_file
+        self._source = options.source
+        self._labels_file = options.folder / LABELS_FILE
         self._console = console
         resources = deployed.cloud.resources
-        self._crawls = Crawls(deployed.cloud.client("s3"), resources["Bucket"], dlsite.SOURCE)
+        self._crawls = Crawls(deployed.cloud.client("s3"), resources["Bucket"], self._source)
         self._pages_before = self._pages()
         self._posts_before = self._posts()
         self._presses = -1
@@ -278,7 +280,7 @@ class _Run:
 
     def _pages(self) -> set[str]:
         # the state's keys, for listing a bucket of years takes seconds
-        return pages_among(self._state.keys("Bucket"), dlsite.SOURCE)
+        return pages_among(self._state.keys("Bucket"), self._source)
 
     def _posts(self) -> int:
         return sum(message.item_id is not None for message in self._deployed.slack.messages)

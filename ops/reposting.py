@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from typing import Any
 from urllib.parse import quote_plus
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ from botocore.config import Config
 from ops.stack import Stack
 from osusume.errors import UserError
 from osusume.ledger import Record
-from osusume.snapshots import InvalidSnapshot, SnapshotMissing, list_snapshot_keys, read_snapshot, snapshot_key
+from osusume.snapshots import InvalidSnapshot, SnapshotMissing, list_snapshot_keys, read_snapshot, snapshot_day
 
 _FUNCTION_SECONDS = 900
 """No function runs for longer; AWS's client would give up after a minute and ask again."""
@@ -50,19 +50,17 @@ def given_up(stack: Stack) -> list[str]:
     return sorted(entry.record_id for entry in refused)
 
 
-def snapshots_of_day(stack: Stack, source: str, day: date) -> list[str]:
+def snapshots_of_day(stack: Stack, day: date) -> list[str]:
     """Return the keys of a day's snapshots, oldest first; the day begins at midnight in the stack's time zone."""
     zone = ZoneInfo(stack.parameter("TimeZone"))
-    begin, end = (snapshot_key(source, datetime.combine(each, time(), zone)) for each in (day, day + timedelta(days=1)))
-    # keys sort by time
-    return [key for key in _keys(stack, source) if begin <= key < end]
+    return [key for key in _keys(stack) if snapshot_day(key, zone) == day]
 
 
-def newest_snapshot(stack: Stack, source: str) -> str:
+def newest_snapshot(stack: Stack) -> str:
     """Return the key of the newest snapshot. Raises `UserError` where there is none."""
-    keys = _keys(stack, source)
+    keys = _keys(stack)
     if not keys:
-        raise UserError(f"{stack.resource('Bucket')} holds no snapshot of {source}: let the crawler run first")
+        raise UserError(f"{stack.resource('Bucket')} holds no snapshot: let the crawler run first")
     return keys[-1]
 
 
@@ -107,8 +105,8 @@ def _unfinished(answer: Future[Any]) -> Iterator[None]:
             return
 
 
-def _keys(stack: Stack, source: str) -> list[str]:
-    return list_snapshot_keys(stack.client("s3"), stack.resource("Bucket"), source)
+def _keys(stack: Stack) -> list[str]:
+    return list_snapshot_keys(stack.client("s3"), stack.resource("Bucket"))
 
 
 def _event(bucket: str, key: str) -> dict[str, Any]:

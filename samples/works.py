@@ -20,6 +20,9 @@ FIRST_DAY = date(2026, 11, 20)
 _DEMO_SEED = 20261120
 _WORKS_A_DAY = 12
 
+IMAGE_HOST = "img.dlsite.jp"
+"""The host of the works' covers."""
+
 # Ids that the shop has not reached, so that no link of the demo leads to somebody's work.
 _FIRST_ID, _LAST_ID = 9_000_000, 9_999_999
 
@@ -61,7 +64,7 @@ def image_address(item_id: str) -> str:
     'https://img.dlsite.jp/modpub/images2/work/doujin/RJ09013000/RJ09012345_img_main.jpg'
     """
     folder = f"RJ{-(-int(item_id[2:]) // 1000) * 1000:08d}"
-    return f"https://img.dlsite.jp/modpub/images2/work/doujin/{folder}/{item_id}_img_main.jpg"
+    return f"https://{IMAGE_HOST}/modpub/images2/work/doujin/{folder}/{item_id}_img_main.jpg"
 
 
 def _item_ids(count: int, rng: random.Random) -> list[str]:

@@ -11,13 +11,15 @@ from conftest import Stores
 from crawler.crawl import Outcome, Turn, crawl
 from crawler.fetcher import Fetcher, Page, user_agent
 from crawler.progress import Progress
-from crawler.sources import dlsite
+from crawler.sources import Source
+from crawler.sources.dlsite import DLsite
 from local.shop.site import Request, Site, serve_site
 from osusume.snapshots import Snapshot, list_snapshot_keys, read_snapshot, snapshot_key
 from samples.works import demo_works
 
 DAY_ONE = datetime(2026, 11, 20, 22, tzinfo=UTC)
 DAY_TWO, DAY_THREE = DAY_ONE + timedelta(days=1), DAY_ONE + timedelta(days=2)
+DLSITE = DLsite()
 LIMIT = 900.0
 ANSWER_SECONDS = 0.25
 LISTING, FALLBACK_LISTING, ROBOTS, ANY_PAGE = "/works/type/", "/fsr/", "/robots.txt", "/product_id/"
@@ -73,7 +75,7 @@ class Shop:
         request_id: str | None = None,
         seconds: float = LIMIT,
         fetcher: type[Fetcher] = Fetcher,
-        floor: str = "home",
+        source: Source = DLSITE,
     ) -> Outcome:
         """Take one turn, in a new invocation unless `request_id` names one, which has `seconds` left."""
         self.clock.now = max(self.clock.now, due_at.timestamp())
@@ -84,7 +86,7 @@ class Shop:
 
         def fetcher_from(progress: Progress) -> Fetcher:
             return fetcher(
-                dlsite.HOST,
+                source.host,
                 user_agent=user_agent("owner@example.com"),
                 site_address=self.site.address,
                 robots_txt=progress.robots_txt,
@@ -99,7 +101,7 @@ class Shop:
             due_at,
             self.stores.s3,
             self.stores.bucket,
-            floor=floor,
+            source=source,
             item_limit=item_limit,
             turn=Turn(request_id or f"invocation-{next(self.invocations)}", self.clock, remaining),
             fetcher_from=fetcher_from,
@@ -115,10 +117,10 @@ class Shop:
         return outcomes
 
     def snapshot(self, due_at: datetime = DAY_ONE) -> Snapshot:
-        return read_snapshot(self.stores.s3, self.stores.bucket, snapshot_key(dlsite.SOURCE, due_at))
+        return read_snapshot(self.stores.s3, self.stores.bucket, snapshot_key(DLSITE.name, due_at))
 
     def snapshots(self) -> list[str]:
-        return list_snapshot_keys(self.stores.s3, self.stores.bucket, dlsite.SOURCE)
+        return list_snapshot_keys(self.stores.s3, self.stores.bucket, DLSITE.name)
 
     def keys_in_bucket(self) -> list[str]:
         return [entry["Key"] for entry in self.stores.s3.list_objects_v2(Bucket=self.stores.bucket)["Contents"]]

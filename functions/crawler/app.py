@@ -13,11 +13,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from crawler.crawl import Turn, call_again, crawl
 from crawler.fetcher import DEFAULT_CRAWL_DELAY, Fetcher, user_agent
 from crawler.progress import CrawlUnderWay, Progress
-from crawler.sources import dlsite
+from crawler.sources.registry import open_source
 from osusume.observability import logger, metrics
 from osusume.settings import CrawlerSettings
 
 settings = CrawlerSettings.from_environment(os.environ)
+source = open_source(settings.source, os.environ)
 s3, lambda_client = boto3.client("s3"), boto3.client("lambda")
 
 
@@ -33,9 +34,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     def fetcher_from(progress: Progress) -> Fetcher:
         return Fetcher(
-            dlsite.HOST,
+            source.host,
             user_agent=user_agent(settings.contact),
-            cookies=dlsite.cookies(settings.floor),
+            cookies=source.cookies,
             site_address=settings.site_address,
             robots_txt=progress.robots_txt,
             last_request_at=progress.last_request_at,
@@ -50,7 +51,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             due_at,
             s3,
             settings.bucket,
-            floor=settings.floor,
+            source=source,
             item_limit=settings.item_limit,
             turn=Turn(context.aws_request_id, time.time, remaining),
             fetcher_from=fetcher_from,

@@ -14,7 +14,7 @@ from crawler.fetcher import Challenged, Fetcher, NotFound, OutOfTime, SlowDown
 from crawler.listing import Past, list_works
 from crawler.progress import Crawls, Progress
 from crawler.quality import TROUBLES_IN_A_ROW, BadCrawl, bad_crawl, check_pages, poor_pages
-from crawler.sources import ListedItem, SourceError, dlsite
+from crawler.sources import ListedItem, RegionBlocked, Source, SourceError
 from osusume.items import Item
 from osusume.observability import logger
 from osusume.snapshots import (
@@ -81,20 +81,21 @@ def crawl(
     s3: S3Client,
     bucket: str,
     *,
-    floor: str,
+    source: Source,
     item_limit: int,
     turn: Turn,
     fetcher_from: Callable[[Progress], Fetcher],
 ) -> Outcome:
     """Take one turn at the crawl that was due at `due_at`.
 
-    Called twice for one time, it writes one snapshot; called again after a crash, it resumes. `item_limit` is how many
-    works the first crawl reads; later ones read all that are new. `fetcher_from` makes a fetcher that keeps the pace of
-    the progress it is given. Raises `CrawlUnderWay`, `BadCrawl`, or the `SourceError` that stopped the crawl.
+    Called twice for one time, it writes one snapshot; called again after a crash, it resumes. `source` is the shop.
+    `item_limit` is how many works the first crawl reads; later ones read all that are new. `fetcher_from` makes a
+    fetcher that keeps the pace of the progress it is given. Raises `CrawlUnderWay`, `BadCrawl`, or the `SourceError`
+    that stopped the crawl.
     """
-    key = snapshot_key(dlsite.SOURCE, due_at)
-    stored = list_snapshots(s3, bucket, dlsite.SOURCE)
-    crawls = Crawls(s3, bucket, dlsite.SOURCE)
+    key = snapshot_key(source.name, due_at)
+    stored = list_snapshots(s3, bucket, source.name)
+    crawls = Crawls(s3, bucket, source.name)
     if key in stored:
         crawls.release(turn.request_id, turn.now())
         return Outcome("already_written", key)
@@ -107,14 +108,14 @@ def crawl(
         crawls.save(progress)
 
     # saved before each request, so that an invocation that another one has replaced finds out before it asks again
-    fetcher.before_request, fetcher.readdress = save, dlsite.page_address
+    fetcher.before_request, fetcher.readdress = save, source.page_address
     past = _past(s3, bucket, stored)
     try:
         if not progress.listed:
-            list_works(progress, crawls, past, fetcher, floor=floor, item_limit=item_limit, save=save)
-        items = _read_pages(progress, crawls, past.last, fetcher, save)
+            list_works(progress, crawls, past, source, fetcher, item_limit=item_limit, save=save)
+        items = _read_pages(progress, crawls, past.last, fetcher, save, source=source)
         now = datetime.fromtimestamp(turn.now(), UTC)
-        write_snapshot(s3, bucket, key, _snapshot(now, due_at, items, progress, past.last))
+        write_snapshot(s3, bucket, key, _snapshot(now, due_at, items, progress, past.last, source=source))
     except OutOfTime:
         _hand_over(progress, crawls, fetcher)
         if fetcher.requests == 0:
@@ -160,7 +161,13 @@ def _past(s3: S3Client, bucket: str, stored: dict[str, datetime]) -> Past:
 
 
 def _read_pages(
-    progress: Progress, crawls: Crawls, last: Snapshot | None, fetcher: Fetcher, save: Callable[[], None]
+    progress: Progress,
+    crawls: Crawls,
+    last: Snapshot | None,
+    fetcher: Fetcher,
+    save: Callable[[], None],
+    *,
+    source: Source,
 ) -> list[Item]:
     """Return the listed items, from the last snapshot, the pages kept or the site, in the order of the listing.
 
@@ -168,7 +175,7 @@ def _read_pages(
     and `BadCrawl` where too many pages fail or say little.
     """
     published = {item.item_id: item for item in last.items} if last else {}
-    is_current = last is not None and last.parser_version >= dlsite.PARSER_VERSION
+    is_current = last is not None and last.parser_version >= source.parser_version
     current, older = (published, {}) if is_current else ({}, published)
     failed_before = {failure.item_id for failure in last.failures} if last else set()
     failed = {failure.item_id for failure in progress.failures}
@@ -178,10 +185,14 @@ def _read_pages(
     for listed in progress.listed:
         if listed.item_id in progress.given_up:
             continue
-        item = current.get(listed.item_id) or _kept_item(listed, progress, crawls, save) or older.get(listed.item_id)
+        item = (
+            current.get(listed.item_id)
+            or _kept_item(listed, progress, crawls, source, save)
+            or older.get(listed.item_id)
+        )
         if item is None and listed.item_id not in failed:
             try:
-                item = _fetch_item(listed, progress, crawls, fetcher)
+                item = _fetch_item(listed, progress, crawls, source, fetcher)
             except (OutOfTime, Challenged, SlowDown):
                 raise
             except SourceError as error:
@@ -199,28 +210,30 @@ def _read_pages(
     return items
 
 
-def _kept_item(listed: ListedItem, progress: Progress, crawls: Crawls, save: Callable[[], None]) -> Item | None:
+def _kept_item(
+    listed: ListedItem, progress: Progress, crawls: Crawls, source: Source, save: Callable[[], None]
+) -> Item | None:
     """Return what the work's kept page says to the present parser; None where none is kept that can be trusted."""
 
     def parse(html: str, url: str) -> Item:
         _mark_in_flight(listed, progress)
         save()
-        return dlsite.parse_work_page(html, url)
+        return source.parse_work_page(html, url)
 
     if listed.item_id in progress.doubtful:
         return None
-    item = crawls.page(listed.item_id, parse, dlsite.PARSER_VERSION)
+    item = crawls.page(listed.item_id, parse, source.parser_version)
     return item if item and item.item_id == listed.item_id else None
 
 
-def _fetch_item(listed: ListedItem, progress: Progress, crawls: Crawls, fetcher: Fetcher) -> Item:
+def _fetch_item(listed: ListedItem, progress: Progress, crawls: Crawls, source: Source, fetcher: Fetcher) -> Item:
     """Return what the work's page says, and keep the page. Raises the `SourceError` that keeps it from being read."""
     _mark_in_flight(listed, progress)
-    page = fetcher.fetch(dlsite.page_address(listed.url))
-    item = dlsite.parse_work_page(page.text, page.url)
+    page = fetcher.fetch(source.page_address(listed.url))
+    item = source.parse_work_page(page.text, page.url)
     if item.item_id != listed.item_id:
         raise WrongPage(f"{page.url}, asked for as {listed.item_id}, is the page of {item.item_id}: leave it out")
-    crawls.keep_page(listed.item_id, item, page.text, page.url, dlsite.PARSER_VERSION)
+    crawls.keep_page(listed.item_id, item, page.text, page.url, source.parser_version)
     return item
 
 
@@ -236,13 +249,19 @@ def _note_failure(listed: ListedItem, error: SourceError, progress: Progress, fa
     logger.warning("a page cannot be read", item_id=listed.item_id, url=listed.url, error=str(error))
     progress.failures.append(Failure(listed.item_id, listed.url, f"{type(error).__name__}: {error}"))
     # a work that is not for this region, is gone again, or failed the last time too, says nothing new
-    trouble = not isinstance(error, NotFound | dlsite.RegionBlocked) and listed.item_id not in failed_before
+    trouble = not isinstance(error, NotFound | RegionBlocked) and listed.item_id not in failed_before
     progress.troubles += trouble
     return trouble
 
 
 def _snapshot(
-    now: datetime, due_at: datetime, items: list[Item], progress: Progress, last: Snapshot | None
+    now: datetime,
+    due_at: datetime,
+    items: list[Item],
+    progress: Progress,
+    last: Snapshot | None,
+    *,
+    source: Source,
 ) -> Snapshot:
     due = due_at.astimezone(UTC)
     first_failures = {failure.item_id: failure.first_failed_at for failure in (last.failures if last else [])}
@@ -253,11 +272,11 @@ def _snapshot(
         is_over = due - datetime.fromisoformat(first) >= timedelta(days=GIVE_UP_DAYS)
         (given_up if is_over else failures).append(replace(failure, first_failed_at=first))
     return Snapshot(
-        dlsite.SOURCE,
+        source.name,
         now,
         items,
         failures,
         given_up=given_up,
         gap=progress.gap,
-        parser_version=dlsite.PARSER_VERSION,
+        parser_version=source.parser_version,
     )

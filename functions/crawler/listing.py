@@ -10,7 +10,7 @@ from functools import partial
 from crawler.fetcher import Disallowed, Fetcher, NotFound
 from crawler.progress import Crawls, Progress
 from crawler.quality import check_listing
-from crawler.sources import ListedItem, dlsite
+from crawler.sources import ListedItem, NotAListingPage, Source
 from osusume.observability import logger
 from osusume.snapshots import Snapshot
 
@@ -37,9 +37,9 @@ def list_works(
     progress: Progress,
     crawls: Crawls,
     past: Past,
+    source: Source,
     fetcher: Fetcher,
     *,
-    floor: str,
     item_limit: int,
     save: Callable[[], None],
 ) -> None:
@@ -49,18 +49,18 @@ def list_works(
     and every one that is newer than the known ones. Raises `BadCrawl` for a listing that is too short, and the
     `SourceError` that keeps it from being read; what was read of it by then is in `progress`, which `save` stores.
     """
-    first_page = dlsite.listing_urls(floor, 1)[0]
+    first_page = source.listing_urls(1)[0]
     kept = crawls.kept()
-    owed = _owed(progress, kept, past, floor)
-    given_up = _given_up(progress, past.last)
+    owed = _owed(progress, kept, past, source)
+    given_up = _given_up(progress, past.last, source)
     known = {*kept, *owed, *given_up, *(item.item_id for item in (past.last.items if past.last else ()))}
     if progress.listing not in {"", first_page}:
         known = set()  # the works of another floor: this one's first crawl is bounded as the very first one is
-    read = partial(_read_listing, progress, fetcher, floor=floor, item_limit=item_limit, known=known, save=save)
+    read = partial(_read_listing, progress, source, fetcher, item_limit=item_limit, known=known, save=save)
     try:
         listed = read()
-    except (dlsite.NotAListingPage, Disallowed, NotFound) as error:
-        if progress.uses_fallback:
+    except (NotAListingPage, Disallowed, NotFound) as error:
+        if progress.uses_fallback or not source.fallback_listing_urls(1):
             raise
         logger.warning("the listing cannot be read, its other form is tried", reason=str(error))
         progress.uses_fallback, progress.found, progress.pages_listed = True, [], 0
@@ -74,36 +74,36 @@ def list_works(
     save()
 
 
-def _owed(progress: Progress, kept: dict[str, datetime], past: Past, floor: str) -> dict[str, ListedItem]:
+def _owed(progress: Progress, kept: dict[str, datetime], past: Past, source: Source) -> dict[str, ListedItem]:
     """Return by id the works that must be read whether the listing still has them or not.
 
     They are the failures of the last snapshot, and what is in no snapshot: works that were listed by crawls that wrote
     none, and pages that were kept since the last one.
     """
     published = {item.item_id for item in past.last.items} if past.last else set()
-    done = published | _given_up(progress, past.last)
+    done = published | _given_up(progress, past.last, source)
     failures = past.last.failures if past.last else []
     unpublished = [id_ for id_, stored_at in kept.items() if past.stored_at is None or stored_at > past.stored_at]
     owed = {
-        **{item_id: ListedItem(item_id, dlsite.work_url(floor, item_id), "") for item_id in unpublished},
+        **{item_id: ListedItem(item_id, source.work_url(item_id), "") for item_id in unpublished},
         **{failure.item_id: ListedItem(failure.item_id, failure.url, "") for failure in failures},
         **{item.item_id: item for item in progress.owed},
     }
     return {item_id: item for item_id, item in owed.items() if item_id not in done}
 
 
-def _given_up(progress: Progress, last: Snapshot | None) -> set[str]:
+def _given_up(progress: Progress, last: Snapshot | None, source: Source) -> set[str]:
     """Return the ids of works that are not asked for any more; a better parser gives each of them another chance."""
-    if last and last.parser_version < dlsite.PARSER_VERSION:
+    if last and last.parser_version < source.parser_version:
         return set()
     return {*progress.given_up, *(failure.item_id for failure in (last.given_up if last else ()))}
 
 
 def _read_listing(
     progress: Progress,
+    source: Source,
     fetcher: Fetcher,
     *,
-    floor: str,
     item_limit: int,
     known: Collection[str],
     save: Callable[[], None],
@@ -112,14 +112,14 @@ def _read_listing(
 
     Sets `progress.gap` where it ends, or comes to its bound, before it has reached what is known.
     """
-    address = dlsite.fallback_listing_urls if progress.uses_fallback else dlsite.listing_urls
-    least_pages = len(address(floor, item_limit))
-    for url in address(floor, max(item_limit, LISTING_BOUND))[progress.pages_listed :]:
+    address = source.fallback_listing_urls if progress.uses_fallback else source.listing_urls
+    least_pages = len(address(item_limit))
+    for url in address(max(item_limit, LISTING_BOUND))[progress.pages_listed :]:
         is_enough = progress.pages_listed >= least_pages or len(progress.found) >= item_limit
         if is_enough and _is_overlapping(progress.found, known):
             break
         seen = {item.item_id for item in progress.found}
-        new = [item for item in dlsite.parse_listing_page(fetcher.fetch(url).text, url) if item.item_id not in seen]
+        new = [item for item in source.parse_listing_page(fetcher.fetch(url).text, url) if item.item_id not in seen]
         if not new:
             break
         progress.found += new

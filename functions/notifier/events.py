@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, tzinfo
+from datetime import tzinfo
 from urllib.parse import unquote_plus
 
 from osusume.ledger import RUN_PREFIX, Ledger
-from osusume.snapshots import snapshot_time
+from osusume.snapshots import snapshot_day
 
 LOOK_BACK = 14
 """Snapshots; as many days as an event can wait in the dead-letter queue."""
@@ -47,15 +47,8 @@ def missed_snapshots(key: str, stored: Sequence[str], ledger: Ledger) -> list[st
 
 def snapshots_of_the_same_day(key: str, stored: Sequence[str], time_zone: tzinfo) -> list[str]:
     """Return the other `stored` keys whose crawls were due on the day of `key` in the owner's time zone."""
-    day = _day(key, time_zone)
-    return [name for name in stored if name != key and day is not None and _day(name, time_zone) == day]
-
-
-def _day(key: str, time_zone: tzinfo) -> date | None:
-    try:
-        return snapshot_time(key).astimezone(time_zone).date()
-    except ValueError:
-        return None
+    day = snapshot_day(key, time_zone)
+    return [name for name in stored if name != key and day is not None and snapshot_day(name, time_zone) == day]
 
 
 def _text(record: object, *path: str) -> str:

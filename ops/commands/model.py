@@ -138,7 +138,7 @@ def _promoted_encoder(stack: Stack, beginning: str) -> str:
 
 def _version_in_use(stack: Stack) -> str:
     """Return the version that the classifier gives when it is asked, or why it gives none."""
-    item = Item("RJ00000000", "dlsite", "https://www.dlsite.com/", "-")
+    item = Item("-", "-", "https://example.com/", "-")
     event: dict[str, Any] = {
         "version": "2.0",
         "rawPath": "/predict",

@@ -40,7 +40,6 @@ def add(commands: Commands) -> None:
     which.add_argument("--snapshot", metavar="KEY", help="of one snapshot in the bucket")
     which.add_argument("--date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="all snapshots of this day")
     which.add_argument("--given-up", action="store_true", help="what was given up since Slack refused it")
-    parser.add_argument("--source", default="dlsite", help="whose snapshots (default: %(default)s)")
     add_yes_option(parser)
     add_stack_options(parser)
     parser.set_defaults(run=run)
@@ -56,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
     keys = _keys(options, stack)
     if not keys and not left:
         return
-    for key in keys or [newest_snapshot(stack, options.source)]:
+    for key in keys or [newest_snapshot(stack)]:
         before = missed(stack, key)
         print(f"{key}: {before.listed} works, {before.without_record} without a record, {before.to_post} to post")
         if options.yes:
@@ -79,7 +78,7 @@ def _keys(options: argparse.Namespace, stack: Stack) -> list[str]:
     if options.snapshot:
         return [options.snapshot]
     if options.date:
-        keys = snapshots_of_day(stack, options.source, options.date)
+        keys = snapshots_of_day(stack, options.date)
         if not keys:
             raise UserError(f"there is no snapshot of {options.date}: the crawler's log says why; name another day")
         return keys

@@ -1,18 +1,19 @@
 """Works slide out of a listing, pages fail, the shop is down: every work that was listed is read in the end."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from conftest import Stores
-from crawling import ANY_PAGE, DAY_ONE, DAY_THREE, DAY_TWO, LISTING, Shop, dying_at, serve
+from crawling import ANY_PAGE, DAY_ONE, DAY_THREE, DAY_TWO, DLSITE, LISTING, Shop, dying_at, serve
 
 from crawler import listing
 from crawler.crawl import BadCrawl
 from crawler.fetcher import Fetcher, Page, Unavailable
 from crawler.progress import CrawlUnderWay
-from crawler.sources import dlsite
+from crawler.sources.dlsite import DLsite
 from local.shop import routes
 from local.shop.entries import entries_on
 from local.shop.site import Fault
@@ -150,10 +151,10 @@ def test_the_first_crawl_of_another_floor_reads_no_more_than_the_limit(shop: Sho
     works = generate_works(60, seed=9)
     shop.site.works, shop.site.days, shop.site.day = works, [50], 1
     shop.log.clear()
-    outcome = shop.turn(DAY_TWO, item_limit=10, floor="girls")
+    outcome = shop.turn(DAY_TWO, item_limit=10, source=DLsite("girls"))
     assert (len(shop.pages()), outcome.gap) == (10, False)
     shop.site.days, shop.site.day = [50, 9], 2
-    shop.turn(DAY_THREE, item_limit=5, floor="girls")
+    shop.turn(DAY_THREE, item_limit=5, source=DLsite("girls"))
     assert len(shop.pages()) == 10 + len(new_on(shop, 2))
 
 
@@ -292,20 +293,18 @@ def test_a_crawl_whose_new_works_say_far_less_than_the_known_ones_is_bad(shop: S
     assert all(items[item_id].sections for item_id in new)
 
 
-def test_a_better_parser_reads_the_kept_pages_again_without_a_request(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_better_parser_reads_the_kept_pages_again_without_a_request(shop: Shop) -> None:
+    @dataclass(frozen=True)
+    class Better(DLsite):
+        parser_version: int = DLSITE.parser_version + 1
+
+        def parse_work_page(self, html: str, url: str) -> Item:
+            item = DLSITE.parse_work_page(html, url)
+            return replace(item, title=f"{item.title}！")
+
     shop.turn(item_limit=10)
     shop.log.clear()
-    own = dlsite.parse_work_page
-
-    def better(html: str, url: str) -> Item:
-        item = own(html, url)
-        return Item.from_json(item.to_json() | {"title": f"{item.title}！"})
-
-    monkeypatch.setattr(dlsite, "parse_work_page", better)
-    monkeypatch.setattr(dlsite, "PARSER_VERSION", dlsite.PARSER_VERSION + 1)
-    shop.turn(DAY_TWO, item_limit=10)
+    shop.turn(DAY_TWO, item_limit=10, source=Better())
     assert shop.pages() == []
     assert all(item.title.endswith("！") for item in shop.snapshot(DAY_TWO).items)
 
@@ -314,11 +313,8 @@ def test_a_better_parser_reads_the_kept_pages_again_without_a_request(
 
 
 @pytest.mark.parametrize("death", ["fetching", "parsing"])
-def test_a_page_that_killed_two_turns_is_a_failure_and_the_rest_is_read(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, death: str
-) -> None:
+def test_a_page_that_killed_two_turns_is_a_failure_and_the_rest_is_read(shop: Shop, death: str) -> None:
     deadly = shop.listed()[3]
-    own = dlsite.parse_work_page
 
     class Dying(Fetcher):
         def fetch(self, url: str) -> Page:
@@ -327,23 +323,23 @@ def test_a_page_that_killed_two_turns_is_a_failure_and_the_rest_is_read(
                 raise RuntimeError
             return found
 
-    def parse(html: str, url: str) -> Item:
-        if deadly in url and death == "parsing":
-            raise RuntimeError
-        return own(html, url)
+    class Deadly(DLsite):
+        def parse_work_page(self, html: str, url: str) -> Item:
+            if deadly in url and death == "parsing":
+                raise RuntimeError
+            return DLSITE.parse_work_page(html, url)
 
-    monkeypatch.setattr(dlsite, "parse_work_page", parse)
     for _ in range(2):
         with pytest.raises(RuntimeError):
-            shop.turn(request_id="a", item_limit=10, fetcher=Dying)
-    assert shop.turn(request_id="a", item_limit=10, fetcher=Dying).status == "written"
+            shop.turn(request_id="a", item_limit=10, fetcher=Dying, source=Deadly())
+    assert shop.turn(request_id="a", item_limit=10, fetcher=Dying, source=Deadly()).status == "written"
     [failure] = shop.snapshot().failures
     assert (failure.item_id, failure.error.split(":")[0]) == (deadly, "DeadlyPage")
     assert len(shop.snapshot().items) == 9
     # each later morning gives it one more chance
     with pytest.raises(RuntimeError):
-        shop.turn(DAY_TWO, request_id="b", item_limit=10, fetcher=Dying)
-    assert shop.turn(DAY_TWO, request_id="b", item_limit=10, fetcher=Dying).status == "written"
+        shop.turn(DAY_TWO, request_id="b", item_limit=10, fetcher=Dying, source=Deadly())
+    assert shop.turn(DAY_TWO, request_id="b", item_limit=10, fetcher=Dying, source=Deadly()).status == "written"
 
 
 # one event, delivered twice

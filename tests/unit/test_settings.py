@@ -5,7 +5,7 @@ import pytest
 
 from osusume.settings import SLACK_API_URL, CrawlerSettings, FeedbackSettings, InvalidSetting, NotifierSettings
 
-CRAWLER = {"BUCKET": "bucket", "CONTACT": "owner@example.com", "FLOOR": "home", "ITEM_LIMIT": "100"}
+CRAWLER = {"BUCKET": "bucket", "CONTACT": "owner@example.com", "SOURCE": "dlsite", "ITEM_LIMIT": "100"}
 NOTIFIER = {
     "ITEMS_TABLE": "items",
     "PREDICT_URL": "https://example.com/predict",
@@ -38,7 +38,7 @@ REQUIRED = [
 
 def test_the_crawlers_environment_becomes_its_settings() -> None:
     assert CrawlerSettings.from_environment(CRAWLER) == CrawlerSettings(
-        bucket="bucket", contact="owner@example.com", floor="home", item_limit=100, site_address=None
+        bucket="bucket", contact="owner@example.com", source="dlsite", item_limit=100, site_address=None
     )
 
 

@@ -1,13 +1,31 @@
-"""Sources: one module for each shop, which knows its addresses and its markup and nothing of the network."""
+"""Sources: what the crawl asks of a shop. Each shop has a module that knows its addresses and markup, not the network.
+
+To add a shop, write its module and name it in `registry.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
+
+from osusume.items import Item
 
 
 class SourceError(Exception):
     """The root of everything that can go wrong with a source, be it fetching a page or reading it."""
+
+
+class NotAListingPage(SourceError):
+    """Raised when a page lists no works and does not say that there are none."""
+
+
+class NotAWorkPage(SourceError):
+    """Raised when a page is no work's page, or not the whole of one."""
+
+
+class RegionBlocked(SourceError):
+    """Raised when the shop shows no more of a work than its title, as it does where the work may not be sold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +50,38 @@ class ListedItem:
             if not isinstance(text, str) or not (text or name == "title"):
                 raise ValueError(f"{name} of a listed item must be a string{'' if name == 'title' else ', not empty'}")
         return cls(**{name: str(text) for name, text in texts.items()})
+
+
+class Source(Protocol):
+    """One shop, with its own options such as a floor.
+
+    `name` is part of the keys in the bucket, so it never changes. `host` is the only host that the fetcher asks, and
+    `cookies` are sent with every request. A higher `parser_version` has kept pages read again.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def host(self) -> str: ...  # noqa: D102
+    @property
+    def cookies(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def parser_version(self) -> int: ...  # noqa: D102
+
+    def listing_urls(self, limit: int) -> list[str]:
+        """Return the addresses of the pages that list the newest `limit` works, newest first."""
+
+    def fallback_listing_urls(self, limit: int) -> list[str]:
+        """Return the addresses of another listing of the same works; empty where the shop has none."""
+
+    def parse_listing_page(self, html: str, url: str) -> list[ListedItem]:
+        """Return the works that a listing names, in its order. Raises `NotAListingPage`."""
+
+    def work_url(self, item_id: str) -> str:
+        """Return the address of a work's page."""
+
+    def page_address(self, url: str) -> str:
+        """Return the address to ask for in place of `url`, as for a page in the right language."""
+
+    def parse_work_page(self, html: str, url: str) -> Item:
+        """Return the item that a work's page describes. Raises `NotAWorkPage` or `RegionBlocked`."""

@@ -11,7 +11,7 @@ from itertools import chain
 from bs4 import BeautifulSoup
 from bs4.element import Tag
 
-from crawler.sources import ListedItem, SourceError
+from crawler.sources import ListedItem, NotAListingPage
 from crawler.sources.dlsite_address import WorkAddress, find_item_id, floor_of, is_item_id, work_address
 from crawler.sources.markup import UnreadableMarkup, clean_line, read_markup
 
@@ -29,10 +29,6 @@ _ROWS = "[data-list_item_product_id], .search_result_img_box_inner, .work_name"
 _EMPTY = ".work_not_found"
 _MUSIC = "type_MUS"
 _PAGER_COUNT = re.compile(r'"pager"\s*:\s*\{[^{}]{0,500}?"count"\s*:\s*"?([0-9]{1,9})')
-
-
-class NotAListingPage(SourceError):
-    """Raised when a page lists no works and does not say that there are none."""
 
 
 def parse_listing_page(html: str, url: str) -> list[ListedItem]:

@@ -11,7 +11,7 @@ from itertools import chain
 from bs4 import BeautifulSoup
 from bs4.element import Tag
 
-from crawler.sources import SourceError
+from crawler.sources import NotAWorkPage, RegionBlocked
 from crawler.sources.dlsite_address import SOURCE, WorkAddress, find_item_id, floor_of, image_address, work_address
 from crawler.sources.dlsite_description import read_sections
 from crawler.sources.dlsite_labels import AGE, FIELDS, MAKERS, is_known_label, is_release_label, plain_label
@@ -51,14 +51,6 @@ _RELEASE_LINK = re.compile(r"/new/=/(?:[^?#]*/)?year/([0-9]{4})/mon/([0-9]{1,2})
 _READ_FOR_A_VALUE = 2_000  # characters of a cell that holds a date, an age or a price
 _BARE_NUMBER = re.compile(r"¥?\s*([0-9][0-9,]{0,10})")
 _TEMPLATE = "{{"
-
-
-class NotAWorkPage(SourceError):
-    """Raised when a page is no work's page, or not the whole of one."""
-
-
-class RegionBlocked(SourceError):
-    """Raised when DLsite shows no more of a work than its title, as it does where the work may not be sold."""
 
 
 def parse_work_page(html: str, url: str) -> Item:

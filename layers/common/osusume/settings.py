@@ -22,11 +22,14 @@ class InvalidSetting(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class CrawlerSettings:
-    """The crawler's environment. `site_address`, where set, is an origin that stands in for the site."""
+    """The crawler's environment, but for the options of its source, which the source reads itself.
+
+    `site_address`, where set, is an origin that stands in for the site.
+    """
 
     bucket: str
     contact: str
-    floor: str
+    source: str
     item_limit: int
     site_address: str | None
 
@@ -36,7 +39,7 @@ class CrawlerSettings:
         return cls(
             bucket=_text(environment, "BUCKET"),
             contact=_text(environment, "CONTACT"),
-            floor=_text(environment, "FLOOR"),
+            source=_text(environment, "SOURCE"),
             item_limit=_whole_number(environment, "ITEM_LIMIT", least=1),
             site_address=environment.get("SITE_ADDRESS") or None,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -131,15 +131,26 @@ def snapshot_time(key: str) -> datetime:
     return datetime.strptime("/".join(key.split("/")[2:]), "%Y/%m/%d/%H%M%SZ.json").replace(tzinfo=UTC)
 
 
-def list_snapshots(s3: S3Client, bucket: str, source: str) -> dict[str, datetime]:
-    """Return when each snapshot of a source was stored, by its key, oldest key first."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"snapshots/{source}/")
-    entries = [entry for page in pages for entry in page.get("Contents", [])]
-    return {entry["Key"]: entry["LastModified"] for entry in entries if entry["Key"].endswith(".json")}
+def snapshot_day(key: str, time_zone: tzinfo) -> date | None:
+    """Return the day, in `time_zone`, on which the crawl of a snapshot was due; None for a key of another form."""
+    try:
+        return snapshot_time(key).astimezone(time_zone).date()
+    except ValueError:
+        return None
 
 
-def list_snapshot_keys(s3: S3Client, bucket: str, source: str) -> list[str]:
-    """Return the keys of all snapshots of a source, oldest first."""
+def list_snapshots(s3: S3Client, bucket: str, source: str | None = None) -> dict[str, datetime]:
+    """Return when each snapshot of a source, or of all, was stored, by its key, in the order in which they were due."""
+    prefix = "snapshots/" if source is None else f"snapshots/{source}/"
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    entries = [entry for page in pages for entry in page.get("Contents", []) if entry["Key"].endswith(".json")]
+    return {
+        entry["Key"]: entry["LastModified"] for entry in sorted(entries, key=lambda each: each["Key"].split("/")[2:])
+    }
+
+
+def list_snapshot_keys(s3: S3Client, bucket: str, source: str | None = None) -> list[str]:
+    """Return the keys of the snapshots of a source, or of all, in the order in which they were due."""
     return list(list_snapshots(s3, bucket, source))
 
 
