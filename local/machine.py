@@ -65,7 +65,7 @@ class Deployment:
     def records_of(self, key: str) -> list[Record]:
         """Return the ledger's records of the items that were new in a snapshot."""
         records = self.ledger.get(item.item_id for item in self.snapshot(key).items)
-        return [record for record in records.values() if isinstance(record, Record) and record.snapshot == key]
+        return [record for record in records.values() if record.snapshot == key]
 
 
 @dataclass(frozen=True, slots=True)

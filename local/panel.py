@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from local.cloud import Cloud
 from osusume.labels import Label, Labels
-from osusume.ledger import RUN_PREFIX, Choice, Ledger, Record, Run, Status
+from osusume.ledger import Choice, Ledger, Record, Run, Status
 from osusume.snapshots import InvalidSnapshot, SnapshotMissing, list_snapshot_keys, read_snapshot
 
 if TYPE_CHECKING:
@@ -90,15 +90,13 @@ class _Stores:
         keys = list_snapshot_keys(self._s3, self._bucket)
         labels = sorted(self._labels.all(), key=lambda label: float(label.action_ts), reverse=True)
         records = self._records(keys, [label.item_id for label in labels])
-        runs = self._ledger.get(RUN_PREFIX + key for key in keys[-SHOWN_RUNS:])
+        runs = self._ledger.runs(keys[-SHOWN_RUNS:])
         dead_letters, reasons = _dead_letters(self._sqs, self._queue)
         return Held(
             labels=labels,
             titles={item_id: record.item.title for item_id, record in records.items()},
             ledger=Counter((record.choice, record.status) for record in records.values()),
-            runs=sorted(
-                (run for run in runs.values() if isinstance(run, Run)), key=lambda run: run.recorded_at, reverse=True
-            ),
+            runs=sorted(runs.values(), key=lambda run: run.recorded_at, reverse=True),
             dead_letters=dead_letters,
             reasons=reasons,
         )
@@ -109,8 +107,7 @@ class _Stores:
             if key not in self._items:
                 self._items[key] = self._item_ids(key)
         item_ids = dict.fromkeys([item_id for key in keys for item_id in self._items[key]] + labelled)
-        found = self._ledger.get(item_id for item_id in item_ids if item_id not in self._settled)
-        records = {item_id: record for item_id, record in found.items() if isinstance(record, Record)}
+        records = self._ledger.get(item_id for item_id in item_ids if item_id not in self._settled)
         self._settled |= {
             item_id: record
             for item_id, record in records.items()

@@ -28,7 +28,6 @@ from model.label_import import GivenLabel, import_labels, read_labels
 from model.serving.package import ModelPackage
 from model.stored_labels import read_tables
 from osusume.errors import UserError
-from osusume.ledger import RUN_PREFIX, Run
 from osusume.settings import InvalidSetting
 from web.browser import open_in_browser
 
@@ -254,8 +253,7 @@ class _Run:
             if each.function == "NotifierFunction"
             for record in each.event["Records"]
         }
-        found = self._deployed.ledger.get(RUN_PREFIX + key for key in keys).values()
-        runs = [run for run in found if isinstance(run, Run)]
+        runs = self._deployed.ledger.runs(keys).values()
         read = len(self._pages() - self._pages_before)
         new = sum(run.new for run in runs)
         failed = sum(run.failed for run in runs)

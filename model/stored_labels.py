@@ -9,7 +9,7 @@ from datetime import tzinfo
 from model.dataset import TOKYO, Example
 from osusume.items import Item
 from osusume.labels import Label
-from osusume.ledger import KEYS_A_BATCH, Ledger, Record
+from osusume.ledger import KEYS_A_BATCH, Ledger
 from osusume.times import written_time
 
 
@@ -37,7 +37,7 @@ def read_tables(
         records = ledger.get(label.item_id for label in batch)
         for label in batch:
             record = records.get(label.item_id)
-            item = record.item if isinstance(record, Record) else known.get(label.item_id)
+            item = record.item if record else known.get(label.item_id)
             if item is None:
                 unknown.append(label.item_id)
             else:

@@ -40,8 +40,8 @@ class Missed:
 
 def waiting(stack: Stack) -> int:
     """Return how many messages earlier runs left to be posted; the index it asks lags a little behind the ledger."""
-    left = stack.ledger.get(stack.ledger.unfinished()).values()
-    return sum(entry.status in _TO_POST for entry in left)
+    left = stack.ledger.unfinished()
+    return sum(entry.status in _TO_POST for entry in left.entries)
 
 
 def given_up(stack: Stack) -> list[str]:

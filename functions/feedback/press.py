@@ -39,7 +39,7 @@ def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set
     if allowed_users and press.user_id not in allowed_users:
         raise PressRefused("このボタンは、許可された人だけが使えます。")
     record = ledger.get([press.item_id]).get(press.item_id)
-    if not isinstance(record, Record):
+    if record is None:
         raise PressRefused(f"作品 {press.item_id} の記録が見つからないため、保存できませんでした。")
     if record.channel and press.channel != record.channel:
         raise PressRefused("この作品を投稿したチャンネルのボタンだけが使えます。")

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from notifier.channel import Channel
 from notifier.delivery import Clock
 from notifier.events import missed_snapshots, snapshots_of_the_same_day, source_of, written_snapshots
-from notifier.notify import Surroundings, notify
+from notifier.notify import Dependencies, notify
 from notifier.scores import KeptScores
 from notifier.scoring import score_items
 from osusume.ledger import Ledger
@@ -48,18 +48,18 @@ def _notify(bucket: str, key: str, stored: Sequence[str], context: LambdaContext
     except SnapshotMissing as error:
         logger.warning("nothing to do", reason=str(error))
         return
-    run = notify(snapshot, key, _surroundings(context, key, stored))
+    run = notify(snapshot, key, _dependencies(context, key, stored))
     logger.info(
         "notified", snapshot=key, listed=run.listed, new=run.new, recommended=run.recommended, explored=run.explored
     )
     metrics.add_metric("ItemsNew", "Count", run.new)
 
 
-def _surroundings(context: LambdaContext, key: str, stored: Sequence[str]) -> Surroundings:
+def _dependencies(context: LambdaContext, key: str, stored: Sequence[str]) -> Dependencies:
     # a token rotated while the function is warm is met by reading it each time
     token = read_secret(ssm, settings.slack_bot_token_parameter)
     credentials: Any = session.get_credentials()
-    return Surroundings(
+    return Dependencies(
         ledger=ledger,
         # a claim must outlast the look into the channel and the post by far
         channel=Channel(token, settings.slack_channel_id, settings.slack_api_url, settings.claim_seconds / 6),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from urllib.parse import unquote_plus
 
-from osusume.ledger import RUN_PREFIX, Ledger
+from osusume.ledger import Ledger
 from osusume.snapshots import snapshot_day
 
 LOOK_BACK = 14
@@ -41,8 +41,8 @@ def missed_snapshots(key: str, stored: Sequence[str], ledger: Ledger) -> list[st
     known. Only the `LOOK_BACK` snapshots before `key` are looked at.
     """
     before = sorted(name for name in stored if name < key)[-LOOK_BACK:]
-    runs = ledger.get(RUN_PREFIX + name for name in before)
-    return [name for name in before if RUN_PREFIX + name not in runs]
+    runs = ledger.runs(before)
+    return [name for name in before if name not in runs]
 
 
 def snapshots_of_the_same_day(key: str, stored: Sequence[str], time_zone: tzinfo) -> list[str]:

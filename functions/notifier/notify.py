@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from notifier.scores import Scores
 from notifier.scoring import ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
-from osusume.ledger import RUN_PREFIX, Ledger, Record, Run
+from osusume.ledger import Ledger, Record, Run, Unfinished
 from osusume.messages import item_forms, item_metadata, run_message, run_metadata
 from osusume.observability import logger
 from osusume.snapshots import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Dependencies:
     """What the notifier works with. `threshold` is None where the model's own counts.
 
     `same_day` are the keys of the other snapshots of the owner's day, which share `explored_items_a_day`. `stack` tells
@@ -39,97 +39,95 @@ class Surroundings:
     stack: str = ""
 
 
-def notify(snapshot: Snapshot, key: str, around: Surroundings) -> Run:
+def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
     """Score, record and post the items of `snapshot` that were never seen before, and what earlier runs left unposted.
 
     Called again for the same snapshot, at the same time or after any crash, it resumes, and posts nothing twice.
     Returns what came of the snapshot. Raises `ScoringFailed`, `Undelivered` or `ChannelRefused` where it must be called
     again; what can be posted all the same is posted before.
     """
-    delivery = Delivery(around.ledger, around.channel, around.claim_seconds, around.clock)
+    delivery = Delivery(deps.ledger, deps.channel, deps.claim_seconds, deps.clock)
     try:
-        _record_new_items(snapshot, key, around)
+        _record_new_items(snapshot, key, deps)
     except ScoringFailed:
-        _post(around.ledger.get(around.ledger.unfinished()).values(), delivery, around)
+        _post(deps.ledger.unfinished(), delivery, deps)
         with suppress(Undelivered):  # the caller is told to call again as it is
             delivery.settle()
         raise
-    records = around.ledger.get(item.item_id for item in snapshot.items)
-    run = _run(snapshot, key, records.values(), around.clock.now())
-    around.ledger.record(run)
+    records = deps.ledger.get(item.item_id for item in snapshot.items)
+    run = _run(snapshot, key, records.values(), deps.clock.now())
+    deps.ledger.record(run)
     # the index may not have heard yet of what was recorded just now
-    entries = records | around.ledger.get([run.record_id, *around.ledger.unfinished()])
-    _post(entries.values(), delivery, around)
+    left = deps.ledger.unfinished()
+    _post(Unfinished(records | left.records, deps.ledger.runs([key]) | left.runs), delivery, deps)
     delivery.judge()
-    _tell_of_refusals(run, records, around)
+    _tell_of_refusals(run, records, deps)
     delivery.settle()
     return run
 
 
-def _post(entries: Collection[Record | Run], delivery: Delivery, around: Surroundings) -> None:
+def _post(left: Unfinished, delivery: Delivery, deps: Dependencies) -> None:
     """Post the items that are chosen and wait, then the summaries, whatever became of the items."""
-    chosen = [entry for entry in entries if isinstance(entry, Record) and entry.choice != "passed"]
+    chosen = [record for record in left.records.values() if record.choice != "passed"]
     to_post = sorted((record for record in chosen if record.status in {"scored", "posting"}), key=_order)
-    delivery.post(_item_post(record, around.stack) for record in to_post)
-    refused = _refused(around)
+    delivery.post(_item_post(record, deps.stack) for record in to_post)
+    refused = _refused(deps)
     names = [_name(entry) for entry in refused]
     posted_before = delivery.posted
-    delivery.post(_run_post(entry, names, around.stack) for entry in entries if isinstance(entry, Run))
+    delivery.post(_run_post(entry, names, deps.stack) for entry in left.runs.values())
     if delivery.posted > posted_before:
         for entry in refused:
-            around.ledger.told(entry.record_id)
+            deps.ledger.mark_reported(entry.record_id)
 
 
-def _refused(around: Surroundings) -> list[Record | Run]:
+def _refused(deps: Dependencies) -> list[Record | Run]:
     """Return what was given up and no summary has named yet."""
-    unfinished = around.ledger.get(around.ledger.unfinished()).values()
-    return [entry for entry in unfinished if entry.status == "refused"]
+    return [entry for entry in deps.ledger.unfinished().entries if entry.status == "refused"]
 
 
-def _tell_of_refusals(run: Run, item_ids: Iterable[str], around: Surroundings) -> None:
+def _tell_of_refusals(run: Run, item_ids: Iterable[str], deps: Dependencies) -> None:
     """Rewrite the run's summary where something was given up after it was posted."""
-    refused = _refused(around)
-    said = around.ledger.get([run.record_id]).get(run.record_id)
-    if not refused or not isinstance(said, Run) or not said.ts:
+    refused = _refused(deps)
+    said = deps.ledger.runs([run.snapshot]).get(run.snapshot)
+    if not refused or said is None or not said.ts:
         return
-    told = [entry for entry in around.ledger.get(item_ids).values() if entry.status == "refused"]
+    told = [entry for entry in deps.ledger.get(item_ids).values() if entry.status == "refused"]
     try:
         text, blocks = run_message(said, list(dict.fromkeys(_name(entry) for entry in (*told, *refused))))
-        around.channel.rewrite(said.ts, text, blocks, run_metadata(said, around.stack))
+        deps.channel.rewrite(said.ts, text, blocks, run_metadata(said, deps.stack))
     except (RateLimited, Unclear, MessageRefused, ChannelRefused) as error:
         logger.warning("the summary was not rewritten: the next one says it", error=str(error))
         return
     for entry in refused:
-        around.ledger.told(entry.record_id)
+        deps.ledger.mark_reported(entry.record_id)
 
 
-def _explored_today(around: Surroundings) -> int:
-    runs = around.ledger.get(f"{RUN_PREFIX}{key}" for key in around.same_day).values()
-    return sum(run.explored for run in runs if isinstance(run, Run))
+def _explored_today(deps: Dependencies) -> int:
+    return sum(run.explored for run in deps.ledger.runs(deps.same_day).values())
 
 
-def _record_new_items(snapshot: Snapshot, key: str, around: Surroundings) -> None:
+def _record_new_items(snapshot: Snapshot, key: str, deps: Dependencies) -> None:
     items = {item.item_id: item for item in snapshot.items}
-    known = around.ledger.get(items)
+    known = deps.ledger.get(items)
     new = [item for item_id, item in items.items() if item_id not in known]
     if not new:
         return
     # what an earlier try recorded is scored along with the rest: the same requests then have the answers that are kept
-    ours = {id_: entry.score for id_, entry in known.items() if isinstance(entry, Record) and entry.snapshot == key}
-    scores = around.score([item for item_id, item in items.items() if item_id in ours or item_id not in known])
+    ours = {id_: entry.score for id_, entry in known.items() if entry.snapshot == key}
+    scores = deps.score([item for item_id, item in items.items() if item_id in ours or item_id not in known])
     # and counts as it was recorded, so that this one chooses as that one did
     ours = {item_id: prediction.score for item_id, prediction in scores.predictions.items()} | ours
-    threshold = scores.threshold if scores.threshold is None or around.threshold is None else around.threshold
-    explored = max(0, around.explored_items_a_day - _explored_today(around))
-    choices = select(ours, threshold, around.max_posts, explored, seed=key)
+    threshold = scores.threshold if scores.threshold is None or deps.threshold is None else deps.threshold
+    explored = max(0, deps.explored_items_a_day - _explored_today(deps))
+    choices = select(ours, threshold, deps.max_posts, explored, seed=key)
     for item in new:
         prediction = scores.predictions[item.item_id]
-        around.ledger.record(
+        deps.ledger.record(
             Record(
                 item=item,
                 choice=choices[item.item_id],
                 snapshot=key,
-                recorded_at=around.clock.now(),
+                recorded_at=deps.clock.now(),
                 score=prediction.score,
                 model_version=scores.model_version,
                 reasons=prediction.reasons,
@@ -137,8 +135,8 @@ def _record_new_items(snapshot: Snapshot, key: str, around: Surroundings) -> Non
         )
 
 
-def _run(snapshot: Snapshot, key: str, records: Iterable[Record | Run], now: float) -> Run:
-    new = [record for record in records if isinstance(record, Record) and record.snapshot == key]
+def _run(snapshot: Snapshot, key: str, records: Iterable[Record], now: float) -> Run:
+    new = [record for record in records if record.snapshot == key]
     choices = Counter(record.choice for record in new)
     return Run(
         snapshot=key,

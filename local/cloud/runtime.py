@@ -7,7 +7,6 @@ invocation. Not simulated: the memory limit, the share of a processor that memor
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import signal
 import subprocess
@@ -26,15 +25,8 @@ INIT_SECONDS = 10.0
 
 
 def runtime_command(handler: str) -> list[str]:
-    """Return the command of a process that serves `handler`: AWS's own client, or ours where that is not installed."""
-    if importlib.util.find_spec("awslambdaric"):
-        return [sys.executable, str(Path(__file__).with_name("awslambdaric_client.py")), handler]
-    return fallback_command(handler)
-
-
-def fallback_command(handler: str) -> list[str]:
-    """Return the command of a process that serves `handler` with the small client of this project."""
-    return [sys.executable, str(Path(__file__).with_name("client.py")), handler]
+    """Return the command of a process that serves `handler` with AWS's own client of the Runtime API."""
+    return [sys.executable, str(Path(__file__).with_name("awslambdaric_client.py")), handler]
 
 
 class FunctionProcess:

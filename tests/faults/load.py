@@ -16,7 +16,6 @@ from faults.rows import Row
 from faults.world import FIRST_MORNING, presses_lost
 from local.machine import Machine, one_machine
 from local.slack.channel import RateLimit
-from osusume.ledger import Record
 from osusume.messages import INTERESTED, NOT_INTERESTED
 from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
 from samples.works import generate_works
@@ -38,7 +37,7 @@ def snapshot_load(count: int) -> Row:
         machine.cloud.wait_until_idle(LONGEST_SECONDS)
         records = machine.ledger.get(work.item_id for work in works)
         posted = Counter(message.item_id for message in machine.slack.messages if message.item_id)
-        chosen = [r.item.item_id for r in records.values() if isinstance(r, Record) and r.choice != "passed"]
+        chosen = [r.item.item_id for r in records.values() if r.choice != "passed"]
         row.lost = len(works) - len(records) + sum(item_id not in posted for item_id in chosen)
         row.doubled = posted.total() - len(posted)
         runs = [i for i in machine.cloud.invocations if i.function == "NotifierFunction"]

@@ -24,7 +24,6 @@ from local.machine import PARAMETERS, ROOT, SCHEDULE, Machine, one_machine
 from local.slack import Message
 from local.slack.channel import RateLimit, as_ts
 from osusume.labels import Labels
-from osusume.ledger import Record
 from osusume.messages import INTERESTED
 from osusume.snapshots import InvalidSnapshot, snapshot_key
 from samples.works import generate_works
@@ -217,9 +216,7 @@ class World:
         """Return the ids of works that are neither posted nor passed over on purpose."""
         unposted = [item_id for item_id in on_sale if item_id not in posted]
         records = self.machine.ledger.get(unposted)
-        passed = {
-            item_id for item_id, known in records.items() if isinstance(known, Record) and known.choice == "passed"
-        }
+        passed = {item_id for item_id, known in records.items() if known.choice == "passed"}
         return [item_id for item_id in unposted if item_id not in passed]
 
     def _half_snapshots(self) -> Iterator[str]:
@@ -229,8 +226,6 @@ class World:
             except InvalidSnapshot as error:
                 yield str(error)
             else:
-                if not snapshot.complete:
-                    yield f"{key} is not complete"
                 ids = Counter(item.item_id for item in snapshot.items)
                 yield from (f"{key} has {item_id} {times} times" for item_id, times in ids.items() if times > 1)
 
@@ -260,9 +255,8 @@ class World:
                 yield f"the page of {item_id} was fetched again after it was saved"
 
     def _unfinished(self) -> Iterator[str]:
-        ledger = self.machine.ledger
-        for record_id in ledger.unfinished():
-            yield f"{record_id} was left unfinished"
+        for entries in self.machine.ledger.unfinished():
+            yield from (f"{name} was left unfinished" for name in entries)
 
     def _strange_labels(self) -> Iterator[str]:
         for label in self.machine.labels.all():

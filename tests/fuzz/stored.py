@@ -108,7 +108,7 @@ def _package() -> ModelPackage:
 
 
 def _snapshots() -> Sequence[object]:
-    head = {"schema_version": 1, "source": "dlsite", "crawled_at": "2025-11-24T22:00:00Z", "complete": True}
+    head = {"schema_version": 1, "source": "dlsite", "crawled_at": "2025-11-24T22:00:00Z"}
     return [{**head, "items": [work.to_json() for work in WORKS], "failures": [FAILURE.to_json()]}]
 
 

@@ -19,7 +19,6 @@ from feedback.press import Press
 from local.slack import Fault, as_text
 from notifier.channel import ChannelRefused
 from notifier.delivery import Undelivered
-from osusume.ledger import Run
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(
@@ -162,11 +161,9 @@ class Disorder(RuleBasedStateMachine):
         chosen = {item_id for item_id, record in records.items() if record.choice != "passed"}
         assert {name for name in self.world.messages() if not name.startswith("snapshots/")} == chosen
         assert {records[item_id].status for item_id in chosen} <= {"posted"}
-        assert self.world.ledger.unfinished() == []
-        runs = self.world.ledger.get(f"run:{key}" for key in self.world.published)
-        for run in runs.values():
-            assert isinstance(run, Run)
-            assert self.world.messages()[run.snapshot] == 1
+        assert not any(self.world.ledger.unfinished())
+        for key in self.world.ledger.runs(self.world.published):
+            assert self.world.messages()[key] == 1
 
     def _labels_are_the_last_presses(self) -> None:
         for item_id in {press.item_id for press in self.tried}:

@@ -22,7 +22,7 @@ from feedback.press import Press, show_label, store_press
 from local.slack import serve_slack
 from notifier.channel import Channel
 from notifier.delivery import Clock
-from notifier.notify import Surroundings, notify
+from notifier.notify import Dependencies, notify
 from notifier.scores import Prediction, Scores
 from osusume.items import Item
 from osusume.labels import Labels
@@ -159,7 +159,7 @@ class World:
             ends = self.now + RUN_SECONDS
             channel = _WatchedChannel(TOKEN, self.slack.channel.channel_id, self.slack.api_url, CALL_SECONDS)
             channel.world = self
-            around = Surroundings(
+            deps = Dependencies(
                 ledger=self.ledger,
                 channel=channel,
                 score=self._score,
@@ -169,7 +169,7 @@ class World:
                 claim_seconds=CLAIM_SECONDS,
                 clock=Clock(lambda: self.now, self._sleep, lambda: ends - self.now),
             )
-            return notify(read_snapshot(self._s3, self._bucket, key), key, around)
+            return notify(read_snapshot(self._s3, self._bucket, key), key, deps)
 
     def press(self, press: Press, plan: Plan) -> None:
         """Let the feedback function work on a press."""
@@ -185,8 +185,7 @@ class World:
 
     def records(self) -> dict[str, Record]:
         """Return the records of the items that have one."""
-        found = self.ledger.get(work.item_id for work in WORKS)
-        return {item_id: record for item_id, record in found.items() if isinstance(record, Record)}
+        return self.ledger.get(work.item_id for work in WORKS)
 
     def messages(self) -> Counter[str]:
         """Return how many messages the channel has, by item id or, for a summary, by snapshot."""

@@ -84,7 +84,7 @@ def test_a_label_brings_its_work_into_the_ledger_never_to_be_posted(sitting: Sit
     sitting.desk.label("a", "RJ2", is_interested=True)
 
     assert sitting.ledger.get(["RJ2"]) == {"RJ2": labelled_elsewhere(work(2), NOW)}
-    assert "RJ2" not in sitting.ledger.unfinished()
+    assert "RJ2" not in sitting.ledger.unfinished().records
 
 
 def test_undo_takes_label_and_record_away_again(sitting: Sitting) -> None:

@@ -74,7 +74,7 @@ def test_an_item_that_a_label_brings_is_known_and_never_waits_to_be_posted(store
     assert first.choice == "recommended"
     assert isinstance(second, Record)
     assert (second.item, second.choice) == (work(2), "passed")
-    assert ledger.unfinished() == [work(1).item_id]
+    assert list(ledger.unfinished().records) == [work(1).item_id]
 
 
 def test_times_are_the_owners_unless_they_name_their_zone(tmp_path: Path) -> None:

@@ -100,7 +100,8 @@ def test_what_is_to_be_posted_is_unfinished_until_it_is(stores: Stores) -> None:
     ledger.record(Record(Item("RJ01000002", "dlsite", ITEM.url, "x"), "passed", "snapshots/a.json", 1000.0))
     run = Run("snapshots/a.json", 1000.0, listed=2, failed=0, new=2, recommended=1, explored=0, passed=1)
     ledger.record(run)
-    assert ledger.unfinished() == [ITEM.item_id, run.record_id]
+    assert [list(entries) for entries in ledger.unfinished()] == [[ITEM.item_id], [run.snapshot]]
     ledger.posted(claimed(ledger), "C0TEST", "1000.000100")
-    assert ledger.unfinished() == [run.record_id]
-    assert ledger.get([run.record_id]) == {run.record_id: run}
+    assert ledger.unfinished() == ({}, {run.snapshot: run})
+    assert ledger.runs([run.snapshot]) == {run.snapshot: run}
+    assert ledger.get([run.record_id]) == {}

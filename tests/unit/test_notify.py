@@ -11,7 +11,7 @@ from local.slack import Fault, Message, Slack, as_text, duplicate_posts, serve_s
 from notifier.channel import Channel, ChannelRefused
 from notifier.delivery import Clock, Undelivered
 from notifier.events import missed_snapshots, snapshots_of_the_same_day
-from notifier.notify import Surroundings, notify
+from notifier.notify import Dependencies, notify
 from notifier.scores import Prediction, Scores
 from notifier.scoring import ScoringFailed
 from notifier.selection import select
@@ -94,7 +94,7 @@ class World:
         given_up: Sequence[str] = (),
         **changes: Any,
     ) -> Run:
-        around = Surroundings(
+        deps = Dependencies(
             ledger=self.ledger,
             channel=Channel(TOKEN, "C0LOCAL0001", self.slack.api_url, call_seconds=2),
             score=score,
@@ -109,7 +109,7 @@ class World:
         snapshot = replace(
             snapshot, given_up=[Failure(item_id, "https://www.dlsite.com/", "503") for item_id in given_up]
         )
-        return notify(snapshot, key, replace(around, **changes))
+        return notify(snapshot, key, replace(deps, **changes))
 
     def posted(self) -> list[str]:
         assert duplicate_posts(self.slack.log) == 0
@@ -291,7 +291,7 @@ def test_a_message_that_slack_refuses_in_three_runs_is_given_up_and_the_summary_
     given_up = refused_in_three_runs(world)
     (summary,) = world.summaries()
     assert f"投稿をあきらめました: {given_up}" in str(summary.blocks)
-    assert world.ledger.unfinished() == []
+    assert not any(world.ledger.unfinished())
 
 
 def test_a_message_given_up_troubles_no_later_run(world: World) -> None:
@@ -352,7 +352,7 @@ def test_an_item_refused_for_an_unknown_reason_alone_is_given_up_since_the_summa
         assert len(world.summaries()) == number + 1
     world.notify("snapshots/dlsite/2025/11/26/220000Z.json", WORKS[:1])
     assert f"投稿をあきらめました: {GOOD[0]}" in as_text(world.summaries()[-1])
-    assert world.ledger.unfinished() == []
+    assert not any(world.ledger.unfinished())
 
 
 def test_a_channel_that_refuses_for_an_unknown_reason_for_days_gives_up_nothing(world: World) -> None:

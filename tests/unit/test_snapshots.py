@@ -23,7 +23,7 @@ SNAPSHOT = Snapshot(
     crawled_at=datetime(2026, 11, 22, 22, 3, 4, tzinfo=UTC),
     items=demo_works()[:3],
     failures=[Failure("RJ01999999", "https://www.dlsite.com/RJ01999999", "503 三回")],
-    complete=False,
+    gap=True,
 )
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from uuid import uuid4
 
 from boto3.dynamodb.conditions import Key
@@ -49,6 +49,7 @@ __all__ = [
     "Record",
     "Run",
     "Status",
+    "Unfinished",
     "check_fits",
     "labelled_elsewhere",
 ]
@@ -79,6 +80,18 @@ class Claim:
     searched_to: str = ""
 
 
+class Unfinished(NamedTuple):
+    """What the index `unfinished` names: items by item id, runs by snapshot key."""
+
+    records: dict[str, Record]
+    runs: dict[str, Run]
+
+    @property
+    def entries(self) -> list[Record | Run]:
+        """The records, then the runs."""
+        return [*self.records.values(), *self.runs.values()]
+
+
 class Ledger:
     """The table `items`. `clock` returns seconds since the epoch."""
 
@@ -87,33 +100,22 @@ class Ledger:
         self._table = dynamodb.Table(table)
         self._clock = clock
 
-    def get(self, record_ids: Iterable[str]) -> dict[str, Record | Run]:
-        """Return the records of those `record_ids` that have one."""
-        wanted = list(dict.fromkeys(record_ids))
-        found: dict[str, Record | Run] = {}
-        while wanted:
-            request: Any = {
-                "Keys": [{"item_id": record_id} for record_id in wanted[:KEYS_A_BATCH]],
-                "ConsistentRead": True,
-            }
-            answer: Any = self._dynamodb.batch_get_item(RequestItems={self._table.name: request})
-            for attributes in answer["Responses"].get(self._table.name, []):
-                if not attributes["item_id"].startswith(SCORES_PREFIX):
-                    found[attributes["item_id"]] = from_attributes(attributes)
-            left = answer.get("UnprocessedKeys", {}).get(self._table.name, {}).get("Keys", [])
-            wanted = [key["item_id"] for key in left] + wanted[KEYS_A_BATCH:]
-        return found
+    def get(self, item_ids: Iterable[str]) -> dict[str, Record]:
+        """Return the records of those items that have one, by item id."""
+        entries = self._entries(item_id for item_id in item_ids if not item_id.startswith(RUN_PREFIX))
+        return {record_id: entry for record_id, entry in entries.items() if isinstance(entry, Record)}
+
+    def runs(self, snapshot_keys: Iterable[str]) -> dict[str, Run]:
+        """Return the runs of those snapshots that have one, by snapshot key."""
+        entries = self._entries(RUN_PREFIX + key for key in snapshot_keys)
+        return {entry.snapshot: entry for entry in entries.values() if isinstance(entry, Run)}
 
     def all(self) -> Iterator[Record | Run]:
-        """Return every record, in no order."""
-        scan: Any = {"ConsistentRead": True}
-        while True:
-            answer = self._table.scan(**scan)
-            entries: list[Any] = answer["Items"]
+        """Return every record and every run, in no order."""
+        pages = self._table.meta.client.get_paginator("scan").paginate(TableName=self._table.name, ConsistentRead=True)
+        for page in pages:
+            entries: list[Any] = page["Items"]
             yield from (from_attributes(e) for e in entries if not e["item_id"].startswith(SCORES_PREFIX))
-            if "LastEvaluatedKey" not in answer:
-                return
-            scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def forget(self, record: Record) -> bool:
         """Delete a record that is as `record` was first written; return False, changing nothing, where it is not."""
@@ -143,22 +145,25 @@ class Ledger:
             raise
         return True
 
-    def unfinished(self) -> list[str]:
-        """Return the ids of records that are to be posted and are not, and of the refused that nobody was told of.
+    def unfinished(self) -> Unfinished:
+        """Return what is still to be posted, and refusals that are not reported yet.
 
-        The index lags a little behind the table.
+        The index that this asks lags a little behind the table.
         """
-        ids: list[str] = []
-        query: Any = {"IndexName": "unfinished", "KeyConditionExpression": Key("unfinished").eq("yes")}
-        while True:
-            answer = self._table.query(**query)
-            ids += [str(attributes["item_id"]) for attributes in answer["Items"]]
-            if "LastEvaluatedKey" not in answer:
-                return sorted(ids)
-            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        query = self._table.meta.client.get_paginator("query").paginate(
+            TableName=self._table.name,
+            IndexName="unfinished",
+            KeyConditionExpression=Key("unfinished").eq("yes"),  # type: ignore[arg-type]  # a resource's client takes a condition too
+        )
+        ids = sorted(str(attributes["item_id"]) for page in query for attributes in page["Items"])
+        is_run = [record_id.startswith(RUN_PREFIX) for record_id in ids]
+        return Unfinished(
+            self.get(record_id for record_id, run in zip(ids, is_run, strict=True) if not run),
+            self.runs(record_id.removeprefix(RUN_PREFIX) for record_id, run in zip(ids, is_run, strict=True) if run),
+        )
 
     def claim(self, record_id: str, seconds: float) -> Claim | Literal["posting", "posted", "refused"]:
-        """Claim a record for `seconds`; return its status where somebody else is at it or it is done with."""
+        """Claim a record for `seconds`. Returns the status if the record is claimed or finished."""
         now = self._clock()
         token, expires_at = uuid4().hex, now + seconds
         try:
@@ -214,8 +219,8 @@ class Ledger:
         self._finish(claim, update, {":status": "refused", ":refusals": refusals})
         return True
 
-    def told(self, record_id: str) -> None:
-        """Note that the owner was told of a refused record: `unfinished` does not name it any more."""
+    def mark_reported(self, record_id: str) -> None:
+        """Note that the owner was told of a refused record: `unfinished` no longer returns it."""
         self._change_refused(record_id, "REMOVE unfinished", {})
 
     def offer_again(self, record_id: str) -> bool:
@@ -230,6 +235,22 @@ class Ledger:
             "SET #status = :status, channel = :channel, ts = :ts REMOVE claim, claim_expires_at, unfinished",
             {":status": "posted", ":channel": channel, ":ts": ts},
         )
+
+    def _entries(self, record_ids: Iterable[str]) -> dict[str, Record | Run]:
+        wanted = list(dict.fromkeys(record_ids))
+        found: dict[str, Record | Run] = {}
+        while wanted:
+            request: Any = {
+                "Keys": [{"item_id": record_id} for record_id in wanted[:KEYS_A_BATCH]],
+                "ConsistentRead": True,
+            }
+            answer: Any = self._dynamodb.batch_get_item(RequestItems={self._table.name: request})
+            for attributes in answer["Responses"].get(self._table.name, []):
+                if not attributes["item_id"].startswith(SCORES_PREFIX):
+                    found[attributes["item_id"]] = from_attributes(attributes)
+            left = answer.get("UnprocessedKeys", {}).get(self._table.name, {}).get("Keys", [])
+            wanted = [key["item_id"] for key in left] + wanted[KEYS_A_BATCH:]
+        return found
 
     def _release(self, claim: Claim, refusals: int) -> None:
         if claim.taken_over:

@@ -64,7 +64,6 @@ class Snapshot:
     crawled_at: datetime
     items: list[Item]
     failures: list[Failure] = field(default_factory=list)
-    complete: bool = True
     given_up: list[Failure] = field(default_factory=list)
     gap: bool = False
     parser_version: int = 1
@@ -75,7 +74,6 @@ class Snapshot:
             "schema_version": SCHEMA_VERSION,
             "source": self.source,
             "crawled_at": self.crawled_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "complete": self.complete,
             "gap": self.gap,
             "parser_version": self.parser_version,
             "items": [item.to_json() for item in self.items],
@@ -102,7 +100,6 @@ class Snapshot:
                 crawled_at=datetime.fromisoformat(value["crawled_at"]),
                 items=_items(items),
                 failures=[Failure.from_json(failure) for failure in failures],
-                complete=bool(value.get("complete", True)),
                 given_up=[Failure.from_json(failure) for failure in given_up],
                 gap=bool(value.get("gap", False)),
                 parser_version=int(value.get("parser_version", 1)),
