@@ -37,10 +37,11 @@ browser:  ## install Chromium for the tests of the pages, where root and apt-get
 			chromium fonts-noto-cjk fonts-noto-color-emoji >/dev/null || echo "Chromium could not be installed: the tests of the pages are skipped"; \
 	else echo "no Chromium here: the tests of the pages are skipped"; fi
 
-lint: $(VENV)/test $(SAM_VENV)/sam $(CHECKOV_VENV)/checkov  ## ruff, mypy, bandit, the template four ways, the Dockerfile
+lint: $(VENV)/test $(SAM_VENV)/sam $(CHECKOV_VENV)/checkov  ## ruff, mypy, vulture, bandit, the template four ways, the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/vulture
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions layers/common/osusume local model desk web samples ops
 	$(SAM) validate
 	$(SAM) validate --lint

@@ -41,7 +41,7 @@ _CANDIDATES = 400
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """How well a head that has not seen a work tells what the owner says of it, and what knowing nothing gives.
+    """How well a head predicts labels that it has not seen, and the accuracy of the majority class.
 
     `better_by` is the accuracy above always giving the more frequent answer; the intervals hold 95 % of resamples.
     """

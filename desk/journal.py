@@ -105,7 +105,7 @@ class Journal:
         self._undo(action.action_id)
 
     def forget_all_but(self, standing: Mapping[str, Mark]) -> None:
-        """Forget the actions whose labels are not, or were changed since, among those `standing`."""
+        """Drop actions whose label is gone or has changed; `standing` are the labels now."""
         kept: dict[str, Action] = {}
         marks: dict[str, Mark | None] = dict(standing)
         for action in reversed(self.actions.values()):

@@ -41,7 +41,7 @@ as Slack would, with buttons that work: no AWS account, no Slack. What was read,
 so that the next run posts only what is new. Until it has learnt a taste it posts a few random works for you to judge.
 
 It obeys the site's robots.txt, whose crawl-delay of ten seconds makes twenty works take three and a half minutes.
-Ctrl-C halfway is safe: the next run goes on without reading those pages again."""
+Ctrl-C halfway is safe: the next run resumes and reads no page again."""
 
 RUN_EPILOG = """\
 examples:
@@ -157,7 +157,7 @@ def _run(options: argparse.Namespace) -> int:
         print(f"run failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Ended halfway: what was read is kept, and the next run goes on from there.", file=sys.stderr)
+        print("Ended halfway: what was read is kept, and the next run resumes there.", file=sys.stderr)
         return 130
     return 0
 

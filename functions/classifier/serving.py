@@ -12,7 +12,7 @@ from osusume.heads import Heads
 from osusume.observability import logger, metrics
 
 LOOK_SECONDS = 300
-"""So long after a promotion or a roll-back the last request may be scored by the head of before."""
+"""Requests may use the previous head for this long after a promotion or a roll-back."""
 
 _UNKNOWN = "unknown"
 

@@ -42,8 +42,8 @@ class Progress:
     """How far a crawl has come.
 
     `due_at` names the crawl: the time it was due, in ISO format. `listed` is what the crawl is to read; it is empty
-    until the listing is read. `failures` are the pages that failed in this crawl, `troubles` how many speak against the
-    site or the parser. `last_request_at` and `not_before` (seconds since the epoch) keep its pace from one invocation
+    until the listing is read. `failures` are the pages that failed in this crawl, `troubles` how many count towards
+    `BadCrawl`. `last_request_at` and `not_before` (seconds since the epoch) keep its pace from one invocation
     to the next. `holder` is the request id of the invocation at work until `held_until`, `nonce` tells it from another
     one with that request id.
 

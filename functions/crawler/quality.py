@@ -47,7 +47,7 @@ def check_pages(
     """Raise `BadCrawl` where too many pages are a trouble, or say little, or where the first tries all failed.
 
     `read` is how many new pages were read, `poor` how many of them say little; `troubles` is how many of the failures
-    speak against the site or the parser.
+    count towards `BadCrawl`.
     """
     allowed = max(TOLERATED_TROUBLES, TOLERATED_SHARE * (read + len(failures)))
     first_failures = sum(failure.item_id not in failed_before for failure in failures)

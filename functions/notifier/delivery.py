@@ -59,19 +59,8 @@ class Post:
     spare_blocks: list[Block] | None = None
 
 
-def deliver(posts: Iterable[Post], ledger: Ledger, channel: Channel, claim_seconds: float, clock: Clock) -> int:
-    """Post what is not in the channel yet, in order; return how many messages this call found or put there.
-
-    Raises `Undelivered` and `ChannelRefused` as `Delivery` does.
-    """
-    delivery = Delivery(ledger, channel, claim_seconds, clock)
-    delivery.post(posts)
-    delivery.settle()
-    return delivery.posted
-
-
 class Delivery:
-    """One run's posting; `posted` is how many messages it found in the channel or put there."""
+    """One run's posting; `posted` counts the messages that it found in the channel or put there."""
 
     def __init__(self, ledger: Ledger, channel: Channel, claim_seconds: float, clock: Clock) -> None:
         self._ledger, self._channel, self._claim_seconds, self._clock = ledger, channel, claim_seconds, clock

@@ -170,7 +170,7 @@ def write_package(
 ) -> Card:
     """Write a package to `folder` and return its card, as `sealed` makes it.
 
-    A package of before gives way to it: the card goes first and is written last, so that a folder whose writing was
+    Replaces an existing package. The card goes first and is written last, so that a folder whose writing was
     cut short is refused.
     """
     parts = {ENCODER: encoder, TOKENIZER: tokenizer}

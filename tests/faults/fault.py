@@ -28,7 +28,7 @@ class Fault:
     is_quick: bool = False
 
     def row(self, on: World) -> Row:
-        """Let it happen in a world, and return the row of what came of it."""
+        """Inject the fault into a world and return its row."""
         row = Row(self.group, self.name, self.injected)
         times: list[int] = []
         try:

@@ -99,7 +99,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A call that was made, as `Call` has it; `applied` is its server's status, None where that heard of nothing."""
+    """A call that was made, as `Call` has it. `applied` is the server's status, None if it never got the call."""
 
     name: str
     function: str

@@ -9,7 +9,7 @@ from conftest import Stores
 
 from local.slack import Fault, Slack, duplicate_posts, serve_slack
 from notifier.channel import Channel, ChannelRefused
-from notifier.delivery import Clock, Post, Undelivered, deliver
+from notifier.delivery import Clock, Delivery, Post, Undelivered
 from osusume.ledger import Claim, Ledger, Record
 from osusume.messages import item_message, item_metadata
 from samples.works import demo_works
@@ -19,6 +19,13 @@ NOW = 1764000000.0
 RECORDS = [Record(work, "recommended", "snapshots/a.json", NOW, 0.75, "v1") for work in demo_works()[:4]]
 IDS = [record.item.item_id for record in RECORDS]
 REFUSED = [{"type": "marquee"}]
+
+
+def deliver(posts: list[Post], ledger: Ledger, channel: Channel, claim_seconds: float, clock: Clock) -> int:
+    delivery = Delivery(ledger, channel, claim_seconds, clock)
+    delivery.post(posts)
+    delivery.settle()
+    return delivery.posted
 
 
 @dataclass

@@ -90,7 +90,7 @@ def find_item_id(text: str) -> str | None:
 def work_address(url: str, base: str = _ORIGIN) -> WorkAddress | None:
     """Return the work that `url`, which may be relative to `base`, points to; None when it points to anything else.
 
-    A link that leaves DLsite's host is none of its works, whatever its path says.
+    Off-site links never match, whatever their path.
     """
     parts = _on_site(url, base if _on_site(base) else _ORIGIN)
     if parts is None:

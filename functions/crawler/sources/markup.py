@@ -170,7 +170,7 @@ def own_tags(element: Tag, skip: Callable[[Tag], bool]) -> Iterator[Tag]:
 def outermost(tags: Iterable[Tag]) -> Iterator[Tag]:
     """Yield those of `tags` that lie in none of the others; they must come in page order.
 
-    What lies in two of them would be read twice, and in a page nested on purpose a thousand times.
+    Nested matches would be read repeatedly: in a hostile page, thousands of times.
     """
     taken: set[int] = set()
     for tag in tags:

@@ -123,7 +123,7 @@ class Heads:
         return next((entry["ETag"] for entry in listed if entry["Key"] == self._pointer), None)
 
     def promote(self, version: str) -> None:
-        """Let a stored version count from now on. Raises `UserError`."""
+        """Make a stored version active. Raises `UserError`."""
         stored = self.read(version)
         standing, tag = self._promotions()
         now = self._clock().astimezone(UTC).isoformat(timespec="seconds")

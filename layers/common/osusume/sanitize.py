@@ -1,4 +1,4 @@
-"""Text from the web, made fit to stand among one's own words."""
+"""Make text from the web safe to display beside our own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 
 
 def legible(text: str, length: int) -> str:
-    r"""Return up to `length` characters of `text`, which cannot change how what stands around them reads.
+    r"""Return up to `length` characters of `text`, stripped so that they cannot alter the surrounding text.
 
     Control and format characters, which show nothing or turn the direction of writing, are left out. A text with
     letters written from right to left is put between isolates, so that its direction ends with it. The result is empty
