@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from desk.items import merged
 from desk.journal import Action, Journal
 from desk.learning_thread import Learner
-from desk.order import LEAST_LABELS_TO_TEACH, View, in_order
+from desk.order import LEAST_LABELS_TO_TEACH, Selection, in_order
 from desk.store import LabelStore, NotStored
 from osusume.items import Item
 
@@ -104,7 +104,7 @@ class Desk:
         last = {action.item_id: action.did for action in self._in_turn()}
         return [item_id for item_id, did in last.items() if did == "skipped"]
 
-    def place(self, view: View) -> Place:
+    def place(self, view: Selection) -> Place:
         """Return where the owner stands in a view.
 
         Works whose label or skip was just undone come first, works left for later last.

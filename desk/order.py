@@ -18,14 +18,14 @@ _FILTER = "f."
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Selection:
     """What the owner chose to see: the order, and for some fields a text that one of the work's values must hold."""
 
     mode: Mode = "teaching"
     filters: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def from_query(cls, query: Mapping[str, str]) -> View:
+    def from_query(cls, query: Mapping[str, str]) -> Selection:
         """Return the view that an address's query names; what it does not know is passed over."""
         mode: Mode = next((mode for mode in get_args(Mode) if mode == query.get("order")), "teaching")
         filters = {name.removeprefix(_FILTER): text for name, text in query.items() if name.startswith(_FILTER)}
@@ -39,7 +39,7 @@ class View:
         """Return whether the work passes all filters; width, case and spacing make no difference.
 
         >>> rain = Item("RJ1", "dlsite", "https://example.com", "Rain", attributes={"genres": ["ＡＳＭＲ", "sleep"]})
-        >>> View(filters={"genres": "asmr"}).shows(rain), View(filters={"circle": "asmr"}).shows(rain)
+        >>> Selection(filters={"genres": "asmr"}).shows(rain), Selection(filters={"circle": "asmr"}).shows(rain)
         (True, False)
         """
         return all(

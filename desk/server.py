@@ -18,7 +18,7 @@ from desk import view_models
 from desk.desk import Desk, UnknownItem
 from desk.journal import Journal
 from desk.learning_thread import EVERY, LEAST_LABELS
-from desk.order import LEAST_LABELS_TO_TEACH, View
+from desk.order import LEAST_LABELS_TO_TEACH, Selection
 from desk.store import NotStored
 from osusume.errors import UserError
 from osusume.items import Item
@@ -39,7 +39,7 @@ def desk_app(desk: Desk, token: str, where: str) -> Flask:
     app.jinja_env.filters |= {"duration": view_models.duration, "verdict": view_models.verdict}
 
     def page() -> Response:
-        view = View.from_query(request.args)
+        view = Selection.from_query(request.args)
         every = desk.all_items()
         return _html(
             render_template(
@@ -51,12 +51,12 @@ def desk_app(desk: Desk, token: str, where: str) -> Flask:
                     (name, urlencode(replace(view, mode=mode).to_query()), mode == view.mode)
                     for mode, name in view_models.MODES.items()
                 ],
-                unfiltered=urlencode(View(view.mode).to_query()),
+                unfiltered=urlencode(Selection(view.mode).to_query()),
             )
         )
 
     def state() -> Response:
-        standing = _standing(desk, View.from_query(request.args))
+        standing = _standing(desk, Selection.from_query(request.args))
         return _json({name: render_template(f"{name}.html", **standing) for name in ("progress", "learnt")})
 
     def label() -> Response:
@@ -122,7 +122,7 @@ class _Quiet(WSGIRequestHandler):
         """Stay silent."""
 
 
-def _filter(name: str, view: View, items: Sequence[Item]) -> dict[str, object]:
+def _filter(name: str, view: Selection, items: Sequence[Item]) -> dict[str, object]:
     """Return what the template needs for one field to filter by."""
     return {
         "field": name,
@@ -132,7 +132,7 @@ def _filter(name: str, view: View, items: Sequence[Item]) -> dict[str, object]:
     }
 
 
-def _standing(desk: Desk, view: View) -> dict[str, Any]:
+def _standing(desk: Desk, view: Selection) -> dict[str, Any]:
     """Return what the templates of the page's changing parts need."""
     place = desk.place(view)
     lesson, labels = desk.learner.lesson, len(desk.store.marks)
@@ -164,7 +164,7 @@ def _done(desk: Desk, act: Callable[[], None]) -> Response:
         return _json({"message": str(error)}, 503)
     except OSError as error:  # the journal's
         return _json({"message": f"記録に書き込めません（{error.strerror}）。"}, 503)
-    standing = _standing(desk, View.from_query(request.args))
+    standing = _standing(desk, Selection.from_query(request.args))
     return _json({name: render_template(f"{name}.html", **standing) for name in ("card", "progress", "learnt")})
 
 

@@ -46,7 +46,7 @@ class ShownSection:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class WorkCard:
     """A work as the page shows it. `key` is its id in JSON, which holds any string; addresses are empty if unsafe."""
 
     key: str
@@ -58,7 +58,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class LabelCounts:
     """How far the owner has come; `a_minute` and `minutes_left` are None where too few labels tell."""
 
     liked: int
@@ -78,7 +78,7 @@ class Progress:
         return max(self.labels + self.left, 1)
 
 
-def card(item: Item) -> Card:
+def card(item: Item) -> WorkCard:
     """Return what is shown of a work."""
     chosen = chosen_section(item, KEYWORDS)
     facts = {
@@ -87,7 +87,7 @@ def card(item: Item) -> Card:
         "年齢指定": AGE_RATINGS.get(item.age_rating or ""),
     }
     fields = [(FIELD_NAMES.get(name, name), "、".join(item.values(name))) for name in fields_of([item])]
-    return Card(
+    return WorkCard(
         key=json.dumps(item.item_id),
         title=item.title,
         link=_address(item.url, {"http", "https"}),
@@ -113,12 +113,12 @@ def suggestions(items: Iterable[Item], name: str) -> list[str]:
     return [value for value, _ in found.most_common(_MOST_SUGGESTIONS)]
 
 
-def progress(marks: Mapping[str, Mark], left: int) -> Progress:
+def progress(marks: Mapping[str, Mark], left: int) -> LabelCounts:
     """Return how far the owner has come with `left` works without a label."""
     liked = sum(mark["is_interested"] == 1 for mark in marks.values())
     rate = pace([str(mark.get("created_at")) for mark in marks.values()])
     minutes = None if rate is None else max(1, round(left / rate))
-    return Progress(liked, len(marks) - liked, left, rate, minutes)
+    return LabelCounts(liked, len(marks) - liked, left, rate, minutes)
 
 
 def pace(times: Sequence[str]) -> float | None:

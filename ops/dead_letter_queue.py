@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops.stack import Stack
+from ops.stack import DeployedStack
 from osusume.errors import UserError
 
 HELD_SECONDS = 120
@@ -42,7 +42,7 @@ class Letter:
 class Letters:
     """The queue of a stack."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: DeployedStack) -> None:
         self._sqs: Any = stack.client("sqs")
         self._lambda: Any = stack.client("lambda")
         self._url = stack.resource("DeadLetters")

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from botocore.config import Config
 
-from ops.stack import Stack
+from ops.stack import DeployedStack
 from osusume.errors import UserError
 from osusume.ledger import Record
 from osusume.snapshots import InvalidSnapshot, SnapshotMissing, list_snapshot_keys, read_snapshot, snapshot_day
@@ -38,25 +38,25 @@ class Missed:
     to_post: int
 
 
-def waiting(stack: Stack) -> int:
+def waiting(stack: DeployedStack) -> int:
     """Return how many messages earlier runs left to be posted; the index it asks lags a little behind the ledger."""
     left = stack.ledger.unfinished()
     return sum(entry.status in _TO_POST for entry in left.entries)
 
 
-def given_up(stack: Stack) -> list[str]:
+def given_up(stack: DeployedStack) -> list[str]:
     """Return the ids of the records that were given up since Slack refused them; reads the whole ledger."""
     refused = [entry for entry in stack.ledger.all() if entry.status == "refused"]
     return sorted(entry.record_id for entry in refused)
 
 
-def snapshots_of_day(stack: Stack, day: date) -> list[str]:
+def snapshots_of_day(stack: DeployedStack, day: date) -> list[str]:
     """Return the keys of a day's snapshots, oldest first; the day begins at midnight in the stack's time zone."""
     zone = ZoneInfo(stack.parameter("TimeZone"))
     return [key for key in _keys(stack) if snapshot_day(key, zone) == day]
 
 
-def newest_snapshot(stack: Stack) -> str:
+def newest_snapshot(stack: DeployedStack) -> str:
     """Return the key of the newest snapshot. Raises `UserError` where there is none."""
     keys = _keys(stack)
     if not keys:
@@ -64,7 +64,7 @@ def newest_snapshot(stack: Stack) -> str:
     return keys[-1]
 
 
-def missed(stack: Stack, key: str) -> Missed:
+def missed(stack: DeployedStack, key: str) -> Missed:
     """Return what is missing of one snapshot. Raises `UserError` where it is not there or is none."""
     try:
         snapshot = read_snapshot(stack.client("s3"), stack.resource("Bucket"), key)
@@ -76,7 +76,7 @@ def missed(stack: Stack, key: str) -> Missed:
     return Missed(listed, listed - len(records), sum(record.status in _TO_POST for record in chosen))
 
 
-def notify_again(stack: Stack, key: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+def notify_again(stack: DeployedStack, key: str, meanwhile: Callable[[], None] = lambda: None) -> None:
     """Call the notifier for a snapshot and return when it has done its work; `meanwhile` is called now and then.
 
     Raises `UserError` with what the notifier says when it fails: what it could not post stays for the next time.
@@ -105,7 +105,7 @@ def _unfinished(answer: Future[Any]) -> Iterator[None]:
             return
 
 
-def _keys(stack: Stack) -> list[str]:
+def _keys(stack: DeployedStack) -> list[str]:
     return list_snapshot_keys(stack.client("s3"), stack.resource("Bucket"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops.stack import Stack
+from ops.stack import DeployedStack
 from osusume.errors import UserError
 from osusume.labels import Label, Labels
 
@@ -35,7 +35,7 @@ class Comparison:
     newer: int
 
 
-def restorable(stack: Stack) -> tuple[datetime, datetime]:
+def restorable(stack: DeployedStack) -> tuple[datetime, datetime]:
     """Return from when to when labels can be restored. Raises `UserError` where the table keeps no past."""
     dynamodb: Any = stack.client("dynamodb")
     table = stack.resource("LabelsTable")
@@ -46,7 +46,7 @@ def restorable(stack: Stack) -> tuple[datetime, datetime]:
     return past["EarliestRestorableDateTime"], past["LatestRestorableDateTime"]
 
 
-def restore_table(stack: Stack, moment: datetime) -> str:
+def restore_table(stack: DeployedStack, moment: datetime) -> str:
     """Restore the labels as of `moment` to a table of their own; return its name once it can be read.
 
     Raises `UserError` where DynamoDB does not restore that moment.
@@ -71,7 +71,7 @@ def restore_table(stack: Stack, moment: datetime) -> str:
     return target
 
 
-def compare(stack: Stack, table: str, is_wrong: Callable[[Label], bool] = lambda _label: False) -> Comparison:
+def compare(stack: DeployedStack, table: str, is_wrong: Callable[[Label], bool] = lambda _label: False) -> Comparison:
     """Return what putting the labels of `table` back would change.
 
     Labels that are missing or older are put back. A later one stays, unless `is_wrong` says that it is to go: then the
@@ -97,7 +97,9 @@ def compare(stack: Stack, table: str, is_wrong: Callable[[Label], bool] = lambda
     return Comparison(len(restored), changes, newer)
 
 
-def put_back(stack: Stack, changes: Sequence[Change], advance: Callable[[int], None] = lambda _done: None) -> int:
+def put_back(
+    stack: DeployedStack, changes: Sequence[Change], advance: Callable[[int], None] = lambda _done: None
+) -> int:
     """Make the changes, but for those whose label has changed since they were found; return how many were made.
 
     `advance` is told how many are done.
@@ -113,7 +115,7 @@ def put_back(stack: Stack, changes: Sequence[Change], advance: Callable[[int], N
     return made
 
 
-def delete_table(stack: Stack, table: str) -> None:
+def delete_table(stack: DeployedStack, table: str) -> None:
     """Delete a restored table. Raises `UserError` for the stack's own."""
     if table in {stack.resource("LabelsTable"), stack.resource("ItemsTable")}:
         raise UserError(f"{table} is the stack's own table: it is not deleted")

@@ -15,7 +15,7 @@ from osusume.labels import Labels
 from osusume.ledger import Ledger
 
 
-class Stack:
+class DeployedStack:
     """One stack. Resources and parameters are asked for by the names that template.yaml gives them."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Stack:
         return values[name]
 
 
-def open_stack(options: argparse.Namespace) -> Stack:
+def open_stack(options: argparse.Namespace) -> DeployedStack:
     """Return the stack that a command's options name (see `commands.add_stack_options`).
 
     Region and profile are boto3's own where None, as is the address (`AWS_ENDPOINT_URL`). Raises `UserError` where
@@ -83,4 +83,4 @@ def open_stack(options: argparse.Namespace) -> Stack:
         for resource in page["StackResourceSummaries"]
     }
     parameters = {p["ParameterKey"]: p.get("ParameterValue", "") for p in described.get("Parameters", [])}
-    return Stack(session, options.stack, resources, parameters)
+    return DeployedStack(session, options.stack, resources, parameters)

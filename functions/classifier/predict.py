@@ -42,7 +42,7 @@ class PredictionJson(TypedDict):
     reasons: list[ReasonJson]
 
 
-class Answer(TypedDict):
+class PredictResponse(TypedDict):
     """The body of a successful answer."""
 
     model_version: str
@@ -73,14 +73,14 @@ def requested_items(body: str | None, *, is_base64: bool) -> list[Item]:
     return items
 
 
-def answer(package: ModelPackage, items: Sequence[Item], *, use_made_up_taste: bool) -> Answer:
+def answer(package: ModelPackage, items: Sequence[Item], *, use_made_up_taste: bool) -> PredictResponse:
     """Return the package's predictions for the items, in their order.
 
     A package of a made-up taste knows nothing of the owner: unless told to use it, every score is null.
     """
     if package.card.taste == "made-up" and not use_made_up_taste:
         unscored = [PredictionJson(item_id=item.item_id, score=None, label=None, reasons=[]) for item in items]
-        return Answer(model_version=package.version, threshold=None, predictions=unscored)
+        return PredictResponse(model_version=package.version, threshold=None, predictions=unscored)
     predictions = [
         PredictionJson(
             item_id=prediction.item_id,
@@ -90,7 +90,7 @@ def answer(package: ModelPackage, items: Sequence[Item], *, use_made_up_taste: b
         )
         for prediction in package.score(items)
     ]
-    return Answer(model_version=package.version, threshold=package.threshold, predictions=predictions)
+    return PredictResponse(model_version=package.version, threshold=package.threshold, predictions=predictions)
 
 
 def _content(body: str, *, is_base64: bool) -> bytes:

@@ -23,7 +23,7 @@ from local.cloud.gateway import Gateway, routes_of
 from local.cloud.moto_access import enforce
 from local.cloud.persistence import KeptStores
 from local.cloud.sources import ObjectNotifications, fire_schedule
-from local.cloud.stack import AwsServer, Stack, clear
+from local.cloud.stack import AwsServer, LocalResources, clear
 from local.cloud.state import State
 from local.cloud.template import Template, isolated_session, load_template
 
@@ -114,7 +114,7 @@ class Cloud:
     def _start(self, template: Template, closing: ExitStack) -> None:
         self.delivery_errors = []
         closing.callback(clear)
-        self._stack = Stack(self._stack_name, template, self._secrets)
+        self._stack = LocalResources(self._stack_name, template, self._secrets)
         self.resources = self._stack.resources
         enforce(enabled=True)
         note = KeptStores(self._state, self._stack).note if self._state else None

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from local.cloud.access import assume_role
 from local.cloud.errors import AccessDenied, FunctionError, PayloadTooLarge, StillBusy, TemplateError
 from local.cloud.functions import ClientFactory, FunctionPool
-from local.cloud.stack import Stack
+from local.cloud.stack import LocalResources
 from local.cloud.state import State
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class AsyncSettings:
     on_success: str | None = None
 
 
-def async_settings_of(stack: Stack) -> dict[str, AsyncSettings]:
+def async_settings_of(stack: LocalResources) -> dict[str, AsyncSettings]:
     """Return the settings of a deployed template, by the functions' logical ids.
 
     Raises TemplateError for a destination that is not a queue.

@@ -27,7 +27,7 @@ from local.cloud.errors import AccessDenied
 from local.cloud.moto_properties import variable_text
 from local.cloud.runtime import FunctionProcess, runtime_command
 from local.cloud.runtime_api import Outcome
-from local.cloud.stack import Stack
+from local.cloud.stack import LocalResources
 from local.cloud.state import private_file
 from local.cloud.template import Template
 
@@ -56,7 +56,7 @@ class Function:
         return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.name}"
 
 
-def functions_of(stack: Stack, template: Template) -> list[Function]:
+def functions_of(stack: LocalResources, template: Template) -> list[Function]:
     """Return the functions of a deployed template."""
     functions = []
     for logical_id, properties in stack.of_type("AWS::Lambda::Function"):

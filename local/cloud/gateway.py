@@ -18,7 +18,7 @@ from typing import Any
 
 from local.cloud.access import ACCOUNT, REGION, check_service_may_invoke, is_allowed, policies_of
 from local.cloud.errors import AccessDenied, CloudError, FunctionError, PayloadTooLarge
-from local.cloud.http_events import Answer, Request, answer_of, http_event, message_answer
+from local.cloud.http_events import HttpResponse, Request, answer_of, http_event, message_answer
 from local.cloud.moto_types import needs_iam
 from local.cloud.signature import signed_for, signer
 from web.guard import Guarded
@@ -108,7 +108,7 @@ class Gateway:
         self._server.shutdown()
         self._server.server_close()
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> HttpResponse:
         """Return the API's answer to one request."""
         routes = (route for route in self._routes if route.method in (request.method, "ANY"))
         matches = ((route, route.pattern.fullmatch(request.path)) for route in routes)
@@ -129,8 +129,8 @@ class Gateway:
     def _arn(self, route: Route) -> str:
         return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{self.api_id}/$default/{route.resource}"
 
-    def _integrate(self, route: Route, event: dict[str, Any]) -> Answer:
-        result: list[Answer] = []
+    def _integrate(self, route: Route, event: dict[str, Any]) -> HttpResponse:
+        result: list[HttpResponse] = []
 
         def run() -> None:
             result.append(self._call(route, event))
@@ -141,7 +141,7 @@ class Gateway:
         thread.join(route.seconds)
         return result[0] if result else message_answer(503, "Service Unavailable")
 
-    def _call(self, route: Route, event: dict[str, Any]) -> Answer:
+    def _call(self, route: Route, event: dict[str, Any]) -> HttpResponse:
         try:
             check_service_may_invoke(route.function_name, "apigateway.amazonaws.com", self._arn(route))
             response = self._invoke(route.function_name, json.dumps(event, ensure_ascii=False).encode())
@@ -194,7 +194,7 @@ class _GatewayRequest(Guarded):
         if self.command != "HEAD":
             self.wfile.write(answer.body)
 
-    def _refuse(self, status: int, text: str) -> Answer:
+    def _refuse(self, status: int, text: str) -> HttpResponse:
         self.close_connection = True  # the body stays unread
         return message_answer(status, text)
 

@@ -43,7 +43,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """An HTTP response: `headers` as pairs, because Set-Cookie may come more than once."""
 
     status: int
@@ -51,9 +51,9 @@ class Answer:
     body: bytes
 
 
-def message_answer(status: int, text: str) -> Answer:
+def message_answer(status: int, text: str) -> HttpResponse:
     """Return one of API Gateway's own answers."""
-    return Answer(status, [("content-type", "application/json")], json.dumps({"message": text}).encode())
+    return HttpResponse(status, [("content-type", "application/json")], json.dumps({"message": text}).encode())
 
 
 def http_event(
@@ -136,11 +136,11 @@ def _caller(key: Key) -> dict[str, Any]:
     }
 
 
-def answer_of(response: object) -> Answer:
+def answer_of(response: object) -> HttpResponse:
     """Return the HTTP response that a function's answer stands for. Raises ValueError where it stands for none."""
     if not isinstance(response, Mapping) or "statusCode" not in response:
         text = response if isinstance(response, str) else json.dumps(response, ensure_ascii=False)
-        return Answer(200, [("content-type", "application/json")], text.encode())
+        return HttpResponse(200, [("content-type", "application/json")], text.encode())
     body = response.get("body") or ""
     if not isinstance(body, str):
         raise ValueError("body must be a string")  # noqa: TRY004  # answered with 500 like any other wrong answer
@@ -149,7 +149,7 @@ def answer_of(response: object) -> Answer:
         headers.append(("content-type", "text/plain;charset=utf-8"))
     headers += [("set-cookie", str(cookie)) for cookie in response.get("cookies") or []]
     content = base64.b64decode(body) if response.get("isBase64Encoded") else body.encode()
-    return Answer(int(response["statusCode"]), headers, content)
+    return HttpResponse(int(response["statusCode"]), headers, content)
 
 
 def _header(value: object) -> str:

@@ -14,7 +14,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import FakeKey, s3_backends
 
 from local.cloud.access import ACCOUNT, REGION
-from local.cloud.stack import Stack
+from local.cloud.stack import LocalResources
 from local.cloud.state import State
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _DYNAMODB = "DynamoDB_"
 class KeptStores:
     """What the state holds is in the stack's stores from the start; `note` keeps what a request changes in them."""
 
-    def __init__(self, state: State, stack: Stack) -> None:
+    def __init__(self, state: State, stack: LocalResources) -> None:
         self._state = state
         self._s3 = s3_backends[ACCOUNT]["aws"]
         self._dynamodb = dynamodb_backends[ACCOUNT][REGION]

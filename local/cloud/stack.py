@@ -43,7 +43,7 @@ _OWN_PATHS_OF_MOTO = ("/moto-api", "/favicon.ico", "/latest/")
 _HEADERS = "local.headers"
 
 
-class Stack:
+class LocalResources:
     """The resources of a template, created; `resources` maps logical to physical ids."""
 
     def __init__(self, name: str, template: Template, secrets: Mapping[str, str]) -> None:

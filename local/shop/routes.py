@@ -17,7 +17,7 @@ _RELATED = 4
 _RANKING_SINCE = 40
 
 
-class Answer(NamedTuple):
+class ShopResponse(NamedTuple):
     """A response: its status, content type and body."""
 
     status: int
@@ -33,33 +33,33 @@ class Shop:
     crawl_delay: float
 
 
-def answer(shop: Shop, path: str) -> Answer:
+def answer(shop: Shop, path: str) -> ShopResponse:
     """Return what the shop answers to a GET of `path`, which may have a query."""
     parts = urlsplit(path)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     for pattern, page in _ROUTES:
         if found := re.fullmatch(pattern, unquote(parts.path)):
             return page(shop, found, query)
-    return Answer(404, "text/plain; charset=UTF-8", b"There is nothing here.\n")
+    return ShopResponse(404, "text/plain; charset=UTF-8", b"There is nothing here.\n")
 
 
-def _robots(shop: Shop, _: re.Match[str], __: dict[str, str]) -> Answer:
-    return Answer(200, "text/plain; charset=UTF-8", pages.robots_txt(shop.crawl_delay).encode())
+def _robots(shop: Shop, _: re.Match[str], __: dict[str, str]) -> ShopResponse:
+    return ShopResponse(200, "text/plain; charset=UTF-8", pages.robots_txt(shop.crawl_delay).encode())
 
 
-def _listing(shop: Shop, found: re.Match[str], _: dict[str, str]) -> Answer:
+def _listing(shop: Shop, found: re.Match[str], _: dict[str, str]) -> ShopResponse:
     size, page = _number(found[0], "per_page", 30), _number(found[0], "page", 1)
     shown = shop.entries[(page - 1) * size : page * size]
     return _html(200, pages.listing_page(shown, len(shop.entries), page, _ranking(shop)))
 
 
-def _fallback_listing(shop: Shop, found: re.Match[str], _: dict[str, str]) -> Answer:
+def _fallback_listing(shop: Shop, found: re.Match[str], _: dict[str, str]) -> ShopResponse:
     page = _number(found[0], "page", 1)
     shown = shop.entries[(page - 1) * _FALLBACK_SIZE : page * _FALLBACK_SIZE]
     return _html(200, pages.fallback_listing_page(shown, len(shop.entries), page, _ranking(shop)))
 
 
-def _work(shop: Shop, found: re.Match[str], query: dict[str, str]) -> Answer:
+def _work(shop: Shop, found: re.Match[str], query: dict[str, str]) -> ShopResponse:
     entry = _find(shop, found[1])
     if entry is None:
         return _html(404, pages.missing_page(found[1]))
@@ -67,19 +67,19 @@ def _work(shop: Shop, found: re.Match[str], query: dict[str, str]) -> Answer:
     return _html(200, pages.work_page(entry, "en_US" if query.get("locale") == "en_US" else "ja_JP", related))
 
 
-def _product(shop: Shop, _: re.Match[str], query: dict[str, str]) -> Answer:
+def _product(shop: Shop, _: re.Match[str], query: dict[str, str]) -> ShopResponse:
     entry = _find(shop, query.get("workno", ""))
-    return Answer(200, "application/json", (pages.product_json(entry) if entry else "[]").encode())
+    return ShopResponse(200, "application/json", (pages.product_json(entry) if entry else "[]").encode())
 
 
-def _cover(shop: Shop, found: re.Match[str], _: dict[str, str]) -> Answer:
+def _cover(shop: Shop, found: re.Match[str], _: dict[str, str]) -> ShopResponse:
     entry = _find(shop, found[1])
     if entry is None:
-        return Answer(404, "text/plain; charset=UTF-8", b"There is no such cover.\n")
-    return Answer(200, "image/svg+xml", pages.cover_svg(entry.item).encode())
+        return ShopResponse(404, "text/plain; charset=UTF-8", b"There is no such cover.\n")
+    return ShopResponse(200, "image/svg+xml", pages.cover_svg(entry.item).encode())
 
 
-_ROUTES: tuple[tuple[str, Callable[[Shop, re.Match[str], dict[str, str]], Answer]], ...] = (
+_ROUTES: tuple[tuple[str, Callable[[Shop, re.Match[str], dict[str, str]], ShopResponse]], ...] = (
     (r"/robots\.txt", _robots),
     (r"/[a-z]+/works/type/=/.*work_type_category/audio/.*", _listing),
     (r"/[a-z]+/fsr/=/.*work_type_category\[0\]/audio/.*", _fallback_listing),
@@ -102,5 +102,5 @@ def _number(place: str, name: str, default: int) -> int:
     return int(found[1]) if found else default
 
 
-def _html(status: int, page: str) -> Answer:
-    return Answer(status, "text/html; charset=UTF-8", page.encode())
+def _html(status: int, page: str) -> ShopResponse:
+    return ShopResponse(status, "text/html; charset=UTF-8", page.encode())

@@ -26,7 +26,7 @@ class Request(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SiteFault:
     """How an answer differs from the shop's own: in whatever is given. `delay` is in seconds."""
 
     status: int | None = None
@@ -35,7 +35,7 @@ class Fault:
     delay: float = 0.0
 
 
-_NO_FAULT = Fault()
+_NO_FAULT = SiteFault()
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Site:
     crawl_delay: float
     day: int
     address: str = ""
-    faults: dict[str, Fault] = field(default_factory=dict)
+    faults: dict[str, SiteFault] = field(default_factory=dict)
     log: list[Request] = field(default_factory=list)
 
     def entries(self) -> list[Entry]:
@@ -62,7 +62,7 @@ class Site:
         """Forget the requests answered so far."""
         self.log.clear()
 
-    def fault_for(self, path: str) -> Fault:
+    def fault_for(self, path: str) -> SiteFault:
         """Return the fault that requests of `path` meet, one that changes nothing where there is none."""
         return next((fault for part, fault in list(self.faults.items()) if part in path), _NO_FAULT)
 

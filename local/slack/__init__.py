@@ -3,15 +3,15 @@
 from local.slack.channel import Message
 from local.slack.interactions import signed_interaction
 from local.slack.server import serve_slack
-from local.slack.stand_in import Call, FailedPress, Fault, Slack, duplicate_posts
+from local.slack.stand_in import Call, FailedPress, Slack, SlackFault, duplicate_posts
 from local.slack.text import as_text
 
 __all__ = [
     "Call",
     "FailedPress",
-    "Fault",
     "Message",
     "Slack",
+    "SlackFault",
     "as_text",
     "duplicate_posts",
     "serve_slack",

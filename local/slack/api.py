@@ -13,8 +13,8 @@ from http import HTTPStatus
 from werkzeug import Request, Response
 
 from local.slack.channel import Json
-from local.slack.methods import METHODS, METHODS_OF_A_CHANNEL, Answer, SlackError, decoded
-from local.slack.stand_in import Call, Fault, Slack
+from local.slack.methods import METHODS, METHODS_OF_A_CHANNEL, MethodResponse, SlackError, decoded
+from local.slack.stand_in import Call, Slack, SlackFault
 
 Arguments = dict[str, object]
 
@@ -92,7 +92,7 @@ def _call(slack: Slack, request: Request, method: str, arguments: Arguments) -> 
             raise SlackError("channel_not_found")
     if method == "chat.postMessage" and (wait := slack.rate_limit.seconds_to_wait(slack.clock())):
         raise SlackError("ratelimited", retry_after=math.ceil(wait))
-    answer: Answer = METHODS[method](slack.channel, arguments, slack.page_address)
+    answer: MethodResponse = METHODS[method](slack.channel, arguments, slack.page_address)
     return _Outcome(200, answer.body, answer.ts)
 
 
@@ -102,7 +102,7 @@ def _refusal(error: SlackError) -> _Outcome:
     return _Outcome(429, error.to_json(), headers={"Retry-After": str(error.retry_after)})
 
 
-def _struck(outcome: _Outcome, fault: Fault) -> _Outcome:
+def _struck(outcome: _Outcome, fault: SlackFault) -> _Outcome:
     if fault.drop:
         return replace(outcome, status=None, body={})
     status = fault.status or 200

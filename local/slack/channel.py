@@ -64,7 +64,7 @@ def item_id_of(metadata: object) -> str | None:
     return item_id if isinstance(item_id, str) else None
 
 
-class Channel:
+class StoredChannel:
     """The messages of one channel, safe to use from several threads; `clock` gives seconds since 1970.
 
     `keep(ts, message)`, where set, is told of each message that everyone sees, as it is posted, changed or removed

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from local.slack.channel import APP_ID, TEAM_DOMAIN, TEAM_ID, Channel, Json, Message
+from local.slack.channel import APP_ID, TEAM_DOMAIN, TEAM_ID, Json, Message, StoredChannel
 from local.slack.methods import SlackError, contents_of, flag, merged
 
 USES_OF_A_RESPONSE_URL = 5
@@ -38,7 +38,13 @@ def signed_interaction(payload: Mapping[str, object], secret: str, timestamp: fl
 
 
 def block_actions(
-    channel: Channel, message: Message, button: Mapping[str, object], *, user_id: str, action_ts: str, response_url: str
+    channel: StoredChannel,
+    message: Message,
+    button: Mapping[str, object],
+    *,
+    user_id: str,
+    action_ts: str,
+    response_url: str,
 ) -> Json:
     """Return the payload of the press of `button`, as `find_button` gives it, in `message`."""
     shown = ("action_id", "block_id", "text", "value", "style", "type")
@@ -87,7 +93,7 @@ class _ResponseUrl:
 class ResponseUrls:
     """The response_urls given out: each speaks for one press, five times within 30 minutes."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: StoredChannel) -> None:
         self._channel = channel
         self._urls: dict[str, _ResponseUrl] = {}
         self._lock = threading.Lock()

@@ -17,9 +17,9 @@ from local.slack.channel import (
     BOT_USER_ID,
     TEAM_DOMAIN,
     TEAM_ID,
-    Channel,
     Json,
     Message,
+    StoredChannel,
 )
 
 Arguments = Mapping[str, object]
@@ -50,7 +50,7 @@ class SlackError(Exception):
         return answer
 
 
-class Answer(NamedTuple):
+class MethodResponse(NamedTuple):
     """What a call that worked gives: the body, and the `ts` of the message that it posted or changed."""
 
     body: Json
@@ -119,7 +119,7 @@ def _from_json(value: object, error: str) -> object:
         raise SlackError(error) from None
 
 
-def _post_message(channel: Channel, arguments: Arguments, _address: str) -> Answer:
+def _post_message(channel: StoredChannel, arguments: Arguments, _address: str) -> MethodResponse:
     contents = contents_of(arguments)
     if not (contents.text or "").strip() and not contents.blocks:
         raise SlackError("no_text")
@@ -127,7 +127,7 @@ def _post_message(channel: Channel, arguments: Arguments, _address: str) -> Answ
     return _message_answer(channel, message, contents.warnings)
 
 
-def _update(channel: Channel, arguments: Arguments, _address: str) -> Answer:
+def _update(channel: StoredChannel, arguments: Arguments, _address: str) -> MethodResponse:
     before = _named_message(channel, arguments, "ts")
     contents = contents_of(arguments)
     if contents.text is None and contents.blocks is None and contents.metadata is None:
@@ -136,13 +136,13 @@ def _update(channel: Channel, arguments: Arguments, _address: str) -> Answer:
     if message is None:
         raise SlackError("message_not_found")
     answer = _message_answer(channel, message, contents.warnings)
-    return Answer({**answer.body, "text": message.text}, message.ts)
+    return MethodResponse({**answer.body, "text": message.text}, message.ts)
 
 
-def _delete(channel: Channel, arguments: Arguments, _address: str) -> Answer:
+def _delete(channel: StoredChannel, arguments: Arguments, _address: str) -> MethodResponse:
     message = _named_message(channel, arguments, "ts")
     channel.remove(message.ts)
-    return Answer({"ok": True, "channel": channel.channel_id, "ts": message.ts})
+    return MethodResponse({"ok": True, "channel": channel.channel_id, "ts": message.ts})
 
 
 def merged(before: Message, contents: Contents) -> tuple[str, list[Json], Json | None]:
@@ -158,14 +158,14 @@ def merged(before: Message, contents: Contents) -> tuple[str, list[Json], Json |
     return text, blocks, metadata
 
 
-def _message_answer(channel: Channel, message: Message, warnings: list[str]) -> Answer:
+def _message_answer(channel: StoredChannel, message: Message, warnings: list[str]) -> MethodResponse:
     body: Json = {"ok": True, "channel": channel.channel_id, "ts": message.ts, "message": message.to_json()}
     if warnings:
         body |= {"warning": ",".join(warnings), "response_metadata": {"warnings": warnings}}
-    return Answer(body, message.ts)
+    return MethodResponse(body, message.ts)
 
 
-def _history(channel: Channel, arguments: Arguments, _address: str) -> Answer:
+def _history(channel: StoredChannel, arguments: Arguments, _address: str) -> MethodResponse:
     oldest = _time(arguments, "oldest", "invalid_ts_oldest") or Decimal(0)
     latest = _time(arguments, "latest", "invalid_ts_latest") or Decimal("Infinity")
     first = _cursor(arguments.get("cursor"))
@@ -189,7 +189,7 @@ def _history(channel: Channel, arguments: Arguments, _address: str) -> Answer:
     if rest:
         cursor = base64.b64encode(f"next_ts:{rest[0].ts}".encode()).decode()
         body["response_metadata"] = {"next_cursor": cursor}
-    return Answer(body)
+    return MethodResponse(body)
 
 
 def _as_history_shows(message: Message, *, with_payload: bool) -> Json:
@@ -239,8 +239,8 @@ def flag(value: object) -> bool:
     return value is True or str(value).lower() in {"1", "true"}
 
 
-def _auth_test(_channel: Channel, _arguments: Arguments, address: str) -> Answer:
-    return Answer(
+def _auth_test(_channel: StoredChannel, _arguments: Arguments, address: str) -> MethodResponse:
+    return MethodResponse(
         {
             "ok": True,
             "url": address,
@@ -254,13 +254,13 @@ def _auth_test(_channel: Channel, _arguments: Arguments, address: str) -> Answer
     )
 
 
-def _permalink(channel: Channel, arguments: Arguments, address: str) -> Answer:
+def _permalink(channel: StoredChannel, arguments: Arguments, address: str) -> MethodResponse:
     message = _named_message(channel, arguments, "message_ts")
     anchor = message.ts.replace(".", "")
-    return Answer({"ok": True, "channel": channel.channel_id, "permalink": f"{address}#p{anchor}"})
+    return MethodResponse({"ok": True, "channel": channel.channel_id, "permalink": f"{address}#p{anchor}"})
 
 
-def _named_message(channel: Channel, arguments: Arguments, name: str) -> Message:
+def _named_message(channel: StoredChannel, arguments: Arguments, name: str) -> Message:
     ts = arguments.get(name)
     if ts is None:
         raise SlackError("invalid_arguments", [f"missing required field: {name}"])
@@ -271,7 +271,7 @@ def _named_message(channel: Channel, arguments: Arguments, name: str) -> Message
     return message
 
 
-METHODS: dict[str, Callable[[Channel, Arguments, str], Answer]] = {
+METHODS: dict[str, Callable[[StoredChannel, Arguments, str], MethodResponse]] = {
     "auth.test": _auth_test,
     "chat.delete": _delete,
     "chat.getPermalink": _permalink,

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import requests
 
-from local.slack.channel import Channel, Json, Message, RateLimit, as_ts, item_id_of
+from local.slack.channel import Json, Message, RateLimit, StoredChannel, as_ts, item_id_of
 from local.slack.interactions import ResponseUrls, block_actions, find_button, signed_interaction
 
 
 @dataclass(slots=True)
-class Fault:
+class SlackFault:
     """Something that goes wrong with the next `times` calls of `method`; put it into `Slack.faults`.
 
     With `about` only calls whose body holds that text count, such as those about one item. The answer is none at all
@@ -109,13 +109,13 @@ class Slack:
         self.page_address = ""
         self.side_panel: Callable[[], str] | None = None
         self.image_hosts: dict[str, str] = {}
-        self.channel = Channel(channel, clock)
+        self.channel = StoredChannel(channel, clock)
         self.clock = clock
         self.rate_limit = rate_limit
         self.response_urls = ResponseUrls(self.channel)
         self.log: list[Call] = []
         self.failed_presses: list[FailedPress] = []
-        self.faults: list[Fault] = []
+        self.faults: list[SlackFault] = []
         self.signing_secret = signing_secret
         self._press_timeout = press_timeout
         self._faults_lock = threading.Lock()
@@ -188,7 +188,7 @@ class Slack:
             self.channel, message, button, user_id=user_id, action_ts=as_ts(at), response_url=response_url
         )
 
-    def take_fault(self, method: str, body: str) -> Fault | None:
+    def take_fault(self, method: str, body: str) -> SlackFault | None:
         """Return the fault that a call of `method` with this body meets, and count it down; None without one."""
         with self._faults_lock:
             for fault in self.faults:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.commands import Commands, add_action, add_stack_options, add_yes_option
-from ops.stack import Stack, open_stack
+from ops.stack import DeployedStack, open_stack
 from osusume.errors import UserError
 from osusume.heads import NO_ENCODER, Heads, StoredHead, stored_versions
 from osusume.items import Item
@@ -118,11 +118,11 @@ def run_roll_back(options: argparse.Namespace) -> None:
     print(f"rolled back from {last.version} to {back_to}: the classifier uses it within five minutes")
 
 
-def _heads(stack: Stack, encoder: str) -> Heads:
+def _heads(stack: DeployedStack, encoder: str) -> Heads:
     return Heads(stack.client("s3"), stack.resource("Bucket"), encoder)
 
 
-def _promoted_encoder(stack: Stack, beginning: str) -> str:
+def _promoted_encoder(stack: DeployedStack, beginning: str) -> str:
     stored = stored_versions(stack.client("s3"), stack.resource("Bucket"))
     encoders = [
         encoder
@@ -136,7 +136,7 @@ def _promoted_encoder(stack: Stack, beginning: str) -> str:
     return encoders[0]
 
 
-def _version_in_use(stack: Stack) -> str:
+def _version_in_use(stack: DeployedStack) -> str:
     """Return the version that the classifier gives when it is asked, or why it gives none."""
     item = Item("-", "-", "https://example.com/", "-")
     event: dict[str, Any] = {

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ops.commands import Commands, add_stack_options, add_yes_option
 from ops.reposting import given_up, missed, newest_snapshot, notify_again, snapshots_of_day, waiting
-from ops.stack import Stack, open_stack
+from ops.stack import DeployedStack, open_stack
 from osusume.errors import UserError
 
 _EPILOG = """\
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
         print("nothing was posted: add --yes to do it")
 
 
-def _offer_again(stack: Stack, *, sure: bool) -> int:
+def _offer_again(stack: DeployedStack, *, sure: bool) -> int:
     """Put back what was given up, where the owner is sure; return how much it is."""
     record_ids = given_up(stack)
     print(f"{len(record_ids)} messages were given up{': ' if record_ids else ''}{', '.join(record_ids)}")
@@ -74,7 +74,7 @@ def _offer_again(stack: Stack, *, sure: bool) -> int:
     return len(record_ids)
 
 
-def _keys(options: argparse.Namespace, stack: Stack) -> list[str]:
+def _keys(options: argparse.Namespace, stack: DeployedStack) -> list[str]:
     if options.snapshot:
         return [options.snapshot]
     if options.date:
@@ -85,7 +85,7 @@ def _keys(options: argparse.Namespace, stack: Stack) -> list[str]:
     return []
 
 
-def _notify(stack: Stack, key: str) -> None:
+def _notify(stack: DeployedStack, key: str) -> None:
     with Console(file=sys.stderr).status(f"telling the notifier of {key}") as status:
         notify_again(stack, key, lambda: status.update(f"{waiting(stack)} messages left to post"))
     after = missed(stack, key)

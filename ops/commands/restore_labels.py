@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ops.commands import Commands, add_stack_options, add_yes_option
 from ops.restoring import Comparison, compare, delete_table, put_back, restorable, restore_table
-from ops.stack import Stack, open_stack
+from ops.stack import DeployedStack, open_stack
 from osusume.errors import UserError
 from osusume.labels import Label, Origin
 from osusume.times import read_time
@@ -121,7 +121,7 @@ def _in_words(label: Label | None) -> str:
     return f"{kind} ({label.created_at}, {label.origin}, {label.user_id})"
 
 
-def _restored(stack: Stack, moment: datetime | None) -> str:
+def _restored(stack: DeployedStack, moment: datetime | None) -> str:
     if moment is None:
         raise UserError("say when with --at")
     with Console(file=sys.stderr).status("DynamoDB restores the labels: ten minutes or more"):

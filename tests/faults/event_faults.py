@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from faults.fault import Fault
 from faults.injections import calls
-from faults.proxy import Answer, Call, Forward, Rule
+from faults.proxy import Call, Forward, ProxyResponse, Rule
 from faults.world import Settings, World
 from local.cloud import moto_events
 from local.machine import SCHEDULE
@@ -43,7 +43,7 @@ def _deliver(held: Held) -> None:
 def _doubled_while_it_runs(on: World) -> int:
     """Deliver a snapshot's event twice more while the first delivery is being worked at, and once more at the end."""
 
-    def again(_call: Call, forward: Forward) -> Answer:
+    def again(_call: Call, forward: Forward) -> ProxyResponse:
         on.machine.cloud.deliver_s3_event(on.machine.snapshot_keys[-1], times=2)
         return forward()
 
@@ -118,7 +118,7 @@ def _daylight_saving(on: World) -> int:
 def _midnight(on: World) -> int:
     """Let the shop's day turn, with new works, between the listing and the first work's page."""
 
-    def turn(_call: Call, forward: Forward) -> Answer:
+    def turn(_call: Call, forward: Forward) -> ProxyResponse:
         on.put_on_sale(2)
         return forward()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from faults.proxy import Act, Answer, Call, Forward
+from faults.proxy import Act, Call, Forward, ProxyResponse
 
 Fits = Callable[[Call], bool]
 
@@ -28,7 +28,7 @@ def nth_call(function: str, operation: str, nth: int) -> Fits:
 
 def answered(status: int, body: bytes | Iterable[bytes] = b"", headers: Sequence[tuple[str, str]] = ()) -> Act:
     """Answer in the server's place; it never hears of the call."""
-    return lambda _call, _forward: Answer(status, headers, body)
+    return lambda _call, _forward: ProxyResponse(status, headers, body)
 
 
 def json_answered(status: int, value: object, headers: Sequence[tuple[str, str]] = ()) -> Act:
@@ -36,12 +36,12 @@ def json_answered(status: int, value: object, headers: Sequence[tuple[str, str]]
     return answered(status, json.dumps(value).encode(), [("Content-Type", "application/json"), *headers])
 
 
-def broken(_call: Call, _forward: Forward) -> Answer | None:
+def broken(_call: Call, _forward: Forward) -> ProxyResponse | None:
     """Break the connection before the server hears of the call."""
     return None
 
 
-def answer_lost(_call: Call, forward: Forward) -> Answer | None:
+def answer_lost(_call: Call, forward: Forward) -> ProxyResponse | None:
     """Let the server do its work, and break the connection before its answer comes."""
     forward()
     return None
@@ -50,7 +50,7 @@ def answer_lost(_call: Call, forward: Forward) -> Answer | None:
 def late(seconds: float) -> Act:
     """Let the server do its work at once, and its answer come after `seconds`."""
 
-    def act(_call: Call, forward: Forward) -> Answer | None:
+    def act(_call: Call, forward: Forward) -> ProxyResponse | None:
         answer = forward()
         time.sleep(seconds)
         return answer
@@ -61,7 +61,7 @@ def late(seconds: float) -> Act:
 def slow(seconds: float) -> Act:
     """Let the call reach its server after `seconds`."""
 
-    def act(_call: Call, forward: Forward) -> Answer | None:
+    def act(_call: Call, forward: Forward) -> ProxyResponse | None:
         time.sleep(seconds)
         return forward()
 
@@ -71,7 +71,7 @@ def slow(seconds: float) -> Act:
 def changed(change: Callable[[Any], Any]) -> Act:
     """Let the server do its work, and change the JSON of its answer."""
 
-    def act(_call: Call, forward: Forward) -> Answer | None:
+    def act(_call: Call, forward: Forward) -> ProxyResponse | None:
         answer = forward()
         assert isinstance(answer.body, bytes)  # servers of the machine answer whole
         return replace(answer, body=json.dumps(change(json.loads(answer.body))).encode())
@@ -82,7 +82,7 @@ def changed(change: Callable[[Any], Any]) -> Act:
 def rewritten(rewrite: Callable[[bytes], bytes]) -> Act:
     """Let the server do its work, and change the bytes of its answer."""
 
-    def act(_call: Call, forward: Forward) -> Answer | None:
+    def act(_call: Call, forward: Forward) -> ProxyResponse | None:
         answer = forward()
         assert isinstance(answer.body, bytes)  # as above
         return replace(answer, body=rewrite(answer.body))
@@ -93,7 +93,7 @@ def rewritten(rewrite: Callable[[bytes], bytes]) -> Act:
 def killed_before(kill: Callable[[str], None]) -> Act:
     """Kill the caller, by its function's logical id, before the server hears of its call."""
 
-    def act(call: Call, _forward: Forward) -> Answer | None:
+    def act(call: Call, _forward: Forward) -> ProxyResponse | None:
         kill(call.function)
         return None
 
@@ -103,7 +103,7 @@ def killed_before(kill: Callable[[str], None]) -> Act:
 def killed_after(kill: Callable[[str], None]) -> Act:
     """Let the server do its work and kill the caller before it has the answer."""
 
-    def act(call: Call, forward: Forward) -> Answer | None:
+    def act(call: Call, forward: Forward) -> ProxyResponse | None:
         forward()
         kill(call.function)
         return None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from faults.fault import Fault
 from faults.injections import answered, calls
-from faults.proxy import Answer, Call, Forward, Rule
+from faults.proxy import Call, Forward, ProxyResponse, Rule
 from faults.site_faults import HTML, ROBOTS, WORK
 from faults.world import World
 
@@ -42,7 +42,7 @@ def _check_pace(on: World, begin: Callable[[threading.Event], None], pace: float
     times: list[float] = []
     reads_works = threading.Event()
 
-    def note(call: Call, forward: Forward) -> Answer:
+    def note(call: Call, forward: Forward) -> ProxyResponse:
         times.append(time.monotonic())
         if WORK(call):
             reads_works.set()

@@ -6,7 +6,7 @@ import re
 
 from faults.fault import Fault, a_day_of
 from faults.injections import calls, rewritten
-from faults.proxy import Answer, Call, Forward, Rule
+from faults.proxy import Call, Forward, ProxyResponse, Rule
 from faults.site_faults import SHORT_TURNS, WORK, one_work
 from faults.world import World
 
@@ -48,9 +48,9 @@ def _full_of_marks(on: World) -> int:
 def _leads_to_another_work(on: World) -> int:
     """Let the newest work's address lead to the next one's, all day."""
 
-    def lead(_call: Call, _forward: Forward) -> Answer:
+    def lead(_call: Call, _forward: Forward) -> ProxyResponse:
         _, other, *_ = (entry.item.item_id for entry in on.machine.site.entries() if entry.work_type == "SOU")
-        return Answer(302, [("Location", f"/home/work/=/product_id/{other}.html")])
+        return ProxyResponse(302, [("Location", f"/home/work/=/product_id/{other}.html")])
 
     return a_day_of(one_work(lead))(on)
 
@@ -58,9 +58,9 @@ def _leads_to_another_work(on: World) -> int:
 def _leads_to_another_floor(on: World) -> int:
     """Let works' addresses lead to another floor, whose pages are Chinese where no locale is asked for, all day."""
 
-    def lead(call: Call, _forward: Forward) -> Answer:
+    def lead(call: Call, _forward: Forward) -> ProxyResponse:
         path = call.path.partition("?")[0].rstrip("/")
-        return Answer(302, [("Location", path.replace("/home/", "/girls/"))])
+        return ProxyResponse(302, [("Location", path.replace("/home/", "/girls/"))])
 
     def in_chinese(page: bytes) -> bytes:
         text = page.decode()

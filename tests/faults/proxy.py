@@ -72,7 +72,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProxyResponse:
     """What goes back to the function; a body in parts is sent as it comes, with no length told."""
 
     status: int
@@ -80,10 +80,10 @@ class Answer:
     body: bytes | Iterable[bytes] = b""
 
 
-Forward = Callable[[], Answer]
+Forward = Callable[[], ProxyResponse]
 """Lets the server that was called do its work, and returns its answer."""
 
-Act = Callable[[Call, Forward], Answer | None]
+Act = Callable[[Call, Forward], ProxyResponse | None]
 """What happens to a call; None breaks the connection without an answer."""
 
 
@@ -146,11 +146,11 @@ class Wire:
         """Return the environment variables that lead a function over the wire."""
         return {name: self.address(function, edge) + path for edge, (name, path) in _VARIABLES.items()}
 
-    def answer(self, call: Call) -> Answer | None:
+    def answer(self, call: Call) -> ProxyResponse | None:
         """Return what a call is answered, None for a broken connection."""
         applied: list[int] = []
 
-        def forward() -> Answer:
+        def forward() -> ProxyResponse:
             answer = _forwarded(call, self.targets[call.edge])
             applied.append(answer.status)
             return answer
@@ -209,7 +209,7 @@ class _Request(Guarded):
         with suppress(ConnectionError):  # the caller may have given up, or be dead
             self._send(answer)
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: ProxyResponse) -> None:
         self.send_response_only(answer.status)
         for name, value in answer.headers:
             self.send_header(name, value)
@@ -231,7 +231,7 @@ class _Request(Guarded):
         """Print nothing: `Wire.log` keeps the calls."""
 
 
-def _forwarded(call: Call, target: str) -> Answer:
+def _forwarded(call: Call, target: str) -> ProxyResponse:
     origin = urlsplit(target)
     connection = http.client.HTTPConnection(origin.hostname or "", origin.port, timeout=ANSWER_SECONDS)
     try:
@@ -247,9 +247,9 @@ def _forwarded(call: Call, target: str) -> Answer:
         response = connection.getresponse()
         body = response.read()
         headers = [(name, value) for name, value in response.getheaders() if name.lower() not in _ONE_HOP]
-        return Answer(response.status, headers, body)
+        return ProxyResponse(response.status, headers, body)
     except http.client.RemoteDisconnected:
-        return Answer(502)
+        return ProxyResponse(502)
     finally:
         connection.close()
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from faults.fault import Fault, Hit, a_day_of
 from faults.injections import answered, broken, calls, rewritten
 from faults.memory import peak_megabytes
-from faults.proxy import Act, Answer, Call, Forward, Rule
+from faults.proxy import Act, Call, Forward, ProxyResponse, Rule
 from faults.world import Settings, World
 from local.shop.pages import fallback_listing_page, listing_page
 
@@ -27,8 +27,8 @@ SHORT_TURNS = Settings(time_limits=(("CrawlerFunction", 20.0),))
 """The crawler waits for a page a tenth of its time limit: here two seconds."""
 
 
-def _a_gigabyte(_call: Call, _forward: Forward) -> Answer:
-    return Answer(200, [*HTML, ("Content-Length", str(GIGABYTE))], _parts())
+def _a_gigabyte(_call: Call, _forward: Forward) -> ProxyResponse:
+    return ProxyResponse(200, [*HTML, ("Content-Length", str(GIGABYTE))], _parts())
 
 
 def _parts() -> Iterator[bytes]:
@@ -36,8 +36,8 @@ def _parts() -> Iterator[bytes]:
         yield PART
 
 
-def _a_drip(_call: Call, _forward: Forward) -> Answer:
-    return Answer(200, HTML, _drops())
+def _a_drip(_call: Call, _forward: Forward) -> ProxyResponse:
+    return ProxyResponse(200, HTML, _drops())
 
 
 def _drops() -> Iterator[bytes]:
@@ -55,10 +55,10 @@ def _in_broken_encoding(page: bytes) -> bytes:
 def _cut_listing(on: World) -> int:
     """Let the listing show the newest three works alone, in either form of it."""
 
-    def cut(call: Call, _forward: Forward) -> Answer:
+    def cut(call: Call, _forward: Forward) -> ProxyResponse:
         entries = on.machine.site.entries()[:3]
         page = (fallback_listing_page if "/fsr/" in call.path else listing_page)(entries, 3, 1, [])
-        return Answer(200, HTML, page.encode())
+        return ProxyResponse(200, HTML, page.encode())
 
     rule = Rule(lambda call: call.edge == "site" and ("/works/" in call.path or "/fsr/" in call.path), cut)
     on.a_day(2, [rule])

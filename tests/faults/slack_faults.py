@@ -10,7 +10,7 @@ from functools import partial
 from faults.classifier_faults import SHORT_OF_TIME
 from faults.fault import Fault, Hit, a_day_of, presses_of
 from faults.injections import answer_lost, answered, calls, json_answered, killed_before, late, slack_error
-from faults.proxy import Act, Answer, Call, Forward, Rule
+from faults.proxy import Act, Call, Forward, ProxyResponse, Rule
 from faults.world import Settings, World
 from osusume.snapshots import snapshot_key
 
@@ -24,9 +24,9 @@ _RATE_LIMITED = json_answered(429, {"ok": False, "error": "ratelimited"}, [("Ret
 _PAGE_OF_A_PROXY = answered(503, b"<html>Service Unavailable</html>", [("Content-Type", "text/html")])
 
 
-def _posted_and_500(_call: Call, forward: Forward) -> Answer:
+def _posted_and_500(_call: Call, forward: Forward) -> ProxyResponse:
     forward()
-    return Answer(500, [("Content-Type", "application/json")], b'{"ok": false, "error": "internal_error"}')
+    return ProxyResponse(500, [("Content-Type", "application/json")], b'{"ok": false, "error": "internal_error"}')
 
 
 def _refused_for_good(on: World, code: str = "invalid_blocks") -> int:

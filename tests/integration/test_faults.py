@@ -13,7 +13,7 @@ from faults.runner import FAULTS
 from faults.table import wrong
 from faults.world import Settings, World, world
 
-from local.shop.site import Fault as Delay
+from local.shop.site import SiteFault
 
 STEPS = [
     ("crash-crawler", "s3:PutObject snapshots", "killed before"),
@@ -50,7 +50,7 @@ def test_nothing_is_lost_or_doubled_when_a_function_breaks_at(
 def test_a_machine_too_slow_for_the_short_turns_of_a_sweep_loses_nothing(on: World) -> None:
     sweep = next(sweep for sweep in SWEEPS if sweep.name == "crash-crawler")
     on.time_limits = dict(sweep.settings.time_limits)
-    on.machine.site.faults["/works/"] = Delay(delay=on.time_limits[sweep.function] / 10)
+    on.machine.site.faults["/works/"] = SiteFault(delay=on.time_limits[sweep.function] / 10)
     step = Step("s3:GetObject crawls/dlsite/crawl.json", 1)
     rows: dict[str, Row] = {}
     crash(on, sweep, step, "killed before", rows)

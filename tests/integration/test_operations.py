@@ -19,7 +19,7 @@ from scenario import warm_up
 from local.cloud.access import REGION
 from local.machine import BOT_TOKEN, ROOT, SIGNING_SECRET, Machine, one_machine
 from local.slack import duplicate_posts
-from local.slack.stand_in import Fault
+from local.slack.stand_in import SlackFault
 from model.serving.head import Head
 from model.serving.package import ENCODER, HEAD, TOKENIZER, read_card, write_package
 from ops.__main__ import main
@@ -211,7 +211,7 @@ def test_what_cannot_be_sent_again_stays_and_is_an_error(machine: Machine, ops: 
 
 
 def test_what_slack_refused_is_posted_once_when_it_is_posted_again(machine: Machine, ops: Ops) -> None:
-    machine.slack.faults.append(Fault("chat.postMessage", times=99, error="channel_not_found"))
+    machine.slack.faults.append(SlackFault("chat.postMessage", times=99, error="channel_not_found"))
     key = bring_snapshot(machine)
     waiting = not_posted(machine, key)
     assert waiting
@@ -227,7 +227,7 @@ def test_what_slack_refused_is_posted_once_when_it_is_posted_again(machine: Mach
 
 
 def test_what_was_given_up_is_tried_once_more_when_it_is_asked_for(machine: Machine, ops: Ops) -> None:
-    machine.slack.faults.append(Fault("chat.postMessage", times=99, error="invalid_blocks"))
+    machine.slack.faults.append(SlackFault("chat.postMessage", times=99, error="invalid_blocks"))
     key = bring_snapshot(machine)  # refused in each of three attempts
     refused = [record.item.item_id for record in machine.records_of(key) if record.status == "refused"]
     assert refused

@@ -14,7 +14,7 @@ import requests
 from scenario import warm_up
 
 from local.machine import BOT_TOKEN, SIGNING_SECRET, Machine, one_machine
-from local.slack.stand_in import Fault
+from local.slack.stand_in import SlackFault
 from osusume.messages import INTERESTED
 
 MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
@@ -36,9 +36,9 @@ def test_no_secret_is_in_anything_that_a_run_writes(tmp_path: Path, capfd: pytes
         _a_morning(machine, 0)
         _presses(machine)
         for fault in (
-            Fault("chat.postMessage", times=9, error="channel_not_found"),
-            Fault("chat.postMessage", times=9, error="invalid_blocks"),
-            Fault("chat.postMessage", drop=True),
+            SlackFault("chat.postMessage", times=9, error="channel_not_found"),
+            SlackFault("chat.postMessage", times=9, error="invalid_blocks"),
+            SlackFault("chat.postMessage", drop=True),
         ):
             machine.slack.faults[:] = [fault]
             _notify_again(machine)

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from property.world import CLAIM_SECONDS, WORKS, Died, Plan, World, die
 
 from feedback.press import Press
-from local.slack import Fault, as_text
+from local.slack import SlackFault, as_text
 from notifier.channel import ChannelRefused
 from notifier.delivery import Undelivered
 
@@ -84,7 +84,7 @@ class Disorder(RuleBasedStateMachine):
         times=st.integers(1, 4),
     )
     def slack_fails_for_a_while(self, kind: dict[str, object], method: str, times: int) -> None:
-        self.world.slack.faults.append(Fault(method, times=times, **kind))  # type: ignore[arg-type]  # its own fields
+        self.world.slack.faults.append(SlackFault(method, times=times, **kind))  # type: ignore[arg-type]  # its own fields
 
     @rule()
     def slack_recovers(self) -> None:

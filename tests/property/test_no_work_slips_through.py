@@ -19,7 +19,7 @@ from property.world import World
 from crawler.crawl import BadCrawl
 from crawler.fetcher import Fetcher, Page
 from crawler.sources import SourceError
-from local.shop.site import Fault, serve_site
+from local.shop.site import SiteFault, serve_site
 from local.slack import as_text
 from osusume.ledger import Record
 from osusume.snapshots import GIVE_UP_DAYS, read_snapshot, snapshot_key
@@ -29,16 +29,16 @@ WORKS = generate_works(400, seed=11)
 FIRST_WORKS = 24
 LAMBDA_TRIES = 3
 
-SITE_FAULTS: dict[str, Fault] = {
-    "down": Fault(status=503),
-    "challenge": Fault(status=202, body=b"<html><body>One moment</body></html>"),
-    "busy": Fault(status=429),
-    "maintenance": Fault(body=b"<html><body>We are back soon</body></html>"),
+SITE_FAULTS: dict[str, SiteFault] = {
+    "down": SiteFault(status=503),
+    "challenge": SiteFault(status=202, body=b"<html><body>One moment</body></html>"),
+    "busy": SiteFault(status=429),
+    "maintenance": SiteFault(body=b"<html><body>We are back soon</body></html>"),
 }
-PAGE_FAULTS: dict[str, Fault] = {
-    "unparsable": Fault(body=b"<html><body><h1>Something else</h1></body></html>"),
-    "gone": Fault(status=404),
-    "failing": Fault(status=500),
+PAGE_FAULTS: dict[str, SiteFault] = {
+    "unparsable": SiteFault(body=b"<html><body><h1>Something else</h1></body></html>"),
+    "gone": SiteFault(status=404),
+    "failing": SiteFault(status=500),
 }
 
 
@@ -74,7 +74,7 @@ class Mornings:
     def __init__(self, world: World, shop: Shop, item_limit: int) -> None:
         self.world, self.shop, self.item_limit = world, shop, item_limit
         self.number = 0
-        self.failing: dict[str, tuple[Fault, int]] = {}
+        self.failing: dict[str, tuple[SiteFault, int]] = {}
         self.before_the_first: set[str] | None = None
         self.listed: set[str] = set()
 

@@ -19,17 +19,17 @@ from crawling import (
 
 from crawler.crawl import TROUBLES_IN_A_ROW, BadCrawl
 from crawler.fetcher import CHALLENGE_WAIT, Challenged, Unavailable
-from local.shop.site import Fault
+from local.shop.site import SiteFault
 from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
 from samples.works import demo_works
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "dlsite"
-CHALLENGE = Fault(status=202, body=(FIXTURES / "challenge.html").read_bytes())
-REGION_BLOCKED = Fault(body=(FIXTURES / "work_region_blocked.html").read_bytes())
-UNPARSABLE = Fault(body=b"<html><body><h1>Something else</h1></body></html>")
-EMPTY_LISTING = Fault(body=(FIXTURES / "listing_empty.html").read_bytes())
-GONE = Fault(status=404)
-DOWN = Fault(status=503)
+CHALLENGE = SiteFault(status=202, body=(FIXTURES / "challenge.html").read_bytes())
+REGION_BLOCKED = SiteFault(body=(FIXTURES / "work_region_blocked.html").read_bytes())
+UNPARSABLE = SiteFault(body=b"<html><body><h1>Something else</h1></body></html>")
+EMPTY_LISTING = SiteFault(body=(FIXTURES / "listing_empty.html").read_bytes())
+GONE = SiteFault(status=404)
+DOWN = SiteFault(status=503)
 
 
 @pytest.fixture
@@ -67,11 +67,11 @@ def test_an_empty_listing_makes_no_snapshot_and_is_read_anew_on_the_next_try(sho
     [
         (LISTING, GONE),
         (LISTING, UNPARSABLE),
-        (ROBOTS, Fault(body=b"User-agent: *\nDisallow: /*/works/\n")),
+        (ROBOTS, SiteFault(body=b"User-agent: *\nDisallow: /*/works/\n")),
     ],
     ids=["gone", "changed", "disallowed"],
 )
-def test_a_listing_that_cannot_be_read_is_replaced_by_its_other_form(shop: Shop, place: str, fault: Fault) -> None:
+def test_a_listing_that_cannot_be_read_is_replaced_by_its_other_form(shop: Shop, place: str, fault: SiteFault) -> None:
     shop.site.faults[place] = fault
     shop.turn()
     assert any(FALLBACK_LISTING in path for path in shop.asked())
@@ -124,8 +124,8 @@ def test_the_next_try_reads_only_the_pages_that_failed(shop: Shop) -> None:
     assert ([item.item_id for item in shop.snapshot().items], shop.snapshot().failures) == (shop.listed(), [])
 
 
-def redirected(address: str) -> Fault:
-    return Fault(status=302, headers={"Location": address}, body=b"")
+def redirected(address: str) -> SiteFault:
+    return SiteFault(status=302, headers={"Location": address}, body=b"")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def redirected(address: str) -> Fault:
     ],
     ids=["unparsable", "region-blocked", "gone", "down", "elsewhere"],
 )
-def test_a_page_that_fails_is_listed_as_a_failure_beside_the_others(shop: Shop, fault: Fault, error: str) -> None:
+def test_a_page_that_fails_is_listed_as_a_failure_beside_the_others(shop: Shop, fault: SiteFault, error: str) -> None:
     bad = shop.listed()[3]
     shop.site.faults[bad] = fault
     assert shop.turn().failed == 1
@@ -151,7 +151,7 @@ def test_a_page_that_fails_is_listed_as_a_failure_beside_the_others(shop: Shop, 
 
 
 @pytest.mark.parametrize("fault", [UNPARSABLE, REGION_BLOCKED, GONE], ids=["unparsable", "region-blocked", "gone"])
-def test_a_page_that_failed_is_tried_again_the_next_day(shop: Shop, fault: Fault) -> None:
+def test_a_page_that_failed_is_tried_again_the_next_day(shop: Shop, fault: SiteFault) -> None:
     bad = shop.listed()[3]
     shop.site.faults[bad] = fault
     shop.turn()
@@ -166,7 +166,7 @@ def test_a_page_that_failed_is_tried_again_the_next_day(shop: Shop, fault: Fault
 
 
 @pytest.mark.parametrize("fault", [REGION_BLOCKED, GONE], ids=["region-blocked", "gone"])
-def test_works_that_are_not_for_this_region_do_not_spoil_the_crawl(shop: Shop, fault: Fault) -> None:
+def test_works_that_are_not_for_this_region_do_not_spoil_the_crawl(shop: Shop, fault: SiteFault) -> None:
     hidden = shop.listed()[1:7]
     shop.site.faults |= dict.fromkeys(hidden, fault)
     assert shop.turn().status == "written"
@@ -174,7 +174,7 @@ def test_works_that_are_not_for_this_region_do_not_spoil_the_crawl(shop: Shop, f
 
 
 @pytest.mark.parametrize("fault", [REGION_BLOCKED, UNPARSABLE], ids=["region-blocked", "unparsable"])
-def test_works_that_failed_the_day_before_do_not_spoil_a_day_with_nothing_new(stores: Stores, fault: Fault) -> None:
+def test_works_that_failed_the_day_before_do_not_spoil_a_day_with_nothing_new(stores: Stores, fault: SiteFault) -> None:
     with serve(stores, 24) as shop:
         bad = shop.listed()[::4]
         shop.site.faults |= dict.fromkeys(bad, fault)

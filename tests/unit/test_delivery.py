@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conftest import Stores
 
-from local.slack import Fault, Slack, duplicate_posts, serve_slack
+from local.slack import Slack, SlackFault, duplicate_posts, serve_slack
 from notifier.channel import Channel, ChannelRefused
 from notifier.delivery import Clock, Delivery, Post, Undelivered
 from osusume.ledger import Claim, Ledger, Record
@@ -122,7 +122,7 @@ def test_a_rate_limit_is_waited_out(world: World) -> None:
 def test_a_message_whose_fate_is_unclear_is_posted_once(
     world: World, after_posting: bool, fault: dict[str, Any]
 ) -> None:
-    world.slack.faults.append(Fault("chat.postMessage", after_posting=after_posting, **fault))
+    world.slack.faults.append(SlackFault("chat.postMessage", after_posting=after_posting, **fault))
     assert world.deliver(POSTS[:2]) == 2
     assert sorted(map(str, world.posted())) == sorted(IDS[:2])
     assert world.statuses()[:2] == ["posted", "posted"]
@@ -143,7 +143,9 @@ def test_a_message_on_a_later_page_of_the_channel_is_found(world: World) -> None
 
 
 def test_a_message_whose_image_cannot_be_fetched_is_posted_without_it(world: World) -> None:
-    world.slack.faults.append(Fault("chat.postMessage", error="invalid_blocks", details=["downloading image failed"]))
+    world.slack.faults.append(
+        SlackFault("chat.postMessage", error="invalid_blocks", details=["downloading image failed"])
+    )
     assert world.deliver(POSTS[:1]) == 1
     assert world.posted() == IDS[:1]
     assert not any("accessory" in block for block in world.slack.messages[0].blocks)
@@ -177,7 +179,7 @@ def test_a_channel_that_refuses_everything_ends_the_delivery_with_the_remedy(
 
 
 def test_a_message_that_stays_unclear_is_left_to_the_next_delivery(world: World) -> None:
-    world.slack.faults.append(Fault("chat.postMessage", times=2, status=500))
+    world.slack.faults.append(SlackFault("chat.postMessage", times=2, status=500))
     with pytest.raises(Undelivered, match=IDS[0]):
         world.deliver(POSTS[:1])
     assert world.posted() == []
@@ -249,8 +251,8 @@ def test_deliveries_at_the_same_time_post_each_message_once(world: World) -> Non
 # refusals for reasons that nobody knows
 
 
-def poisoned(item_id: str, times: int = 99, error: str = "invalid_arguments") -> Fault:
-    return Fault("chat.postMessage", times=times, error=error, about=item_id)
+def poisoned(item_id: str, times: int = 99, error: str = "invalid_arguments") -> SlackFault:
+    return SlackFault("chat.postMessage", times=times, error=error, about=item_id)
 
 
 @pytest.mark.parametrize("error", ["invalid_arguments", "something_new", "as_of_tomorrow"])
@@ -281,7 +283,7 @@ def test_a_message_refused_for_an_unknown_reason_is_given_up_after_as_many_runs_
 
 
 def test_an_unknown_refusal_of_every_message_is_the_channels_and_gives_up_none(world: World) -> None:
-    world.slack.faults.append(Fault("chat.postMessage", times=999, error="something_new"))
+    world.slack.faults.append(SlackFault("chat.postMessage", times=999, error="something_new"))
     for _ in range(5):
         with pytest.raises(ChannelRefused, match="every message"):
             world.deliver(POSTS)
@@ -299,7 +301,7 @@ def test_a_channel_that_breaks_halfway_gives_up_nothing_that_comes_after(world: 
 
 
 def test_a_rate_limit_without_a_wait_is_not_met_again_at_once(world: World) -> None:
-    world.slack.faults.append(Fault("chat.postMessage", status=429, retry_after=0))
+    world.slack.faults.append(SlackFault("chat.postMessage", status=429, retry_after=0))
     assert world.deliver(POSTS[:1]) == 1
     assert world.sleeps == [1]
 
@@ -316,7 +318,7 @@ def test_a_lone_message_that_is_refused_for_an_unknown_reason_is_left_and_not_gi
 
 
 def test_a_wait_longer_than_the_time_left_ends_the_run_at_once(world: World) -> None:
-    world.slack.faults.append(Fault("chat.postMessage", status=429, retry_after=3600))
+    world.slack.faults.append(SlackFault("chat.postMessage", status=429, retry_after=3600))
     with pytest.raises(Undelivered, match="3600 s"):
         world.deliver(POSTS)
     assert (world.sleeps, set(world.statuses())) == ([], {"scored"})

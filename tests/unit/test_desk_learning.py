@@ -16,7 +16,7 @@ from desk.active_learning import Course, Learnt, Lesson, most_teaching
 from desk.desk import Desk
 from desk.journal import Journal
 from desk.learning_thread import Learner
-from desk.order import View
+from desk.order import Selection
 from desk.store import LabelFile
 from model.dataset import Example, write_examples
 from model.intervals import Estimate
@@ -118,7 +118,7 @@ class Labelling:
         self.learner.close()
         self.journal.__exit__(None, None, None)
 
-    def next_id(self, view: View) -> str | None:
+    def next_id(self, view: Selection) -> str | None:
         item = self.desk.place(view).item
         return item.item_id if item else None
 
@@ -136,17 +136,17 @@ def test_from_fifty_labels_on_the_order_turns_and_can_be_turned_back(tmp_path: P
     ids = list(LABELS)
     with Labelling(tmp_path, {id_: LABELS[id_] for id_ in ids[:49]}) as labelling:
         wait_for(lambda: labelling.learner.lesson)
-        assert labelling.next_id(View("teaching")) == ids[49]
+        assert labelling.next_id(Selection("teaching")) == ids[49]
         labelling.desk.label("a", ids[49], is_interested=LABELS[ids[49]])
         wait_for(lambda: labelling.learner.lesson and labelling.learner.lesson.labels == 50)
         assert labelling.learner.lesson is not None
-        assert labelling.next_id(View("teaching")) == labelling.learner.lesson.teaching[0]
-        assert labelling.next_id(View("given")) == ids[50]
+        assert labelling.next_id(Selection("teaching")) == labelling.learner.lesson.teaching[0]
+        assert labelling.next_id(Selection("given")) == ids[50]
 
 
 def test_doubtful_labels_are_looked_at_once(tmp_path: Path) -> None:
     turned = {id_: liked != (n % 9 == 0) for n, (id_, liked) in enumerate(LABELS.items())}
-    view = View("doubtful")
+    view = Selection("doubtful")
     with Labelling(tmp_path, turned) as labelling:
         wait_for(lambda: labelling.learner.lesson)
         assert labelling.learner.lesson is not None

@@ -19,7 +19,7 @@ from conftest import REGION, ROOT, Stores
 from desk.desk import Desk
 from desk.journal import Journal
 from desk.learning_thread import Learner
-from desk.order import View
+from desk.order import Selection
 from desk.stack import StackLabels, known_items
 from ops.__main__ import main
 from osusume.items import Item
@@ -77,7 +77,7 @@ def test_a_label_goes_to_the_table_as_an_annotation(sitting: Sitting) -> None:
 
     label = sitting.labels.get("RJ1")
     assert label == Label("RJ1", True, "desk", "1795000000.5", local_time(str(NOW), TOKYO), "annotation")
-    assert sitting.desk.place(View("given")).left == 1
+    assert sitting.desk.place(Selection("given")).left == 1
 
 
 def test_a_label_brings_its_work_into_the_ledger_never_to_be_posted(sitting: Sitting) -> None:
@@ -124,7 +124,7 @@ def test_a_work_that_was_pressed_in_slack_meanwhile_is_not_asked_about_again(sit
     sitting.desk.label("a", "RJ1", is_interested=True)
 
     assert sitting.desk.unlabelled == 1
-    assert sitting.desk.place(View("given")).item == work(2)
+    assert sitting.desk.place(Selection("given")).item == work(2)
 
 
 def test_undo_puts_the_press_back_that_the_label_changed(sitting: Sitting) -> None:

@@ -12,14 +12,14 @@ from desk.desk import Desk, UnknownItem
 from desk.items import read_items
 from desk.journal import Journal
 from desk.learning_thread import Learner
-from desk.order import View
+from desk.order import Selection
 from desk.store import LabelFile, NotStored
 from model.dataset import Example, read_examples, write_examples
 from osusume.errors import UserError
 from osusume.items import Item
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=ZoneInfo("Asia/Tokyo"))
-GIVEN = View("given")
+GIVEN = Selection("given")
 
 
 def work(number: int, genre: str = "雨") -> Item:
@@ -148,7 +148,7 @@ def test_a_work_left_for_later_comes_at_the_end_also_after_a_restart(sitting: Si
 def test_a_filter_leaves_works_out(sitting: Sitting) -> None:
     sitting.desk.items["RJ4"] = work(4, "ＡＳＭＲ・耳かき")
 
-    place = sitting.desk.place(View("given", {"genres": "asmr"}))
+    place = sitting.desk.place(Selection("given", {"genres": "asmr"}))
 
     assert (place.item and place.item.item_id, place.left) == ("RJ4", 1)
 

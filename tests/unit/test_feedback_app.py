@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from feedback.slack_app import refusal, slack_app
-from local.slack import Fault, Slack, as_text, serve_slack, signed_interaction
+from local.slack import Slack, SlackFault, as_text, serve_slack, signed_interaction
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record
 from osusume.messages import item_message, item_metadata
@@ -240,7 +240,7 @@ def test_the_message_shows_the_choice_and_stays_the_items(world: World) -> None:
 @pytest.mark.parametrize("status", [400, None])
 def test_a_message_whose_image_slack_refuses_is_rewritten_without_it(world: World, status: int | None) -> None:
     assert any("accessory" in block for block in world.slack.messages[0].blocks)
-    world.slack.faults.append(Fault("response_url", status=status, error="invalid_blocks", about="accessory"))
+    world.slack.faults.append(SlackFault("response_url", status=status, error="invalid_blocks", about="accessory"))
     world.press("interested")
     assert "「興味あり!」と記録しました" in world.shown()
     assert not any("accessory" in block for block in world.slack.messages[0].blocks)
@@ -271,7 +271,7 @@ def test_a_press_is_stored_before_slack_gets_its_answer(world: World) -> None:
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}, {"status": 404, "error": "expired_url"}], ids=str)
 def test_a_message_that_cannot_be_changed_does_not_lose_the_press(world: World, fault: dict[str, Any]) -> None:
-    world.slack.faults.append(Fault("response_url", times=9, **fault))
+    world.slack.faults.append(SlackFault("response_url", times=9, **fault))
     assert world.press("interested") == 200
     assert world.is_interested()
 

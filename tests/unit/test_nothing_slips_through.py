@@ -16,13 +16,13 @@ from crawler.progress import CrawlUnderWay
 from crawler.sources.dlsite import DLsite
 from local.shop import routes
 from local.shop.entries import entries_on
-from local.shop.site import Fault
+from local.shop.site import SiteFault
 from osusume.items import Item
 from osusume.snapshots import GIVE_UP_DAYS, Failure
 from samples.works import demo_works, generate_works
 
-UNPARSABLE = Fault(body=b"<html><body><h1>Something else</h1></body></html>")
-DOWN = Fault(status=503)
+UNPARSABLE = SiteFault(body=b"<html><body><h1>Something else</h1></body></html>")
+DOWN = SiteFault(status=503)
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_a_page_that_failed_is_asked_for_again_though_the_listing_has_it_no_long
     shop.site.faults.clear()
     shop.site.day = 2
     shop.site.works = [work for work in shop.site.works if work.item_id != missed]
-    page = Fault(status=200, body=page_of(missed))
+    page = SiteFault(status=200, body=page_of(missed))
     shop.site.faults[missed] = page
     shop.turn(DAY_TWO, item_limit=10)
     assert missed in ids(shop.snapshot(DAY_TWO).items)
@@ -229,9 +229,9 @@ def test_a_page_that_fails_day_after_day_is_given_up_once_and_not_asked_for_agai
 # pages that are not what was asked for
 
 
-def moved(item_id: str, floor: str) -> Fault:
+def moved(item_id: str, floor: str) -> SiteFault:
     address = f"https://www.dlsite.com/{floor}/work/=/product_id/{item_id}.html"
-    return Fault(status=302, headers={"Location": address}, body=b"")
+    return SiteFault(status=302, headers={"Location": address}, body=b"")
 
 
 def test_a_page_is_asked_for_in_japanese_also_where_it_moved_to_another_floor(shop: Shop) -> None:
@@ -257,7 +257,7 @@ def test_a_work_whose_address_leads_to_another_works_page_is_a_failure(shop: Sho
 
 def test_a_work_whose_address_answers_with_another_works_page_is_a_failure(shop: Shop) -> None:
     one, other = shop.listed()[:2]
-    shop.site.faults[f"product_id/{one}"] = Fault(body=page_of(other))
+    shop.site.faults[f"product_id/{one}"] = SiteFault(body=page_of(other))
     shop.turn(item_limit=10)
     assert [(failure.item_id, failure.error.split(":")[0]) for failure in shop.snapshot().failures] == [
         (one, "WrongPage")
@@ -283,7 +283,7 @@ def poor(html: bytes) -> bytes:
 def test_a_crawl_whose_new_works_say_far_less_than_the_known_ones_is_bad(shop: Shop) -> None:
     shop.turn(item_limit=10)
     new = new_on(shop, 2)
-    shop.site.faults |= {f"product_id/{item_id}": Fault(body=poor(page_of(item_id))) for item_id in new}
+    shop.site.faults |= {f"product_id/{item_id}": SiteFault(body=poor(page_of(item_id))) for item_id in new}
     with pytest.raises(BadCrawl, match="say far less"):
         shop.turn(DAY_TWO, item_limit=10)
     shop.site.faults.clear()

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from conftest import Stores
 
-from local.slack import Fault, Message, Slack, as_text, duplicate_posts, serve_slack
+from local.slack import Message, Slack, SlackFault, as_text, duplicate_posts, serve_slack
 from notifier.channel import Channel, ChannelRefused
 from notifier.delivery import Clock, Undelivered
 from notifier.events import missed_snapshots, snapshots_of_the_same_day
@@ -262,7 +262,7 @@ def test_what_a_run_left_unposted_is_posted_by_the_next(world: World) -> None:
     assert len(world.summaries()) == 2
 
 
-REFUSED_ONCE = Fault("chat.postMessage", times=2, error="invalid_blocks")  # with its image, and without
+REFUSED_ONCE = SlackFault("chat.postMessage", times=2, error="invalid_blocks")  # with its image, and without
 
 
 def test_a_message_that_slack_refuses_holds_up_none_of_the_others(world: World) -> None:
@@ -336,7 +336,7 @@ def test_a_summary_names_every_work_that_was_given_up(world: World, number: int)
 
 
 def test_the_summary_is_posted_though_an_item_is_refused_for_an_unknown_reason(world: World) -> None:
-    world.slack.faults.append(Fault("chat.postMessage", times=99, error="invalid_arguments", about=GOOD[0]))
+    world.slack.faults.append(SlackFault("chat.postMessage", times=99, error="invalid_arguments", about=GOOD[0]))
     for key in (MONDAY, TUESDAY):
         with pytest.raises(Undelivered):
             world.notify(key, WORKS)
@@ -345,7 +345,7 @@ def test_the_summary_is_posted_though_an_item_is_refused_for_an_unknown_reason(w
 
 
 def test_an_item_refused_for_an_unknown_reason_alone_is_given_up_since_the_summary_is_not(world: World) -> None:
-    world.slack.faults.append(Fault("chat.postMessage", times=99, error="invalid_arguments", about=GOOD[0]))
+    world.slack.faults.append(SlackFault("chat.postMessage", times=99, error="invalid_arguments", about=GOOD[0]))
     for number, key in enumerate((MONDAY, TUESDAY)):
         with pytest.raises(Undelivered):
             world.notify(key, WORKS[:1])
@@ -356,7 +356,7 @@ def test_an_item_refused_for_an_unknown_reason_alone_is_given_up_since_the_summa
 
 
 def test_a_channel_that_refuses_for_an_unknown_reason_for_days_gives_up_nothing(world: World) -> None:
-    world.slack.faults.append(Fault("chat.postMessage", times=999, error="something_new"))
+    world.slack.faults.append(SlackFault("chat.postMessage", times=999, error="something_new"))
     for day in range(20, 27):
         with pytest.raises(ChannelRefused):
             world.notify(f"snapshots/dlsite/2025/11/{day}/220000Z.json", WORKS)

@@ -18,7 +18,7 @@ from slack_sdk.webhook import WebhookClient
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-from local.slack import Fault, Slack, as_text, duplicate_posts, serve_slack, signed_interaction
+from local.slack import Slack, SlackFault, as_text, duplicate_posts, serve_slack, signed_interaction
 from local.slack.blocks import block_errors
 
 CHANNEL = "C0LOCAL0001"
@@ -414,15 +414,15 @@ def test_a_permalink_leads_to_the_message_on_the_page(slack: Slack, client: WebC
 @pytest.mark.parametrize(
     ("fault", "posts"),
     [
-        (Fault("chat.postMessage", status=500), 0),
-        (Fault("chat.postMessage", status=500, after_posting=True), 1),
-        (Fault("chat.postMessage", error="internal_error"), 0),
-        (Fault("chat.postMessage", error="internal_error", after_posting=True), 1),
-        (Fault("chat.postMessage", status=429), 0),
+        (SlackFault("chat.postMessage", status=500), 0),
+        (SlackFault("chat.postMessage", status=500, after_posting=True), 1),
+        (SlackFault("chat.postMessage", error="internal_error"), 0),
+        (SlackFault("chat.postMessage", error="internal_error", after_posting=True), 1),
+        (SlackFault("chat.postMessage", status=429), 0),
     ],
 )
 def test_a_fault_strikes_before_or_after_the_message_is_posted(
-    slack: Slack, client: WebClient, fault: Fault, posts: int
+    slack: Slack, client: WebClient, fault: SlackFault, posts: int
 ) -> None:
     slack.faults.append(fault)
 
@@ -436,7 +436,7 @@ def test_a_fault_strikes_before_or_after_the_message_is_posted(
 
 @pytest.mark.parametrize("after_posting", [False, True])
 def test_a_fault_can_drop_the_connection(slack: Slack, client: WebClient, *, after_posting: bool) -> None:
-    slack.faults.append(Fault("chat.postMessage", drop=True, after_posting=after_posting))
+    slack.faults.append(SlackFault("chat.postMessage", drop=True, after_posting=after_posting))
     client.retry_handlers.clear()
 
     with pytest.raises((OSError, http.client.HTTPException)):
@@ -446,7 +446,7 @@ def test_a_fault_can_drop_the_connection(slack: Slack, client: WebClient, *, aft
 
 
 def test_a_late_answer_outlasts_the_caller_after_the_message_is_posted(slack: Slack) -> None:
-    slack.faults.append(Fault("chat.postMessage", delay=0.3, after_posting=True))
+    slack.faults.append(SlackFault("chat.postMessage", delay=0.3, after_posting=True))
     session = requests.Session()
 
     with session, pytest.raises(requests.ReadTimeout):
@@ -458,7 +458,7 @@ def test_a_late_answer_outlasts_the_caller_after_the_message_is_posted(slack: Sl
 
 
 def test_duplicate_posts_are_counted_by_item_from_the_log(slack: Slack, client: WebClient) -> None:
-    slack.faults.append(Fault("chat.postMessage", status=500, after_posting=True))
+    slack.faults.append(SlackFault("chat.postMessage", status=500, after_posting=True))
     with pytest.raises(SlackApiError):
         post_item(client, "RJ1")
     for item_id in ("RJ1", "RJ2", "RJ2", "RJ2"):
