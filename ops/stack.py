@@ -19,13 +19,19 @@ class DeployedStack:
     """One stack. Resources and parameters are asked for by the names that template.yaml gives them."""
 
     def __init__(
-        self, session: boto3.Session, name: str, resources: Mapping[str, str], parameters: Mapping[str, str]
+        self,
+        session: boto3.Session,
+        name: str,
+        resources: Mapping[str, str],
+        parameters: Mapping[str, str],
+        functions: list[str],
     ) -> None:
         """Put together what `open_stack` found."""
         self.session = session
         self.name = name
         self._resources = resources
         self._parameters = parameters
+        self._functions = functions
 
     def resource(self, logical_id: str) -> str:
         """Return the physical id of a resource. Raises `UserError` where the stack has none of that name."""
@@ -33,7 +39,7 @@ class DeployedStack:
 
     def functions(self) -> list[str]:
         """Return the names of the stack's functions."""
-        return [physical_id for name, physical_id in self._resources.items() if name.endswith("Function")]
+        return self._functions
 
     def parameter(self, name: str) -> str:
         """Return the value of a parameter. Raises `UserError` where the stack has none of that name."""
@@ -77,10 +83,8 @@ def open_stack(options: argparse.Namespace) -> DeployedStack:
             f"there is no stack {options.stack!r} in {where}: name another with --stack or --region"
         ) from error
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=options.stack)
-    resources = {
-        resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
-        for page in pages
-        for resource in page["StackResourceSummaries"]
-    }
+    summaries = [summary for page in pages for summary in page["StackResourceSummaries"]]
+    resources = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in summaries}
+    functions = [resources[e["LogicalResourceId"]] for e in summaries if e["ResourceType"] == "AWS::Lambda::Function"]
     parameters = {p["ParameterKey"]: p.get("ParameterValue", "") for p in described.get("Parameters", [])}
-    return DeployedStack(session, options.stack, resources, parameters)
+    return DeployedStack(session, options.stack, resources, parameters, functions)

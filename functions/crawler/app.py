@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             last_request_at=progress.last_request_at,
             not_before=progress.not_before,
             remaining=remaining,
-            request_seconds=min(30.0, limit / 10),
+            request_seconds=min(30.0, limit / 5),
             least_delay=0.0 if settings.site_address else DEFAULT_CRAWL_DELAY,  # a stand-in says itself how fast
         )
 

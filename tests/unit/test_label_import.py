@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import boto3
 import pytest
-from conftest import REGION, ROOT, Stores
-from samtranslator.yaml_helper import yaml_parse
+from conftest import Stores
 
 from model.dataset import Example
 from model.label_import import GivenLabel, Imported, import_labels, read_labels
@@ -104,6 +101,7 @@ def test_times_are_the_owners_unless_they_name_their_zone(tmp_path: Path) -> Non
         (row(2, 2, None), "is_interested must be 0 or 1"),
         (row(1, 0, None), "stands on line 1 already"),
         ('{"item": ', "Expecting value"),
+        (row(2, 1, None).replace(work(2).item_id, "run:snapshots/a.json"), "item_id begins with run: or scores:"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, bad_row: str, told: str) -> None:
@@ -114,19 +112,8 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, bad_row: str, told: str)
 
 
 def test_the_command_finds_the_stack_and_prints_what_it_stored(
-    tmp_path: Path, moto_address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, stack: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = {"ENDPOINT_URL": moto_address, "ACCESS_KEY_ID": "t", "SECRET_ACCESS_KEY": "t", "DEFAULT_REGION": REGION}
-    for name, value in settings.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    stack = f"osusume-{uuid4().hex[:8]}"
-    tables = {name: dict(template["Resources"][name]) for name in ("ItemsTable", "LabelsTable")}
-    for name, table in tables.items():
-        table["Properties"] = {**table["Properties"], "TableName": f"{stack}-{name}"}
-    body = {"Parameters": {"TimeZone": template["Parameters"]["TimeZone"]}, "Resources": tables}
-    cloudformation: Any = boto3.Session().client("cloudformation")
-    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(body))
     path = tmp_path / "labels.jsonl"
     path.write_text(row(1, 1, "2025-11-25 01:00:00"), encoding="utf-8")
 

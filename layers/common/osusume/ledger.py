@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 from osusume.records import (
     RUN_PREFIX,
     SCORE_DIGITS,
+    SCORES_PREFIX,
     Choice,
     Reason,
     Record,
@@ -59,9 +60,6 @@ KEYS_A_BATCH = 100
 
 MOST_REFUSALS = 3
 """A message that Slack refused in so many runs is given up."""
-
-SCORES_PREFIX = "scores:"
-"""Under this the notifier keeps answers of the classifier in the same table; they are no records of the ledger."""
 
 
 @dataclass(frozen=True, slots=True)

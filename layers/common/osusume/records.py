@@ -13,6 +13,9 @@ Status = Literal["scored", "posting", "posted", "refused"]
 
 RUN_PREFIX = "run:"
 
+SCORES_PREFIX = "scores:"
+"""Under this the notifier keeps answers of the classifier in the same table; they are no records of the ledger."""
+
 MOST_RECORD_BYTES = 400_000
 """DynamoDB's limit of 409,600, less what claims and channels add to a record."""
 
@@ -101,6 +104,10 @@ def check_fits(entry: Record) -> None:
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
     """
+    if entry.record_id.startswith((RUN_PREFIX, SCORES_PREFIX)):
+        raise ValueError(
+            f"item_id begins with {RUN_PREFIX} or {SCORES_PREFIX}, which the ledger needs: name it otherwise"
+        )
     try:
         key, size = len(entry.record_id.encode()), _size(to_attributes(entry))
     except UnicodeEncodeError as error:
