@@ -46,7 +46,7 @@ class Learner:
         self._thread.start()
 
     def tell(self, labels: Mapping[str, bool]) -> None:
-        """Tell it the labels as they now stand, by item id."""
+        """Take the labels as they stand now, by item id."""
         with self._wanted:
             self._labels = dict(labels)
             self._wanted.notify()

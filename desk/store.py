@@ -49,7 +49,7 @@ class LabelFile:
     def __init__(self, path: Path, now: Callable[[], datetime]) -> None:
         """Open `path`, which need not be there yet; `now` gives the time in the owner's time zone.
 
-        `notice` tells of a last row that was cut off, empty where there was none. Raises `UserError`.
+        `notice` describes a last row that was cut off; empty without one. Raises `UserError`.
         """
         self.path = path.resolve()
         self.items: dict[str, Item] = {}
@@ -161,7 +161,7 @@ def _write_whole(path: Path, content: bytes) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make a new name in the folder last; the file's own content is synced by who writes it."""
+    """Sync the folder, so that a new name in it survives a crash; the caller syncs the file."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

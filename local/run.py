@@ -170,7 +170,7 @@ def _remember_site(state: State, options: Options) -> None:
 
 
 def _leave_a_failed_crawl_alone(template: dict[str, Any]) -> None:
-    """Let a crawl that fails fail at once: who runs it reads why, and runs it again when it makes sense."""
+    """Turn off retries of a failed crawl: the user reads why, and runs it again when it makes sense."""
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
         is_crawlers = properties.get("FunctionName") == {"Ref": "CrawlerFunction"}

@@ -73,7 +73,7 @@ def model_names(*, quick: bool) -> tuple[str, ...]:
 
 
 def steps(*, quick: bool) -> int:
-    """Return how many steps a run tells of."""
+    """Return how many progress steps a run reports."""
     return 2 + 4 * len(model_names(quick=quick))
 
 

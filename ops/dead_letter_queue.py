@@ -144,7 +144,7 @@ def _of_lambda(body: str) -> tuple[str | None, str, str] | None:
 
 
 def _subject(event: str) -> str:
-    """Say in a few words what an event is about."""
+    """Return a few words about an event."""
     try:
         value = json.loads(event)
         if "scheduled_at" in value:

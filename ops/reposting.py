@@ -110,7 +110,7 @@ def _keys(stack: DeployedStack) -> list[str]:
 
 
 def _event(bucket: str, key: str) -> dict[str, Any]:
-    """Return what S3 tells of a written object, as far as anybody reads it."""
+    """Return S3's event for a written object, with the parts that the notifier reads."""
     written = {
         "bucket": {"name": bucket, "arn": f"arn:aws:s3:::{bucket}"},
         "object": {"key": quote_plus(key, safe="/")},

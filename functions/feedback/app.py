@@ -35,5 +35,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return refused
     answer = answer_press(event, context)
     if answer["statusCode"] >= 500:
-        raise RuntimeError("the press was not stored; the log says why")  # so that the alarm on errors hears of it
+        raise RuntimeError(
+            "the press was not stored; the log says why"
+        )  # the alarm on errors needs a failed invocation
     return answer

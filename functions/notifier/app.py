@@ -33,11 +33,11 @@ ledger = Ledger(dynamodb, settings.items_table)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Post what is new in each snapshot that the event names, and in those before it that no run has heard of."""
+    """Post what is new in each snapshot of the event, and in earlier snapshots that were never processed."""
     for bucket, key in written_snapshots(event):
         stored = list_snapshot_keys(s3, bucket, source_of(key))
         for missed in missed_snapshots(key, stored, ledger):
-            logger.warning("a snapshot that no run has heard of", snapshot=missed)
+            logger.warning("an earlier snapshot was never processed", snapshot=missed)
             _notify(bucket, missed, stored, context)
         _notify(bucket, key, stored, context)
 

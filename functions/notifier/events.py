@@ -1,4 +1,4 @@
-"""What S3 tells of: the snapshots that were written, and those around them."""
+"""S3's events about snapshots, and the other snapshots that matter to a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class InvalidEvent(ValueError):
 
 
 def written_snapshots(event: object) -> list[tuple[str, str]]:
-    """Return the bucket and the key of each object that `event` tells of. Raises `InvalidEvent`."""
+    """Return the bucket and the key of each object in `event`. Raises `InvalidEvent`."""
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
         raise InvalidEvent("the event has no list of Records: it is no notification of S3's")

@@ -1,7 +1,7 @@
 """What the classifier said of a snapshot's items, kept until the run is through.
 
 Which items are chosen depends on the scores of all, so none is recorded before all are scored. A snapshot of thousands
-can take longer than one run has: then the next run goes on where this one was cut off.
+can outlast one run: the next run then resumes.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class AsyncSettings:
-    """What EventInvokeConfig says: how often to try again, and the ARNs of the queues that are told of the end."""
+    """An EventInvokeConfig: how often to retry, and the ARNs of the queues that get the outcome."""
 
     retries: int = 2
     on_failure: str | None = None
@@ -155,7 +155,7 @@ class Dispatcher:
         return request_id
 
     def invoke_twice(self, function: str, payload: bytes, trigger: Trigger, again: threading.Event) -> None:
-        """Let the function have the event, and once more under its request id when `again` is set; wait for both."""
+        """Invoke the function with the event, twice under one request id if `again` is set; wait for both."""
         request_id = str(uuid.uuid4())
         self._begin(request_id, f"{function} running twice (request {request_id})")
         try:

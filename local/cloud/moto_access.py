@@ -33,7 +33,7 @@ Needs = list[tuple[str, str]]
 
 
 def enforce(*, enabled: bool) -> None:
-    """Let moto check every request from now on, or none."""
+    """Turn moto's check of permissions on or off."""
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0 if enabled else float("inf")
     ActionAuthenticatorMixin.request_count = 0
 

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def _extend(kind: type, complete: Callable[[Any, Json, str, str], None]) -> None:
-    """Let `complete(resource, properties, account, region)` run after moto created a resource of the class."""
+    """Call `complete(resource, properties, account, region)` after moto created a resource of the class."""
     create = kind.create_from_cloudformation_json.__func__  # type: ignore[attr-defined]  # a class method has one
 
     def create_completely(

@@ -43,5 +43,5 @@ class Output:
         return printed.decode("utf-8", "replace").replace("\r", "\n").splitlines()
 
     def close(self) -> None:
-        """Let go of the pipe."""
+        """Close the pipe."""
         os.close(self.writer)

@@ -196,7 +196,7 @@ class _Handler(Guarded, MotoRequestHandler):
         return {**super().make_environ(), _HEADERS: self.headers}
 
     def handle_expect_100(self) -> bool:
-        """Let a client with a body go on at once: boto3 waits a second for it before it sends an object."""
+        """Answer `Expect: 100-continue` at once: boto3 waits a second for it before it sends an object."""
         self.send_response_only(100)
         self.end_headers()
         self.wfile.flush()

@@ -75,14 +75,14 @@ def open_state(folder: Path) -> Iterator[State]:
 
 
 def private_file(path: Path) -> None:
-    """Let nobody but the owner read or write the file, which is made where there is none. Raises `OSError`."""
+    """Create the file if it is missing, and allow only its owner to read and write it. Raises `OSError`."""
     path.touch(mode=0o600)  # never opened where it exists: closing it would free SQLite's locks
     path.chmod(0o600)
 
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Let nobody but the owner read what this process and those that it starts write during the context."""
+    """Files written during the context, by this process or its children, are the owner's alone."""
     before = os.umask(0o077)
     try:
         yield

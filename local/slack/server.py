@@ -68,7 +68,7 @@ class _QuietHandler(WSGIRequestHandler):
     disable_nagle_algorithm = True  # headers and body are two writes: Nagle can hold the second one back for 40 ms
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  # werkzeug's name
-        """Say nothing: `Slack.log` keeps the calls."""
+        """Log nothing: `Slack.log` keeps the calls."""
 
 
 def _site(slack: Slack, page: WSGIApplication) -> WSGIApplication:

@@ -11,7 +11,7 @@ ORDER = ATTRIBUTE_FIELDS
 """The fields of a new package's text, in their order."""
 
 KEYWORDS = ("あらすじ", "ストーリー", "物語", "作品内容", "内容紹介", "作品紹介")
-"""A new package's keywords: what the section that tells of a work is headed."""
+"""A new package's keywords: headings of the section that describes a work."""
 
 
 def compose(item: Item, order: Sequence[str], keywords: Sequence[str]) -> str:

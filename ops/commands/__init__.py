@@ -35,12 +35,12 @@ def add_action(actions: Commands, name: str, what: str, epilog: str) -> argparse
 
 
 def add_stack_options(parser: argparse.ArgumentParser) -> None:
-    """Let a command be told which stack it is about; `open_stack` reads what it was told."""
+    """Add --stack, --region and --profile, which `open_stack` reads."""
     parser.add_argument("--stack", default="osusume", metavar="NAME", help="the deployed stack (default: %(default)s)")
     parser.add_argument("--region", metavar="REGION", help="of the stack (default: your AWS configuration's)")
     parser.add_argument("--profile", metavar="NAME", help="of your AWS configuration")
 
 
 def add_yes_option(parser: argparse.ArgumentParser) -> None:
-    """Let a command that changes something be told to do so: without `--yes` it says what it would do."""
+    """Add --yes: without it a command says what it would change, and changes nothing."""
     parser.add_argument("--yes", action="store_true", help="do it; without this, only say what would be done")

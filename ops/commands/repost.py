@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Tell what is missing, and have it posted. Raises `UserError`."""
+    """Print what is missing, and have it posted with --yes. Raises `UserError`."""
     stack = open_stack(options)
     left = waiting(stack)
     print(f"{left} messages of earlier runs wait to be posted")

@@ -27,7 +27,7 @@ def nth_call(function: str, operation: str, nth: int) -> Fits:
 
 
 def answered(status: int, body: bytes | Iterable[bytes] = b"", headers: Sequence[tuple[str, str]] = ()) -> Act:
-    """Answer in the server's place; it never hears of the call."""
+    """Answer in the server's place; the call never reaches it."""
     return lambda _call, _forward: ProxyResponse(status, headers, body)
 
 
@@ -37,7 +37,7 @@ def json_answered(status: int, value: object, headers: Sequence[tuple[str, str]]
 
 
 def broken(_call: Call, _forward: Forward) -> ProxyResponse | None:
-    """Break the connection before the server hears of the call."""
+    """Break the connection before the call reaches the server."""
     return None
 
 
@@ -91,7 +91,7 @@ def rewritten(rewrite: Callable[[bytes], bytes]) -> Act:
 
 
 def killed_before(kill: Callable[[str], None]) -> Act:
-    """Kill the caller, by its function's logical id, before the server hears of its call."""
+    """Kill the caller, by its function's logical id, before its call reaches the server."""
 
     def act(call: Call, _forward: Forward) -> ProxyResponse | None:
         kill(call.function)

@@ -190,7 +190,7 @@ class _Request(Guarded):
     wbufsize = 1 << 16  # headers and body in one segment: else Nagle's algorithm costs 40 ms a call
 
     def handle_expect_100(self) -> bool:
-        """Let a client with a body go on at once: boto3 waits a second for it before it sends an object."""
+        """Answer `Expect: 100-continue` at once: boto3 waits a second for it before it sends an object."""
         self.send_response_only(100)
         self.end_headers()
         self.wfile.flush()

@@ -67,7 +67,7 @@ def _cut_listing(on: World) -> int:
 
 
 def half_unparsable() -> Rule:
-    """Return what lets every second work have a page that is none."""
+    """Return a fault that answers every second work with a page that is no work's."""
     seen: list[str] = []
 
     def is_of_the_bad_half(call: Call) -> bool:

@@ -77,7 +77,7 @@ def cookies(floor: str) -> dict[str, str]:
 
 
 def is_item_id(text: str) -> bool:
-    """Tell whether `text` is a work's id and nothing else, in upper or lower case."""
+    """Return whether `text` is a work's id and nothing else, in upper or lower case."""
     return _ITEM_ID.fullmatch(text) is not None
 
 

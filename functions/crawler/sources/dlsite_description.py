@@ -54,7 +54,7 @@ def _section(part: Tag) -> Section:
 
 
 def _is_part(tag: Tag) -> bool:
-    """Tell whether `tag` is a part; within another part it is the next one, where that one's end tag is missing."""
+    """Return whether `tag` is a part; within another part it is the next one, where that one's end tag is missing."""
     return _has(tag, "work_parts")
 
 

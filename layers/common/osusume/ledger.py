@@ -222,7 +222,7 @@ class Ledger:
         self._change_refused(record_id, "REMOVE unfinished", {})
 
     def offer_again(self, record_id: str) -> bool:
-        """Let the next run post a refused record once more; return False, changing nothing, for one that is not."""
+        """Offer a refused record to the next run again; return False, changing nothing, for any other."""
         update = "SET #status = :scored, unfinished = :yes REMOVE refusals"
         return self._change_refused(record_id, update, {":scored": "scored", ":yes": "yes"})
 

@@ -190,7 +190,7 @@ def _escape(text: str) -> str:
 
 
 def _is_web_address(url: str) -> bool:
-    """Tell whether `url` leads over https and Slack takes it: for one bad address it would refuse the whole message."""
+    """Return whether `url` is https and Slack takes it: for one bad address it would refuse the whole message."""
     try:
         parts = urlsplit(url)
     except ValueError:  # brackets that hold no IPv6 address

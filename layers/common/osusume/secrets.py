@@ -47,7 +47,7 @@ class KeptSecret:
         return self._value
 
     def has_changed(self) -> bool:
-        """Tell whether the secret was rotated since it was read, and keep the new value.
+        """Return whether the secret was rotated since it was read, and keep the new value.
 
         It is read again at most every few seconds, so that forged requests do not turn into as many calls.
         """
