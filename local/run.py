@@ -104,7 +104,7 @@ def run_once(options: Options, console: Console) -> None:
         if given:
             run.bring(given)
         if deployed.cloud.deliver_unfinished():
-            console.print("Going on where the last run ended.")
+            console.print("Resuming where the last run ended.")
             run.wait()
             run.check()
         deployed.cloud.fire_schedule(SCHEDULE)

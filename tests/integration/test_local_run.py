@@ -150,7 +150,7 @@ def test_each_of_three_days_posts_only_what_is_new_though_runs_are_killed(site: 
     site.crawl_delay = 0.05
     status, told = a_whole_run(site, folder)
     assert status == 0, told
-    assert "Going on where the last run ended." in told
+    assert "Resuming where the last run ended." in told
     read = Counter(pages_read(site))
     assert len(read) == DAYS[1]
     # the page that was in flight is read again, and no other
@@ -230,5 +230,5 @@ def test_ctrl_c_halfway_ends_with_130_and_says_that_nothing_is_lost(site: Site, 
         process.send_signal(signal.SIGINT)
         told, _ = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 130
-    assert "the next run goes on from there" in told
+    assert "the next run resumes there" in told
     assert "Traceback" not in told
