@@ -243,7 +243,7 @@ class _Run:
             )
         reasons += self._deployed.cloud.delivery_errors
         if reasons:
-            raise RunFailed("\n".join(reasons) + "\nWhat was read is kept: the next run goes on from there.")
+            raise RunFailed("\n".join(reasons) + "\nWhat was read is kept: the next run resumes there.")
 
     def account(self) -> str:
         """Return what this run did, in a sentence or two."""
