@@ -26,7 +26,7 @@ demo: $(VENV)/local  ## two mornings of the main job on this machine, without AW
 	@$(BIN)/python -m local demo $(if $(filter 0,$(SERVE)),--no-serve,--serve)
 
 test: lint browser  ## every check and every test
-	@$(BIN)/python -m pytest -n 3  # more than two cores: much of it is waiting
+	@$(BIN)/python -m pytest -n 3 --dist worksteal  # much of it is waiting, and some tests take long
 
 # Debian's own package, since a browser wants the system's libraries and fonts; only root can install it
 browser:  ## install Chromium for the tests of the pages, where root and apt-get can; they are skipped without
