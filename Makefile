@@ -61,7 +61,7 @@ fuzz: $(VENV)/test  ## give every parser damaged pages, answers, events and file
 properties: $(VENV)/test  ## try thousands of orders of events, presses, crashes and outages
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/property
 
-faults: $(VENV)/test  ## break everything in turn, count what is lost, write docs/reliability.md (about 15 minutes)
+faults: $(VENV)/test  ## break everything in turn, count what is lost, write docs/reliability.md (about 20 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m faults
 
 starter: $(VENV)/test  ## train the starter package anew, on made-up works and a made-up taste

@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from osusume.errors import UserError
+from desk.options import add_page_options, check_flask
+from model.commands import exit_status
 
 _DESCRIPTION = """\
 Label a stack of works: one at a time on a page in your browser, 1 or the right arrow for interested, 0 or the left
@@ -19,7 +19,7 @@ whenever you like, with the same command: it resumes where you stopped."""
 
 _EPILOG = """\
 Snapshots are the crawler's JSON files; a file whose name ends in .jsonl is a training file, of which the works are
-taken. Beside the labels stands FILE.desk, which lets an open page and u survive a restart.
+taken. FILE.desk, beside the labels, keeps an open page working and lets u undo after the desk was restarted.
 
 The works of a deployed stack are labelled with 'python -m ops annotate'.
 
@@ -50,33 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add_page_options(parser)
     options = parser.parse_args(arguments)
-    try:
-        check_flask()
-        _label_file(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-def add_page_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the page, which `desk.page.label` reads."""
-    parser.add_argument("--port", type=_port, metavar="N", help="on 127.0.0.1 (default: the previous, or a free one)")
-    parser.add_argument("--no-browser", action="store_true", help="don't open the page in the browser")
-
-
-def check_flask() -> None:
-    """Raise `UserError` where the page's server is not installed."""
-    if find_spec("flask") is None:
-        raise UserError("flask is not installed: run 'pip install -r requirements/local.txt'")
+    return exit_status(lambda: _label_file(options))
 
 
 def _label_file(options: argparse.Namespace) -> None:
+    check_flask()
     from desk.items import read_items  # noqa: PLC0415  # --help needs nothing that must be installed
-    from desk.page import label, say_what_comes_next  # noqa: PLC0415
-    from desk.store import LabelFile  # noqa: PLC0415
+    from desk.page import label, say_what_comes_next  # noqa: PLC0415  # it needs flask
+    from desk.store import LabelFile  # noqa: PLC0415  # --help needs nothing that must be installed
 
     items = read_items(options.items)
     path: Path = options.labels.resolve()
@@ -96,13 +77,6 @@ def _time_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise argparse.ArgumentTypeError(f"{name!r} is no time zone such as Asia/Tokyo") from error
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 65535:
-        raise argparse.ArgumentTypeError("it must be 1 to 65535")
-    return number
 
 
 if __name__ == "__main__":

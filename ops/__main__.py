@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from model.commands import exit_status
 from ops.commands import COMMANDS
 from osusume.errors import UserError
 
@@ -32,25 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in COMMANDS:
         importlib.import_module(f"ops.commands.{name}").add(commands)
     options = parser.parse_args(arguments)
+    return exit_status(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> None:
     try:
         options.run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     except BotoCoreError as error:  # no region, no profile, no credentials, no connection: it says which
-        print(f"error: AWS cannot be asked: {error}; see --region, --profile and 'aws configure'", file=sys.stderr)
-        return 1
+        raise UserError(f"AWS cannot be asked: {error}; see --region, --profile and 'aws configure'") from error
     except ClientError as error:
         answer = error.response["Error"]
-        print(
-            f"error: AWS refuses {error.operation_name}: {answer['Code']}: {answer.get('Message', '')};"
-            " see --profile for other credentials",
-            file=sys.stderr,
-        )
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        raise UserError(
+            f"AWS refuses {error.operation_name}: {answer['Code']}: {answer.get('Message', '')};"
+            " see --profile for other credentials"
+        ) from error
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
     records = deps.ledger.get(item.item_id for item in snapshot.items)
     run = _run(snapshot, key, records.values(), deps.clock.now())
     deps.ledger.record(run)
-    # the index may not have heard yet of what was recorded just now
+    # the index may not show yet what was just recorded
     left = deps.ledger.unfinished()
     _post(Unfinished(records | left.records, deps.ledger.runs([key]) | left.runs), delivery, deps)
     delivery.judge()

@@ -71,7 +71,7 @@ def read_annotations(options: argparse.Namespace) -> dict[str, list[Example]]:
 
 def write_merged(options: argparse.Namespace, groups: Mapping[str, Sequence[Example]]) -> None:
     """Merge groups of examples, write them where `options` say, and print how many came from each group."""
-    from model.dataset import merge, write_csv, write_examples  # noqa: PLC0415
+    from model.dataset import merge, write_csv, write_examples  # noqa: PLC0415  # --help needs nothing that must be installed
 
     merged = merge(groups, options.time_zone)
     if not merged.examples:

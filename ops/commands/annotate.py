@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
-from desk.__main__ import add_page_options, check_flask
+from desk.items import merged, read_items
+from desk.options import add_page_options, check_flask
+from desk.stack import StackLabels, known_items
 from ops.commands import Commands, add_stack_options
 from ops.stack import open_stack
 from osusume.errors import UserError
@@ -42,9 +44,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     """Serve the page until Ctrl-C, then print what was labelled and what comes next. Raises `UserError`."""
     check_flask()
-    from desk.items import merged, read_items  # noqa: PLC0415  # these need flask
-    from desk.page import label, say_what_comes_next  # noqa: PLC0415
-    from desk.stack import StackLabels, known_items  # noqa: PLC0415
+    from desk.page import label, say_what_comes_next  # noqa: PLC0415  # it needs flask
 
     given = read_items(options.items) if options.items else []
     with Console(stderr=True).status(f"reading the stack {options.stack}"):

@@ -34,7 +34,7 @@ class Harbour:
     def listing_urls(self, limit: int) -> list[str]:
         return [f"https://{self.host}/{self.shelf}"] if limit else []
 
-    def fallback_listing_urls(self, limit: int) -> list[str]:  # noqa: ARG002
+    def fallback_listing_urls(self, limit: int) -> list[str]:  # noqa: ARG002  # the protocol has it
         return []
 
     def parse_listing_page(self, html: str, url: str) -> list[ListedItem]:

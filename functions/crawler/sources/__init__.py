@@ -53,20 +53,23 @@ class ListedItem:
 
 
 class Source(Protocol):
-    """One shop, with its own options such as a floor.
-
-    `name` is part of the keys in the bucket, so it never changes. `host` is the only host that the fetcher asks, and
-    `cookies` are sent with every request. A higher `parser_version` has kept pages read again.
-    """
+    """One shop, with its own options such as a floor."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """Its name in the keys of the bucket, which never changes."""
+
     @property
-    def host(self) -> str: ...  # noqa: D102
+    def host(self) -> str:
+        """The only host that the fetcher asks."""
+
     @property
-    def cookies(self) -> Mapping[str, str]: ...  # noqa: D102
+    def cookies(self) -> Mapping[str, str]:
+        """What is sent with every request."""
+
     @property
-    def parser_version(self) -> int: ...  # noqa: D102
+    def parser_version(self) -> int:
+        """The version of its parsers; after a higher one, kept pages are read again."""
 
     def listing_urls(self, limit: int) -> list[str]:
         """Return the addresses of the pages that list the newest `limit` works, newest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crawler.sources import ListedItem, NotAListingPage, NotAWorkPage, RegionBlocked
+from crawler.sources import NotAListingPage, NotAWorkPage, RegionBlocked
 from crawler.sources.dlsite_address import (
     HOST,
     SOURCE,
@@ -17,7 +17,6 @@ from crawler.sources.dlsite_address import (
 )
 from crawler.sources.dlsite_listing import listing_total, parse_listing_page
 from crawler.sources.dlsite_work import PARSER_VERSION, parse_work_page
-from osusume.items import Item
 
 __all__ = [
     "HOST",
@@ -70,18 +69,10 @@ class DLsite:
         """Return the addresses of the search that lists the same works."""
         return fallback_listing_urls(self.floor, limit)
 
-    def parse_listing_page(self, html: str, url: str) -> list[ListedItem]:
-        """Return the works that a listing names. Raises `NotAListingPage`."""
-        return parse_listing_page(html, url)
-
     def work_url(self, item_id: str) -> str:
         """Return the address of a work's page in Japanese."""
         return work_url(self.floor, item_id)
 
-    def page_address(self, url: str) -> str:
-        """Return the address of a work's page in Japanese; any other address as it is."""
-        return page_address(url)
-
-    def parse_work_page(self, html: str, url: str) -> Item:
-        """Return the item that a work's page describes. Raises `NotAWorkPage` or `RegionBlocked`."""
-        return parse_work_page(html, url)
+    page_address = staticmethod(page_address)
+    parse_listing_page = staticmethod(parse_listing_page)
+    parse_work_page = staticmethod(parse_work_page)
