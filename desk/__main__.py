@@ -1,4 +1,4 @@
-"""`python -m desk`: a page at which works are labelled with two keys."""
+"""`python -m desk`: a page for labelling works with two keys."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from desk.options import add_page_options, check_flask
 from model.commands import exit_status
 
 _DESCRIPTION = """\
-Label a stack of works: one at a time on a page in your browser, 1 or the right arrow for interested, 0 or the left
-arrow for not, s to leave a work for later, u to undo. Each key is on the disk before the next work is shown. Come back
-whenever you like, with the same command: it resumes where you stopped."""
+Label works one at a time on a page in your browser: 1 or the right arrow for interested, 0 or the left arrow for not,
+s to leave a work for later, u to undo. Each label is on the disk before the next work is shown. Run the same command
+again to resume where you stopped."""
 
 _EPILOG = """\
-Snapshots are the crawler's JSON files; a file whose name ends in .jsonl is a training file, of which the works are
-taken. FILE.desk, beside the labels, keeps an open page working and lets u undo after the desk was restarted.
+Snapshots are the crawler's JSON files. A file whose name ends in .jsonl is read as a training file, and its works are
+labelled. FILE.jsonl.desk.sqlite, beside the labels, keeps an open page and undo working after a restart.
 
-The works of a deployed stack are labelled with 'python -m ops annotate'.
+To label the works of a deployed stack, use 'python -m ops annotate'.
 
 example:
   python -m desk --items snapshot.json --labels labels.jsonl
 
-exit status: 0 after Ctrl-C, 1 when there is nothing to label or no place to write, 2 for a wrong command line"""
+exit status: 0 after Ctrl-C, 1 if there is nothing to label or no place to write, 2 for a wrong command line"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the page until Ctrl-C, then print what was labelled and what comes next; return the exit status."""
+    """Serve the page until Ctrl-C, print the number of labels and the next command, and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m desk",
         description=_DESCRIPTION,
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=_time_zone,
         default="Asia/Tokyo",
         metavar="ZONE",
-        help="yours, for the times of the labels (default: %(default)s)",
+        help="your time zone, for the times of the labels (default: %(default)s)",
     )
     add_page_options(parser)
     options = parser.parse_args(arguments)
@@ -55,20 +55,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _label_file(options: argparse.Namespace) -> None:
     check_flask()
-    from desk.items import read_items  # noqa: PLC0415  # --help needs nothing that must be installed
+    from desk.items import read_items  # noqa: PLC0415  # --help works without installed packages
     from desk.page import label, say_what_comes_next  # noqa: PLC0415  # it needs flask
-    from desk.store import LabelFile  # noqa: PLC0415  # --help needs nothing that must be installed
+    from desk.store import LabelFile  # noqa: PLC0415  # --help works without installed packages
 
     items = read_items(options.items)
     path: Path = options.labels.resolve()
 
-    def open_file() -> LabelFile:
-        store = LabelFile(path, lambda: datetime.now(options.time_zone))
-        if store.notice:
-            print(f"notice: {store.notice}", file=sys.stderr)
-        return store
-
-    store = label(options, items, open_file, path.with_name(path.name + ".desk"), str(options.labels))
+    store = label(
+        options,
+        items,
+        lambda: LabelFile(path, lambda: datetime.now(options.time_zone)),
+        path.with_name(path.name + ".desk.sqlite"),
+        str(options.labels),
+    )
     say_what_comes_next(store, str(options.labels), str(options.labels))
 
 
@@ -76,7 +76,7 @@ def _time_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise argparse.ArgumentTypeError(f"{name!r} is no time zone such as Asia/Tokyo") from error
+        raise argparse.ArgumentTypeError(f"{name!r} is not a time zone such as Asia/Tokyo") from error
 
 
 if __name__ == "__main__":

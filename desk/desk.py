@@ -1,4 +1,4 @@
-"""What a key does: the rules of the desk, without its page."""
+"""What each key does: the rules of the desk, without its page."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from osusume.items import Item
 
 
 class UnknownItem(LookupError):
-    """Raised for an item that is neither among those to label nor labelled."""
+    """Raised for an item that is neither to be labelled nor labelled already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the owner stands in a view: the work to look at (None at the end), and how many more there are with it."""
+    """The owner's place in a view: the current work (None at the end) and how many are left, this one included."""
 
     item: Item | None
     left: int
 
 
 class Desk:
-    """Items, their labels, and what was done with them; safe to use from several threads.
+    """Items, their labels and the owner's actions; safe to use from several threads.
 
-    Whoever calls it names each action by an id of their own: an action that was done already is not done again.
+    The caller gives each action an id: an action with a known id is not done again.
     """
 
     def __init__(self, items: Sequence[Item], store: LabelStore, journal: Journal, learner: Learner) -> None:
@@ -42,15 +42,15 @@ class Desk:
         learner.tell(self.labels())
 
     def labels(self) -> dict[str, bool]:
-        """Return what was said of which item, by id, the oldest label first."""
+        """Return whether each labelled item is liked, by id, oldest label first."""
         return {item_id: mark["is_interested"] == 1 for item_id, mark in self.store.marks.items()}
 
     def all_items(self) -> list[Item]:
-        """Return the items to label, and those that are labelled already."""
+        """Return the items to label and the labelled ones."""
         return merged([*self.store.items.values(), *self.items.values()])
 
     def label(self, action_id: str, item_id: str, *, is_interested: bool) -> None:
-        """Store a label, or look at the same label again. Raises `UnknownItem`, `NotStored` and `OSError`."""
+        """Store a label, or confirm the same one. Raises `UnknownItem`, `NotStored`, `sqlite3.Error`."""
         with self._lock:
             if self._is_done(action_id):
                 return
@@ -60,8 +60,8 @@ class Desk:
                 self._journal.note(Action(action_id, "kept", item_id))
                 return
             after = self.store.new_mark(is_interested=is_interested)
-            # Noted first: a crash in between leaves a note without a label, which is forgotten, and never a label that
-            # the page, asking again, would take for somebody else's.
+            # The journal first: a crash in between leaves an action without a label, which the next start drops.
+            # The other order would leave a label that the page's retry takes for someone else's.
             self._journal.note(Action(action_id, "labelled", item_id, before, after))
             try:
                 self.store.replace(item, after)
@@ -71,14 +71,14 @@ class Desk:
             self.learner.tell(self.labels())
 
     def skip(self, action_id: str, item_id: str) -> None:
-        """Leave a work for later. Raises `UnknownItem`, `OSError` of the journal."""
+        """Leave a work for later. Raises `UnknownItem`, `sqlite3.Error`."""
         with self._lock:
             if not self._is_done(action_id):
                 self._item(item_id)
                 self._journal.note(Action(action_id, "skipped", item_id))
 
     def undo(self, action_id: str) -> None:
-        """Take an action back if it is the last that stands; any other is left alone. Raises `NotStored`."""
+        """Undo an action if it is the last one in effect; ignore any other. Raises `NotStored`, `sqlite3.Error`."""
         with self._lock:
             action = self.last_action
             if action is None or action.action_id != action_id:
@@ -90,24 +90,24 @@ class Desk:
 
     @property
     def last_action(self) -> Action | None:
-        """The last action that was not undone."""
+        """The last action in effect."""
         return next(reversed(self._journal.actions.values()), None)
 
     @property
     def unlabelled(self) -> int:
-        """How many of the items to label have no label yet."""
+        """The number of items to label that have no label yet."""
         return len(self.items.keys() - self.store.marks.keys())
 
     @property
     def skipped(self) -> list[str]:
-        """The ids of the works left for later, those left first in front."""
+        """The ids of the works left for later, in the order in which they were left."""
         last = {action.item_id: action.did for action in self._in_turn()}
         return [item_id for item_id, did in last.items() if did == "skipped"]
 
     def place(self, view: Selection) -> Place:
-        """Return where the owner stands in a view.
+        """Return the owner's place in a view.
 
-        Works whose label or skip was just undone come first, works left for later last.
+        Works whose action was just undone come first, works left for later last.
         """
         with self._lock:
             lesson, labelled = self.learner.lesson, self.store.marks
@@ -128,7 +128,7 @@ class Desk:
         return action_id in self._journal.actions or action_id in self._journal.undone
 
     def _in_turn(self) -> list[Action]:
-        """Return the actions that stand, an item's last action in the place of its last."""
+        """Return the last action of each item, oldest first."""
         last: dict[str, Action] = {}
         for action in self._journal.actions.values():
             last.pop(action.item_id, None)

@@ -1,8 +1,8 @@
-"""The journal: what the desk must remember besides the labels, in a file beside them.
+"""The journal: what the desk must remember besides the labels, in a SQLite database beside them.
 
-It holds the token and the port of the page, so that a page left open goes on when the desk is started again, and what
-was done in which order, so that it can be undone. It is appended to, a line a change. The labels themselves are true
-where the two disagree: what the journal says was done and the labels do not show is forgotten when it is opened.
+It holds the page's token and port, so that an open page keeps working after a restart, and the actions in their order,
+so that they can be undone. Where the journal and the labels disagree, the labels are right: an action that they do
+not show is dropped when the desk starts.
 """
 
 from __future__ import annotations
@@ -10,24 +10,26 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, BinaryIO, Literal, Self
 
 from osusume.errors import UserError
 
 Mark = Mapping[str, object]
-"""A label without its item, as a store keeps it; what it holds besides `is_interested` is the store's own matter."""
+"""A label without its item, as a store keeps it. Only the store reads anything but `is_interested`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One key pressed at one work.
+    """One key press for one work.
 
-    `action_id` is the page's name for it, so that a request sent twice counts once. `labelled` changes the label from
-    `before` to `after`; `kept` looks at a label again and leaves it; `skipped` leaves the work for later.
+    The page chooses `action_id`, so that a request sent twice counts once. `labelled` changes the label from `before`
+    to `after`; `kept` confirms the existing label; `skipped` leaves the work for later.
     """
 
     action_id: str
@@ -38,17 +40,16 @@ class Action:
 
 
 class Journal:
-    """The open journal: one process has it at a time.
+    """The open journal. Only one process can have it open.
 
-    `token` is the page's, `port` the one it had last (None before the first time). `actions` are those that stand,
-    oldest first, by their id, and `undone` the ids of those that were taken back. `returned` are the items whose
-    actions were undone and that nothing was done to since.
+    `token` is the page's, `port` its previous one (None the first time). `actions` are those in effect, oldest first,
+    by their id; `undone` are the ids of the undone ones. `returned` are the items whose last action was undone.
     """
 
     def __init__(self, path: Path, new_token: Callable[[], str]) -> None:
-        """Open the journal at `path`, which is made where there is none.
+        """Open the journal at `path`, and create it if it does not exist.
 
-        Raises `UserError` where another desk has it open, and where it cannot be read or written.
+        Raises `UserError` if another desk has it open, or if it cannot be read or written.
         """
         self.path = path
         self.actions: dict[str, Action] = {}
@@ -57,23 +58,26 @@ class Journal:
         self.token = ""
         self.port: int | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # only its owner reads it, since the token opens the page
-            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+b", buffering=0)
-        except OSError as error:
-            raise UserError(f"{path} cannot be used: {error.strerror}") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._read()
-            self._file.close()
-            raise UserError(
-                f"these labels are open at another desk, {self.address}: label there, or end it with Ctrl-C first"
-            ) from error
-        self._ends_in_a_line = self._read()
-        if not self.token:
-            self.token = new_token()
-            self._append({"token": self.token})
+            with ExitStack() as opened:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # only the owner may read it, since the token opens the page
+                file = opened.enter_context(os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb"))
+                is_taken = _is_taken(file)
+                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                self._database = opened.enter_context(closing(connection))
+                self._database.execute("CREATE TABLE IF NOT EXISTS changes (change TEXT NOT NULL)")
+                for (change,) in self._database.execute("SELECT change FROM changes ORDER BY rowid"):
+                    self._apply(json.loads(change))
+                if is_taken:
+                    raise UserError(
+                        f"these labels are open at another desk, {self.address}:"
+                        " label there, or end it with Ctrl-C first"
+                    )
+                if not self.token:
+                    self._store({"token": new_token()})
+                self._opened = opened.pop_all()
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(f"{path} cannot be used: {error}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +85,7 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._opened.close()
 
     @property
     def address(self) -> str:
@@ -89,20 +93,17 @@ class Journal:
         return f"http://127.0.0.1:{self.port}/{self.token}/"
 
     def serve_at(self, port: int) -> None:
-        """Remember the page's port."""
+        """Store the page's port."""
         if port != self.port:
-            self.port = port
-            self._append({"port": port})
+            self._store({"port": port})
 
     def note(self, action: Action) -> None:
-        """Remember an action, on the disk when this returns."""
-        self._append({"action": asdict(action)})
-        self._take(action)
+        """Store an action. It is on the disk when this returns. Raises `sqlite3.Error`."""
+        self._store({"action": asdict(action)})
 
     def take_back(self, action: Action) -> None:
-        """Remember that an action was undone."""
-        self._append({"undone": action.action_id})
-        self._undo(action.action_id)
+        """Store that an action was undone. Raises `sqlite3.Error`."""
+        self._store({"undone": action.action_id})
 
     def forget_all_but(self, standing: Mapping[str, Mark]) -> None:
         """Drop actions whose label is gone or has changed; `standing` are the labels now."""
@@ -116,45 +117,31 @@ class Journal:
             kept[action.action_id] = action
         self.actions = dict(reversed(kept.items()))
 
-    def _read(self) -> bool:
-        """Take in what the file holds, passing over what is no line of a journal; return whether it ends in a line."""
-        self._file.seek(0)
-        content = self._file.read()
-        for line in content.split(b"\n"):
-            try:
-                self._take_line(json.loads(line))
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-                continue  # a line that a crash cut off; without it an action cannot be undone, and no label is lost
-        return not content or content.endswith(b"\n")
+    def _store(self, change: dict[str, Any]) -> None:
+        """Store a change in a transaction of its own, then apply it."""
+        # JSON also spells out half a surrogate pair, which SQLite's text cannot hold
+        self._database.execute("INSERT INTO changes VALUES (?)", [json.dumps(change)])
+        self._apply(change)
 
-    def _take_line(self, line: dict[str, Any]) -> None:
-        if "token" in line:
-            self.token = str(line["token"])
-        elif "port" in line:
-            self.port = int(line["port"])
-        elif "action" in line:
-            self._take(Action(**line["action"]))
-        elif "undone" in line:
-            self._undo(line["undone"])
+    def _apply(self, change: dict[str, Any]) -> None:
+        if "token" in change:
+            self.token = change["token"]
+        elif "port" in change:
+            self.port = change["port"]
+        elif "action" in change:
+            action = Action(**change["action"])
+            self.actions.pop(action.action_id, None)
+            self.actions[action.action_id] = action
+            self.returned = [item_id for item_id in self.returned if item_id != action.item_id]
+        elif (undone := self.actions.pop(change["undone"], None)) is not None:
+            self.undone.add(undone.action_id)
+            self.returned = [*(item_id for item_id in self.returned if item_id != undone.item_id), undone.item_id]
 
-    def _take(self, action: Action) -> None:
-        self.actions.pop(action.action_id, None)
-        self.actions[action.action_id] = action
-        self.returned = [item_id for item_id in self.returned if item_id != action.item_id]
 
-    def _undo(self, action_id: str) -> None:
-        action = self.actions.pop(action_id, None)
-        if action is not None:
-            self.undone.add(action_id)
-            self.returned = [*(item_id for item_id in self.returned if item_id != action.item_id), action.item_id]
-
-    def _append(self, line: dict[str, Any]) -> None:
-        """Append a line, on the disk when this returns. Raises `OSError`, perhaps with half of it written."""
-        left = json.dumps(line).encode() + b"\n"
-        if not self._ends_in_a_line:
-            left = b"\n" + left
-        self._ends_in_a_line = False
-        while left:
-            left = left[self._file.write(left) :]
-        self._ends_in_a_line = True
-        os.fsync(self._file.fileno())
+def _is_taken(file: BinaryIO) -> bool:
+    """Lock a file until it is closed, and return whether another desk has locked it already."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -162,8 +163,8 @@ def _done(desk: Desk, act: Callable[[], None]) -> Response:
         return _json({"message": f"作品 {error} はこの一覧にないため、保存していません。"}, 404)
     except NotStored as error:
         return _json({"message": str(error)}, 503)
-    except OSError as error:  # the journal's
-        return _json({"message": f"記録に書き込めません（{error.strerror}）。"}, 503)
+    except sqlite3.Error as error:  # the journal's
+        return _json({"message": f"記録に書き込めません（{error}）。"}, 503)
     standing = _standing(desk, Selection.from_query(request.args))
     return _json({name: render_template(f"{name}.html", **standing) for name in ("card", "progress", "learnt")})
 

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     if not items:
         raise UserError(f"stack {options.stack} knows no items yet: wait for its first crawl, or name --items")
     where = f"stack {options.stack}"
-    memory = _state_folder() / f"{options.stack}-{stack.session.region_name}.desk"
+    memory = _state_folder() / f"{options.stack}-{stack.session.region_name}.desk.sqlite"
     label(options, items, lambda: store, memory, where)
     dataset = f"python -m ops dataset --stack {shlex.quote(options.stack)} --output labels.jsonl && "
     say_what_comes_next(store, where, "labels.jsonl", dataset)

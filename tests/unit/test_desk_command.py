@@ -104,7 +104,7 @@ def test_items_that_are_not_there_are_named(
 def test_labels_that_another_desk_has_open_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     items, labels = tmp_path / "items.jsonl", tmp_path / "labels.jsonl"
     write_examples(items, [Example(HOSTILE, True)])
-    with Journal(tmp_path / "labels.jsonl.desk", lambda: "token"):
+    with Journal(tmp_path / "labels.jsonl.desk.sqlite", lambda: "token"):
         assert main(["--items", str(items), "--labels", str(labels)]) == 1
     assert "open at another desk" in capsys.readouterr().err
 

@@ -180,7 +180,7 @@ def test_the_command_labels_a_stacks_works(stack: str, tmp_path: Path) -> None:
     assert (label.is_interested, label.origin) == (True, "annotation")
     assert f"stack {stack}: 1 labels, 1 interested, 0 not" in ended
     assert desk.returncode == 0
-    assert [path.name for path in (tmp_path / "osusume").iterdir()] == [f"{stack}-{REGION}.desk"]
+    assert [path.name for path in (tmp_path / "osusume").iterdir()] == [f"{stack}-{REGION}.desk.sqlite"]
 
 
 def test_a_stack_that_is_not_there_is_named(stack: str, capsys: pytest.CaptureFixture[str]) -> None:

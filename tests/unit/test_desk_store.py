@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from unittest.mock import Mock
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -40,7 +44,7 @@ class Sitting:
 
     def again(self) -> None:
         self.close()
-        self.journal = Journal(self.path.with_name("labels.jsonl.desk"), lambda: "token")
+        self.journal = Journal(self.path.with_name("labels.jsonl.desk.sqlite"), lambda: "token")
         self.store = LabelFile(self.path, lambda: NOW)
         self.desk = Desk(WORKS, self.store, self.journal, Learner())
 
@@ -159,26 +163,18 @@ def test_an_unknown_work_is_refused(sitting: Sitting) -> None:
     assert sitting.in_file() == []
 
 
-def test_half_a_row_left_by_a_crash_is_set_aside_with_a_notice(sitting: Sitting) -> None:
+def test_a_write_that_fails_leaves_the_file_as_it_was(sitting: Sitting, monkeypatch: pytest.MonkeyPatch) -> None:
     sitting.desk.label("a", "RJ1", is_interested=True)
-    whole = sitting.path.read_bytes()
-    sitting.path.write_bytes(whole + whole[:40])
+    before = sitting.path.read_bytes()
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(NotStored, match="No space left"):
+            sitting.desk.label("b", "RJ2", is_interested=True)
+    assert sitting.path.read_bytes() == before
     sitting.again()
-
-    assert "cut off" in sitting.store.notice
-    assert sitting.path.read_bytes() == whole
-    assert sitting.path.with_name("labels.jsonl.torn").read_bytes() == whole[:40] + b"\n"
-
-
-@pytest.mark.parametrize("cut", range(1, 400, 37))
-def test_a_file_cut_anywhere_goes_on(sitting: Sitting, cut: int) -> None:
-    sitting.desk.label("a", "RJ1", is_interested=True)
     sitting.desk.label("b", "RJ2", is_interested=True)
-    sitting.path.write_bytes(sitting.path.read_bytes()[:-cut])
-    sitting.again()
-    sitting.desk.label("c", "RJ3", is_interested=False)
 
-    assert sitting.in_file()[-1] == ("RJ3", 0)
+    assert sitting.in_file() == [("RJ1", 1), ("RJ2", 1)]
 
 
 def test_a_last_row_without_a_line_break_is_kept(sitting: Sitting) -> None:
@@ -187,19 +183,37 @@ def test_a_last_row_without_a_line_break_is_kept(sitting: Sitting) -> None:
     sitting.again()
     sitting.desk.label("b", "RJ2", is_interested=True)
 
-    assert sitting.store.notice == ""
     assert sitting.in_file() == [("RJ1", 1), ("RJ2", 1)]
 
 
-def test_a_journal_cut_anywhere_loses_no_label(sitting: Sitting) -> None:
-    for number in (1, 2):
-        sitting.desk.label(f"a{number}", f"RJ{number}", is_interested=True)
-    whole = sitting.journal.path.read_bytes()
-    for end in range(0, len(whole), 25):
-        sitting.journal.path.write_bytes(whole[:end])
-        sitting.again()
-        sitting.desk.label(f"b{end}", "RJ1", is_interested=end % 2 == 0)
-        assert {item_id for item_id, _ in sitting.in_file()} == {"RJ1", "RJ2"}
+def test_a_lost_journal_loses_no_label(sitting: Sitting) -> None:
+    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.journal.path.unlink()
+    sitting.again()
+    sitting.desk.label("b", "RJ2", is_interested=True)
+
+    assert sitting.in_file() == [("RJ1", 1), ("RJ2", 1)]
+
+
+@pytest.mark.parametrize("act", [lambda desk: desk.label("b", "RJ2", is_interested=True), lambda desk: desk.undo("a")])
+def test_an_action_that_the_journal_cannot_store_changes_nothing(sitting: Sitting, act: Callable[[Desk], None]) -> None:
+    sitting.desk.skip("a", "RJ1")
+    before = sitting.desk.last_action
+    with closing(sqlite3.connect(sitting.journal.path)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        sitting.journal._database.execute("PRAGMA busy_timeout = 0")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            act(sitting.desk)
+
+    assert (sitting.desk.last_action, sitting.in_file()) == (before, [])
+
+
+def test_a_file_that_is_not_a_journal_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("not a database " * 100)
+    with pytest.raises(UserError, match="notes cannot be used: file is not a database"):
+        Journal(tmp_path / "notes", lambda: "token")
+    assert (tmp_path / "notes").read_text() == "not a database " * 100
 
 
 def test_a_label_noted_but_not_stored_is_stored_when_the_page_asks_again(sitting: Sitting) -> None:
@@ -258,12 +272,20 @@ def test_a_label_that_cannot_be_stored_is_said_and_the_next_try_stores_it(sittin
     assert sitting.in_file() == [("RJ1", 1), ("RJ2", 1)]
 
 
-def test_a_file_that_is_no_training_file_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('{"item": 1}\n', 1),
+        ('{"item": {"item_id": "RJ1", "sou', 1),
+        (f"{json.dumps(Example(WORKS[0], True).to_json())}\n{{", 2),
+    ],
+)
+def test_a_file_that_is_not_a_training_file_is_left_alone(tmp_path: Path, content: str, line: int) -> None:
     path = tmp_path / "labels.jsonl"
-    path.write_text('{"item": 1}\n')
-    with pytest.raises(UserError, match=r"labels\.jsonl, line 1"):
+    path.write_text(content)
+    with pytest.raises(UserError, match=rf"labels\.jsonl, line {line}"):
         LabelFile(path, lambda: NOW)
-    assert path.read_text() == '{"item": 1}\n'
+    assert path.read_text() == content
 
 
 def snapshot(*items: object) -> str:
