@@ -1,7 +1,7 @@
-"""What the labels teach so far: how well, which works would teach more, which labels look doubtful.
+"""What the labels teach so far: how well the taste is learnt, which works would teach most, which labels look wrong.
 
-The head learns as `model.train`'s does, over text and fields, but with the strengths that it begins its search from:
-the desk learns anew every few labels. Needs scikit-learn.
+The head is trained as in `model.train`, over text and fields, but without the search for strengths, since the desk
+retrains every few labels. Needs scikit-learn.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from osusume.items import Item
 _FOLDS = 5
 _DRAWS = 3
 _ENOUGH = 200
-"""With fewer labels the folds are drawn several times, since one draw says little."""
+"""With fewer labels the folds are drawn several times, because one draw says little."""
 
 _RESAMPLES = 300
 _CHOSEN = 40
-"""So many works are chosen at a time for teaching much together; the next lesson comes sooner than they run out."""
+"""How many works are chosen to teach much together; the next lesson comes before they run out."""
 
 _CANDIDATES = 400
-"""They are chosen from so many of the least certain."""
+"""How many of the least certain works they are chosen from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """How well a head predicts labels that it has not seen, and the accuracy of the majority class.
+    """How well a head predicts labels that it was not trained on, and the accuracy of the majority class.
 
-    `better_by` is the accuracy above always giving the more frequent answer; the intervals hold 95 % of resamples.
+    `better_by` is the difference of the two accuracies. The intervals hold 95 % of resamples.
     """
 
     labels: int
@@ -56,9 +56,9 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What `labels` labels teach; ids of items in `teaching` and `doubtful` stand the most worthwhile first.
+    """What `labels` labels teach. `teaching` and `doubtful` are item ids, the most useful first.
 
-    `chances` are the probabilities that labelled items are liked, by heads that had not seen their label.
+    `chances` are the probabilities that labelled items are liked, from heads that were not trained on their label.
     """
 
     labels: int
@@ -69,26 +69,26 @@ class Lesson:
 
 
 class Course:
-    """The features of a set of items, read once, and the lessons drawn from labels of some of them."""
+    """The features of a set of items, read once for all lessons."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self._ids = [item.item_id for item in items]
-        # An n-gram is left out where too few of all items have it, but one labelled item is enough to learn of it.
+        # A rare n-gram among all items is dropped, but one labelled item is enough to learn from the others.
         self._views = [replace(read_view(items, view, 1), least=1) for view in VIEWS]
         self._fields = read_fields(items, ORDER)[1]
 
     def knows(self, item_ids: Iterable[str]) -> bool:
-        """Return whether it has read all these items."""
+        """Return whether all these items are in the course."""
         return set(self._ids).issuperset(item_ids)
 
     def lesson(self, labels: Mapping[str, bool], seed: int = 1) -> Lesson | None:
-        """Return what the labels teach, None where one kind has fewer than two."""
+        """Return what the labels teach, None if there are fewer than two of one kind."""
         rows = np.array([row for row, item_id in enumerate(self._ids) if item_id in labels], dtype=np.int64)
         kinds = np.array([int(labels[self._ids[row]]) for row in rows], dtype=np.int64)
         folds = min(_FOLDS, int(np.bincount(kinds, minlength=2).min()))
         if folds < 2:
             return None
-        with threadpool_limits(1, user_api="blas"):  # the matrices are small: more threads would wait for each other
+        with threadpool_limits(1, user_api="blas"):  # on small matrices threads only wait for each other
             return self._lesson(rows, kinds, folds, seed)
 
     def _lesson(self, rows: Rows, kinds: Labels, folds: int, seed: int) -> Lesson:
@@ -114,7 +114,7 @@ class Course:
         )
 
     def _sums(self, training: Rows, kinds: Labels, judged: Rows) -> Scores:
-        """Return the sums that a head which learns from the `training` rows gives the `judged` ones."""
+        """Return the sums for the `judged` rows of a head trained on the `training` rows."""
         if not len(judged):
             return np.zeros(0)
         known = [view.known(training) for view in self._views]
@@ -129,7 +129,7 @@ class Course:
         return np.asarray(regression.decision_function(features(judged)), dtype=np.float64)
 
     def _directions(self, rows: Rows) -> sparse.csr_matrix:
-        """Return what the rows are about, each a row of length 1: works about the same have a product near 1."""
+        """Return a vector of length 1 for each row; similar works have a product near 1."""
         everything = np.arange(len(self._ids))
         view = self._views[0]
         about = sparse.hstack([view.weighed(rows, view.known(everything)), self._fields[rows] * 0.3], format="csr")
@@ -138,15 +138,15 @@ class Course:
 
 
 def most_teaching(distances: Scores, directions: sparse.csr_matrix, chosen: int, candidates: int) -> list[int]:
-    """Return rows in the order in which they teach most: uncertain, and unlike those before them.
+    """Return rows in the order in which they teach most: uncertain, and unlike the ones before them.
 
-    `distances` are how far from the threshold each row's logit lies, `directions` rows of length 1. Each of the first
-    `chosen` is the one with the highest uncertainty times unlikeness to the most alike of those chosen before, among
-    the `candidates` least certain; the others follow by uncertainty alone.
+    `distances` are the distances of the logits from the threshold, `directions` vectors of length 1. Each of the first
+    `chosen` rows is the one among the `candidates` least certain with the highest product of uncertainty and
+    dissimilarity to the most similar row chosen before. The others follow by uncertainty alone.
     """
     by_uncertainty = np.argsort(distances, kind="stable")
     near = by_uncertainty[:candidates]
-    # the uncertainty of a chance: 1 where it is a half, near 0 where it is almost 0 or 1
+    # 1 for a probability of a half, near 0 for one near 0 or 1
     uncertainty = 4 * squash(distances[near]) * (1 - squash(distances[near]))
     about = directions[near]
     unlike: npt.NDArray[np.float64] = np.ones(len(near))

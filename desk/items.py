@@ -1,4 +1,4 @@
-"""The works to label: from snapshots as the crawler writes them, and from training files."""
+"""The works to label, from the crawler's snapshots and from training files."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from osusume.snapshots import InvalidSnapshot, Snapshot
 
 
 def read_items(paths: Sequence[Path]) -> list[Item]:
-    """Return the works of all the files in their order, each once: see `merged`.
+    """Return the works of all files in order, each once (see `merged`).
 
-    A file whose name ends in `.jsonl` is a training file, any other a snapshot. Raises `UserError` naming the file
-    and the place for one that is neither, and where the files hold no work at all.
+    A file whose name ends in `.jsonl` is a training file, any other a snapshot. Raises `UserError` that names the file
+    and the place if it is invalid, and if the files hold no work at all.
     """
     items = merged(item for path in paths for item in _read(path))
     if not items:
-        raise UserError(f"there is no work to label in {', '.join(map(str, paths))}: name a snapshot that has items")
+        raise UserError(f"there is no work to label in {', '.join(map(str, paths))}: name a snapshot with items")
     return items
 
 
 def merged(items: Iterable[Item]) -> list[Item]:
-    """Return each work once, where it first comes, as it was last described."""
+    """Return each work once, at its first position and with its last description."""
     return list({item.item_id: item for item in items}.values())
 
 
@@ -39,5 +39,5 @@ def _read(path: Path) -> list[Item]:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except InvalidSnapshot as error:
         raise UserError(f"{path} is not a snapshot: {error}") from error
-    except (ValueError, RecursionError) as error:  # JSON's errors, which name line and column, and UTF-8's
+    except (ValueError, RecursionError) as error:  # invalid JSON, with line and column, or invalid UTF-8
         raise UserError(f"{path} is not JSON ({error}): a training file's name must end in .jsonl") from error

@@ -1,4 +1,4 @@
-"""Learning beside the labelling: a thread that draws a new lesson every few labels."""
+"""Learning while the owner labels: a thread that computes a new lesson every few labels."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from desk.active_learning import Course, Lesson
 
 LEAST_LABELS = 20
-"""With fewer labels nothing is said of how well the taste is learnt."""
+"""With fewer labels the page does not say how well the taste is learnt."""
 
 EVERY = 10
-"""So many labels after the last lesson the next is drawn."""
+"""How many labels after the last lesson the next one is computed."""
 
 MOST_ITEMS = 1_500
-"""A lesson looks at no more works than this, half of them labelled ones at most: it bounds time and memory."""
+"""The most works in a lesson, at most half of them labelled: it bounds time and memory."""
 
 
 class Learner:
-    """Draws lessons in a thread of its own, which also imports what learning needs: labels never wait for it.
+    """Computes lessons in a thread of its own, which also imports scikit-learn: labelling never waits for it.
 
-    `lesson` is the latest, None before the first; `trouble` says what keeps it from learning, if anything does.
+    `lesson` is the latest one, None before the first; `trouble` says why it cannot learn, if so.
     """
 
     def __init__(self, seed: int = 1) -> None:
@@ -41,18 +41,18 @@ class Learner:
         self._thread: threading.Thread | None = None
 
     def start(self, items: Callable[[], Sequence[Item]]) -> None:
-        """Begin to learn; `items` gives the works that may be labelled or are, in the given order."""
+        """Start learning; `items` returns all works, labelled or not, in their order."""
         self._thread = threading.Thread(target=self._learn, args=[items], name="learner", daemon=True)
         self._thread.start()
 
     def tell(self, labels: Mapping[str, bool]) -> None:
-        """Take the labels as they stand now, by item id."""
+        """Set the current labels, by item id."""
         with self._wanted:
             self._labels = dict(labels)
             self._wanted.notify()
 
     def close(self) -> None:
-        """End the thread; a lesson being drawn is finished first."""
+        """End the thread, once it has finished the current lesson."""
         with self._wanted:
             self._ends = True
             self._wanted.notify()
@@ -73,7 +73,7 @@ class Learner:
                 self._draw(labels, items)
             except Exception as error:
                 self.trouble = f"{type(error).__name__}: {error}"
-                raise  # the thread ends and says where; labelling goes on
+                raise  # the thread ends with a traceback; labelling continues
             self._learnt_from = labels
 
     def _is_due(self) -> bool:

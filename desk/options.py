@@ -1,4 +1,4 @@
-"""What the commands that open the desk's page share: its options, and whether it can be served."""
+"""Shared by the commands that open the desk's page: its options, and the check for Flask."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from osusume.errors import UserError
 
 
 def add_page_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the page, which `desk.page.label` reads."""
-    parser.add_argument("--port", type=_port, metavar="N", help="on 127.0.0.1 (default: the previous, or a free one)")
+    """Add the options that `desk.page.label` reads."""
+    parser.add_argument(
+        "--port", type=_port, metavar="N", help="the port on 127.0.0.1 (default: the previous one, or a free one)"
+    )
     parser.add_argument("--no-browser", action="store_true", help="don't open the page in the browser")
 
 
 def check_flask() -> None:
-    """Raise `UserError` where the page's server is not installed."""
+    """Raise `UserError` if Flask is not installed."""
     if find_spec("flask") is None:
         raise UserError("flask is not installed: run 'pip install -r requirements/local.txt'")
 

@@ -12,31 +12,31 @@ from osusume.items import Item
 Mode = Literal["teaching", "given", "doubtful"]
 
 LEAST_LABELS_TO_TEACH = 50
-"""With fewer labels the order is the given one: what a head finds uncertain is then chance."""
+"""With fewer labels the order is the given one, because the head's uncertainty is then noise."""
 
 _FILTER = "f."
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What the owner chose to see: the order, and for some fields a text that one of the work's values must hold."""
+    """What the owner chose to see: the order, and texts that a value of a field must contain, by field."""
 
     mode: Mode = "teaching"
     filters: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Selection:
-        """Return the view that an address's query names; what it does not know is passed over."""
+        """Return the selection in a URL's query; ignores unknown parts."""
         mode: Mode = next((mode for mode in get_args(Mode) if mode == query.get("order")), "teaching")
         filters = {name.removeprefix(_FILTER): text for name, text in query.items() if name.startswith(_FILTER)}
         return cls(mode, {name: text for name, text in filters.items() if plain(text)})
 
     def to_query(self) -> dict[str, str]:
-        """Return the query that names the view, the inverse of `from_query`."""
+        """Return the query for the selection, the inverse of `from_query`."""
         return {"order": self.mode, **{_FILTER + name: text for name, text in self.filters.items()}}
 
     def shows(self, item: Item) -> bool:
-        """Return whether the work passes all filters; width, case and spacing make no difference.
+        """Return whether the work passes all filters, which ignore width, case and spacing.
 
         >>> rain = Item("RJ1", "dlsite", "https://example.com", "Rain", attributes={"genres": ["ＡＳＭＲ", "sleep"]})
         >>> Selection(filters={"genres": "asmr"}).shows(rain), Selection(filters={"circle": "asmr"}).shows(rain)
@@ -48,7 +48,7 @@ class Selection:
 
 
 def in_order(first: Iterable[str], then: Iterable[str], *, last: Sequence[str], of: Collection[str]) -> list[str]:
-    """Return the ids in `of`, each once: those of `first`, then the others of `then`, and at the end those of `last`.
+    """Return the ids in `of`, each once: those in `first`, then the others in `then`, and those in `last` at the end.
 
     >>> in_order(["c"], ["a", "b", "c", "d"], last=["a"], of={"a", "b", "c"})
     ['c', 'b', 'a']

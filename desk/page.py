@@ -1,4 +1,4 @@
-"""Opening the desk's page: what the desk on a file and the one on a deployed stack share."""
+"""Opening the desk's page, for labels in a file and in a deployed stack."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ from web.guard import new_token
 
 
 def label(
-    options: argparse.Namespace, items: Sequence[Item], open_store: Callable[[], LabelStore], memory: Path, where: str
+    options: argparse.Namespace,
+    items: Sequence[Item],
+    open_store: Callable[[], LabelStore],
+    journal_path: Path,
+    where: str,
 ) -> LabelStore:
-    """Serve the page until Ctrl-C or SIGTERM; return the store that the labels went to.
+    """Serve the page until Ctrl-C or SIGTERM, and return the store with the labels.
 
-    `options` has `port` and `no_browser`. `memory` is the desk's journal: the store is opened once no other desk has
-    it. `where` names the labels' place to the owner.
+    `options` has `port` and `no_browser`. The store is opened only after the journal, which excludes other desks.
+    `where` tells the owner where the labels are.
     """
-    with Journal(memory, new_token) as journal:
+    with Journal(journal_path, new_token) as journal:
         store = open_store()
         learner = Learner()
         desk = Desk(items, store, journal, learner)
@@ -46,11 +50,11 @@ def label(
 
 
 def say_what_comes_next(store: LabelStore, where: str, data: str, before: str = "") -> None:
-    """Print how many labels there are, and the command that trains on them; `before` is what must be run before it."""
+    """Print the number of labels and the command that trains on them, after the command `before`."""
     liked = sum(mark["is_interested"] == 1 for mark in store.marks.values())
     others = len(store.marks) - liked
     print(f"\n{where}: {liked + others} labels, {liked} interested, {others} not")
     if liked and others and liked + others >= LEAST_LABELS:
         print(f"next: {before}python -m model train --data {shlex.quote(data)} --output model/package")
     else:
-        print(f"training takes {LEAST_LABELS} labels, with some of both kinds: the same command resumes here")
+        print(f"training needs {LEAST_LABELS} labels, some of each kind: run the same command again to resume")

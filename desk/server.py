@@ -30,11 +30,11 @@ _LARGEST_REQUEST = 64 * 1024
 
 
 class _Malformed(Exception):
-    """Raised for a request that no page of the desk sends."""
+    """Raised for a request that the desk's page never sends."""
 
 
 def desk_app(desk: Desk, token: str, where: str) -> Flask:
-    """Return the page of a desk; `where` says where the labels go."""
+    """Return the web app of a desk; `where` tells the owner where the labels are."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_REQUEST
     app.jinja_env.filters |= {"duration": view_models.duration, "verdict": view_models.verdict}
@@ -87,10 +87,10 @@ def desk_app(desk: Desk, token: str, where: str) -> Flask:
 def serve_desk(desk: Desk, journal: Journal, where: str, port: int | None) -> Iterator[str]:
     """Serve the desk's page until the block ends, and yield its address.
 
-    Without a `port` it is the one it had the last time, or a free one. Raises `UserError` for a port in use.
+    Without `port` it uses the previous port, or a free one. Raises `UserError` if `port` is in use.
     """
     app = desk_app(desk, journal.token, where)
-    # Bound here, because werkzeug ends the process where a port is in use.
+    # Bound here, because werkzeug ends the process if a port is in use.
     with _bound(port, journal.port or 0) as bound:
         server = make_server(_HOST, 0, app, threaded=True, request_handler=_Quiet, fd=bound.fileno())
     journal.serve_at(server.port)
@@ -105,7 +105,7 @@ def serve_desk(desk: Desk, journal: Journal, where: str, port: int | None) -> It
 
 
 def _bound(port: int | None, last: int) -> socket.socket:
-    """Return a socket that listens at `port`, or without one at the `last` or else a free one."""
+    """Return a socket that listens on `port`; without one, on `last` or a free port."""
     try:
         return socket.create_server((_HOST, port or last))
     except OSError as error:
@@ -117,14 +117,14 @@ def _bound(port: int | None, last: int) -> socket.socket:
 
 
 class _Quiet(WSGIRequestHandler):
-    """Handles requests without a line on the terminal for each; errors are shown still."""
+    """Handles requests without logging each of them; errors are still logged."""
 
     def log_request(self, *_: object) -> None:
         """Stay silent."""
 
 
 def _filter(name: str, view: Selection, items: Sequence[Item]) -> dict[str, object]:
-    """Return what the template needs for one field to filter by."""
+    """Return the template's values for one filter."""
     return {
         "field": name,
         "name": view_models.FIELD_NAMES.get(name, name),
@@ -134,7 +134,7 @@ def _filter(name: str, view: Selection, items: Sequence[Item]) -> dict[str, obje
 
 
 def _standing(desk: Desk, view: Selection) -> dict[str, Any]:
-    """Return what the templates of the page's changing parts need."""
+    """Return the values for the templates of the page's changing parts."""
     place = desk.place(view)
     lesson, labels = desk.learner.lesson, len(desk.store.marks)
     mark = desk.store.marks.get(place.item.item_id) if place.item else None
@@ -156,7 +156,7 @@ def _standing(desk: Desk, view: Selection) -> dict[str, Any]:
 
 
 def _done(desk: Desk, act: Callable[[], None]) -> Response:
-    """Act, and return the parts of the page as they then are."""
+    """Act, and return the updated parts of the page."""
     try:
         act()
     except UnknownItem as error:
@@ -170,7 +170,7 @@ def _done(desk: Desk, act: Callable[[], None]) -> Response:
 
 
 def _sent(name: str) -> str:
-    """Return a text of the request's body."""
+    """Return a string in the request's body. Raises `_Malformed`."""
     value = _body().get(name)
     if not isinstance(value, str):
         raise _Malformed(f"{name} must be a string")
@@ -187,7 +187,7 @@ def _malformed(error: Exception) -> Response:
 
 
 def _html(text: str) -> Response:
-    # half a surrogate pair, which a work's JSON may hold, has no form in UTF-8
+    # a work's JSON may hold half a surrogate pair, which UTF-8 cannot encode
     return Response(text.encode("utf-8", "replace"), mimetype="text/html")
 
 

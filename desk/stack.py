@@ -1,12 +1,13 @@
-"""Labels in the tables of a deployed stack, and the works that it knows."""
+"""Labels in the tables of a deployed stack, and its works."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from datetime import tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _USER = "desk"
-"""Whose labels these are; in Slack it is a person's id."""
+"""The user of the desk's labels; in Slack it is a person's id."""
 
 
 def known_items(ledger: Ledger, s3: S3Client, bucket: str) -> tuple[list[Item], list[Item]]:
-    """Return the works in the ledger, the newest first, and those of the newest snapshot of each of their sources."""
+    """Return the works in the ledger, newest first, and those in the newest snapshot of each source."""
     records = [entry for entry in ledger.all() if isinstance(entry, Record)]
     records.sort(key=lambda record: (record.item.published_on or "", record.recorded_at), reverse=True)
     items = [record.item for record in records]
@@ -37,8 +38,8 @@ def known_items(ledger: Ledger, s3: S3Client, bucket: str) -> tuple[list[Item], 
 class StackLabels:
     """The labels of a stack; see `LabelStore`.
 
-    A label brings its item into the ledger, as one that is never posted. What is taken back is only what the desk
-    wrote: a press in Slack since then stands.
+    A label adds its item to the ledger, as one that is never posted. Undo removes only what the desk wrote: a later
+    press in Slack stays.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class StackLabels:
         time_zone: tzinfo,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Read all labels; those whose item is not among the `items` of the ledger are passed over."""
+        """Read all labels; ignores those whose item is not among `items`, the ledger's."""
         known = {item.item_id: item for item in items}
         standing = sorted(
             (label for label in labels.all() if label.item_id in known), key=lambda each: float(each.action_ts)
@@ -62,13 +63,13 @@ class StackLabels:
         self._clock = clock
 
     def new_mark(self, *, is_interested: bool) -> Mark:
-        """Return a label given now."""
+        """Return a label with the current time."""
         action_ts = f"{self._clock():.6f}"
         created_at = local_time(action_ts, self._time_zone)
         return _mark(Label("", is_interested, _USER, action_ts, created_at, "annotation"))
 
     def look(self, item: Item) -> Mark | None:
-        """Return the item's label as it stands in the table, None where it has none. Raises `NotStored`."""
+        """Return the item's label in the table, None if it has none. Raises `NotStored`."""
         try:
             label = self._labels.get(item.item_id)
         except (BotoCoreError, ClientError) as error:
@@ -79,15 +80,15 @@ class StackLabels:
         return mark
 
     def replace(self, item: Item, mark: Mark | None) -> None:
-        """Store `mark` as the item's label, or, with None, that it has none. Raises `NotStored`."""
+        """Store the item's label, or remove it if `mark` is None. Raises `NotStored`."""
         before = self.marks.get(item.item_id)
         try:
             if mark is not None and (before is None or _when(mark) > _when(before)):
-                # the item first: a label without one is of no use to anybody
+                # the item first: a label without an item is useless
                 self._ledger.record(labelled_elsewhere(item, _when(mark)))
                 mark = _mark(self._labels.store(_label(item.item_id, mark)))
             elif before is not None and before["user_id"] != _USER:
-                mark = before  # pressed in Slack, by a clock ahead of this one: the later label stands
+                mark = before  # pressed in Slack, where the clock is ahead: the later label stays
             elif before is not None:
                 earlier = None if mark is None else _label(item.item_id, mark)
                 is_back = self._labels.take_back(_label(item.item_id, before), earlier)
@@ -103,25 +104,15 @@ class StackLabels:
 
 
 def _mark(label: Label) -> Mark:
-    return {
-        "is_interested": int(label.is_interested),
-        "created_at": label.created_at,
-        "user_id": label.user_id,
-        # as the table gives it back, which drops trailing zeros
-        "action_ts": format(Decimal(label.action_ts).normalize(), "f"),
-        "origin": label.origin,
-    }
+    mark = asdict(label)
+    del mark["item_id"]
+    # in the table's form, which drops trailing zeros
+    return {**mark, "action_ts": format(Decimal(label.action_ts).normalize(), "f")}
 
 
 def _label(item_id: str, mark: Mark) -> Label:
-    return Label(
-        item_id,
-        mark["is_interested"] == 1,
-        str(mark["user_id"]),
-        str(mark["action_ts"]),
-        str(mark["created_at"]),
-        "slack" if mark["origin"] == "slack" else "annotation",
-    )
+    fields: Any = mark
+    return Label(item_id, **fields)
 
 
 def _when(mark: Mark) -> float:

@@ -1,4 +1,4 @@
-"""What the page shows, in the owner's words."""
+"""The values that the page shows, in Japanese."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LONGEST_LOOK = 180  # seconds; a longer gap between two labels is a pause
 
 @dataclass(frozen=True, slots=True)
 class ShownSection:
-    """A section of a work; `is_chosen` tells whether it is the one that the model reads first."""
+    """A section of a work; `is_chosen` marks the one that the model reads."""
 
     heading: str
     text: str
@@ -47,7 +47,7 @@ class ShownSection:
 
 @dataclass(frozen=True, slots=True)
 class WorkCard:
-    """A work as the page shows it. `key` is its id in JSON, which holds any string; addresses are empty if unsafe."""
+    """A work as the page shows it. `key` is its id as JSON, which can hold any string; unsafe addresses are empty."""
 
     key: str
     title: str
@@ -59,7 +59,7 @@ class WorkCard:
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """How far the owner has come; `a_minute` and `minutes_left` are None where too few labels tell."""
+    """The owner's progress; `a_minute` and `minutes_left` are None if there are too few labels."""
 
     liked: int
     others: int
@@ -69,17 +69,17 @@ class LabelCounts:
 
     @property
     def labels(self) -> int:
-        """How many labels there are."""
+        """The number of labels."""
         return self.liked + self.others
 
     @property
     def total(self) -> int:
-        """What the bar's whole length stands for, at least 1."""
+        """The full length of the progress bar, at least 1."""
         return max(self.labels + self.left, 1)
 
 
 def card(item: Item) -> WorkCard:
-    """Return what is shown of a work."""
+    """Return a work as the page shows it."""
     chosen = chosen_section(item, KEYWORDS)
     facts = {
         "販売日": item.published_on,
@@ -102,7 +102,7 @@ def card(item: Item) -> WorkCard:
 
 
 def fields_of(items: Iterable[Item]) -> list[str]:
-    """Return the fields that any of the items has values in, those with a name of their own first."""
+    """Return the fields in which any of the items has values, those with a Japanese name first."""
     found = {name for item in items for name, values in item.attributes.items() if any(map(str.strip, values))}
     return [name for name in FIELD_NAMES if name in found] + sorted(found - FIELD_NAMES.keys())
 
@@ -114,7 +114,7 @@ def suggestions(items: Iterable[Item], name: str) -> list[str]:
 
 
 def progress(marks: Mapping[str, Mark], left: int) -> LabelCounts:
-    """Return how far the owner has come with `left` works without a label."""
+    """Return the owner's progress, with `left` works still to label."""
     liked = sum(mark["is_interested"] == 1 for mark in marks.values())
     rate = pace([str(mark.get("created_at")) for mark in marks.values()])
     minutes = None if rate is None else max(1, round(left / rate))
@@ -122,9 +122,9 @@ def progress(marks: Mapping[str, Mark], left: int) -> LabelCounts:
 
 
 def pace(times: Sequence[str]) -> float | None:
-    """Return how many labels a minute the last ones took, None where too few of them follow each other.
+    """Return the recent labels per minute, None if too few of them follow each other.
 
-    `times` are those of the labels, oldest first. Skips invalid times and pauses.
+    `times` are the times of the labels, oldest first. Skips invalid times and pauses.
 
     >>> pace([f"2026-11-22 08:00:{second:02}" for second in range(0, 60, 5)])
     12.0
@@ -153,7 +153,7 @@ def duration(minutes: int) -> str:
 
 
 def verdict(learnt: Learnt) -> str:
-    """Return in a sentence what an estimate comes to."""
+    """Return what an estimate means, as a sentence."""
     if learnt.better_by.low > 0:
         return "好みを学べています。"
     if learnt.better_by.high < 0:

@@ -1,1 +1,1 @@
-"""Operations on a deployed Osusume: what its owner does on a day on which something went wrong."""
+"""Operations on a deployed Osusume: what its owner does when something went wrong."""

@@ -14,10 +14,10 @@ from ops.commands import COMMANDS
 from osusume.errors import UserError
 
 _EPILOG = """\
-Every command is told its stack with --stack, --region and --profile, and uses your AWS credentials. One that takes
---yes says what it would do without it. docs/operations.md says when to use which.
+Every command takes --stack, --region and --profile, and uses your AWS credentials. A command that takes --yes only says
+what it would do without it. docs/operations.md explains when to use which.
 
-exit status: 0 when it is done, or when nothing was to do; 1 when it could not be done; 2 for a wrong command line;
+exit status: 0 if it is done or there was nothing to do; 1 if it could not be done; 2 for a wrong command line;
 130 on Ctrl-C"""
 
 
@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     try:
         options.run(options)
-    except BotoCoreError as error:  # no region, no profile, no credentials, no connection: it says which
-        raise UserError(f"AWS cannot be asked: {error}; see --region, --profile and 'aws configure'") from error
+    except BotoCoreError as error:  # its message names the missing region, profile, credentials or connection
+        raise UserError(f"AWS cannot be reached: {error}; see --region, --profile and 'aws configure'") from error
     except ClientError as error:
         answer = error.response["Error"]
         raise UserError(

@@ -1,4 +1,4 @@
-"""Dead letters: events that failed for good, in the queue where Lambda and EventBridge Scheduler leave them."""
+"""Dead letters: events that failed for good, in the queue where Lambda and EventBridge Scheduler put them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ops.stack import DeployedStack
 from osusume.errors import UserError
 
 HELD_SECONDS = 120
-"""Letters that are looked at are kept from others for so long, should this process die before it gives them back."""
+"""How long the queue hides letters from other readers if this process dies before it releases them."""
 
-_WAIT_SECONDS = 1  # a queue asked without any wait may leave out letters that it holds
+_WAIT_SECONDS = 1  # without a wait, SQS may leave out letters
 _SHOWN_CHARACTERS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One letter: when it was written (UTC), the function the event was for, what the event is about, why it failed.
+    """One letter: when it was written (UTC), the function that failed, the event's subject, the reason.
 
-    `event` is the original event as JSON. `function` is None for what is not a letter of Lambda's or the scheduler's;
-    `target` is its ARN as the letter gives it.
+    `event` is the original event as JSON. `target` is the function's ARN in the letter; `function` is None if neither
+    Lambda nor the scheduler wrote the letter.
     """
 
     letter_id: str
@@ -50,7 +50,7 @@ class Letters:
 
     @contextmanager
     def held(self) -> Iterator[list[Letter]]:
-        """Give all letters, oldest first, and keep them from others until left; those sent again are gone by then."""
+        """Yield all letters, oldest first, hidden from other readers; release those that are still in the list."""
         letters: list[Letter] = []
         try:
             while messages := self._received():
@@ -59,37 +59,37 @@ class Letters:
             yield letters
         finally:
             for letter in letters:
-                with suppress(ClientError):  # held for so long that it is back already
+                with suppress(ClientError):  # held too long: it is visible again
                     self._sqs.change_message_visibility(
                         QueueUrl=self._url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
                     )
 
     def send_again(self, letter: Letter, held: list[Letter]) -> None:
-        """Give the event to its function again; the letter is deleted once Lambda took it.
+        """Send the event to its function again, and delete the letter once Lambda has accepted the event.
 
-        Raises `UserError` where the function is not the stack's or does not take it; the letter stays then.
+        Raises `UserError`, and keeps the letter, if the function is not the stack's or Lambda refuses the event.
         """
         if letter.function is None:
             raise UserError(f"letter {letter.letter_id} names no function: {letter.reason}")
         if not self._is_own(letter.target):
             raise UserError(
-                f"letter {letter.letter_id} names {letter.target}, which is no function of stack {self._stack.name!r}:"
-                " nothing is sent, since whoever can write to the queue could have any function called"
+                f"letter {letter.letter_id} names {letter.target}, not a function of stack {self._stack.name!r}:"
+                " it is not sent, because anyone who can write to the queue could call any function this way"
             )
         try:
             self._lambda.invoke(FunctionName=letter.function, InvocationType="Event", Payload=letter.event.encode())
         except ClientError as error:
-            raise UserError(f"letter {letter.letter_id} was not taken by {letter.function}: {error}") from error
+            raise UserError(f"letter {letter.letter_id} was refused by {letter.function}: {error}") from error
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt)
         held.remove(letter)
 
     def _is_own(self, target: str) -> bool:
-        """Return whether an ARN is that of one of the stack's functions, of its newest version."""
+        """Return whether an ARN names the newest version of one of the stack's functions."""
         queue = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"][
             "QueueArn"
         ]
         partition, _, region, account = queue.split(":")[1:5]
-        own = {f"arn:{partition}:lambda:{region}:{account}:function:{name}" for name in self._stack.functions()}
+        own = {f"arn:{partition}:lambda:{region}:{account}:function:{name}" for name in self._stack.functions}
         return target.removesuffix(":$LATEST") in own
 
     def _received(self) -> list[dict[str, Any]]:
@@ -106,7 +106,9 @@ class Letters:
 
 def _letter(message: dict[str, Any]) -> Letter:
     body = message["Body"]
-    target, event, reason = _of_scheduler(message) or _of_lambda(body) or (None, body, "it is no letter of a function")
+    target, event, reason = (
+        _of_scheduler(message) or _of_lambda(body) or (None, body, "it is not a letter of a function")
+    )
     return Letter(
         letter_id=message["MessageId"][:8],
         written_at=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
@@ -121,7 +123,7 @@ def _letter(message: dict[str, Any]) -> Letter:
 
 
 def _of_scheduler(message: dict[str, Any]) -> tuple[str | None, str, str] | None:
-    """Return the target, the event and the reason of a letter of the scheduler's, which has attributes."""
+    """Return target, event and reason of a letter of the scheduler, which has attributes, and None for any other."""
     attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
     if "TARGET_ARN" not in attributes:
         return None
@@ -130,7 +132,7 @@ def _of_scheduler(message: dict[str, Any]) -> tuple[str | None, str, str] | None
 
 
 def _of_lambda(body: str) -> tuple[str | None, str, str] | None:
-    """Return the function's ARN, the event and the reason of a letter of Lambda's, a record of an invocation."""
+    """Return target, event and reason of a letter of Lambda, a record of an invocation, and None for any other."""
     try:
         record = json.loads(body)
         context, event = record["requestContext"], record["requestPayload"]
@@ -144,7 +146,7 @@ def _of_lambda(body: str) -> tuple[str | None, str, str] | None:
 
 
 def _subject(event: str) -> str:
-    """Return a few words about an event."""
+    """Return what an event is about: the time of a crawl, the keys of snapshots, or the start of its text."""
     try:
         value = json.loads(event)
         if "scheduled_at" in value:

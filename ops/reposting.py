@@ -1,14 +1,13 @@
-"""Posting again what a broken day missed: the notifier is called with a snapshot's event, as S3 calls it.
+"""Posting what was missed: the notifier is called with the event that S3 sends for a snapshot.
 
-The notifier does what it does each morning, so a message that is in the channel already is not posted a second time.
+The notifier does the same as each morning, so a message that is already in the channel is not posted again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -23,7 +22,7 @@ from osusume.ledger import Record
 from osusume.snapshots import InvalidSnapshot, SnapshotMissing, list_snapshot_keys, read_snapshot, snapshot_day
 
 _FUNCTION_SECONDS = 900
-"""No function runs for longer; AWS's client would give up after a minute and ask again."""
+"""Lambda's limit. By default the client would give up after a minute and send the event again."""
 
 _LOOK_SECONDS = 2.0
 _TO_POST = {"scored", "posting"}
@@ -31,7 +30,7 @@ _TO_POST = {"scored", "posting"}
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What of a snapshot the ledger does not hold, and what it holds that is to be posted and is not."""
+    """How many works a snapshot lists, how many of them have no record, and how many records are not posted yet."""
 
     listed: int
     without_record: int
@@ -39,13 +38,13 @@ class Missed:
 
 
 def waiting(stack: DeployedStack) -> int:
-    """Return how many messages earlier runs left to be posted; the index it asks lags a little behind the ledger."""
+    """Return how many messages of earlier runs are unposted; the index that it reads lags behind the ledger."""
     left = stack.ledger.unfinished()
     return sum(entry.status in _TO_POST for entry in left.entries)
 
 
 def given_up(stack: DeployedStack) -> list[str]:
-    """Return the ids of the records that were given up since Slack refused them; reads the whole ledger."""
+    """Return the ids of the records that Slack refused in three runs; reads the whole ledger."""
     refused = [entry for entry in stack.ledger.all() if entry.status == "refused"]
     return sorted(entry.record_id for entry in refused)
 
@@ -57,15 +56,15 @@ def snapshots_of_day(stack: DeployedStack, day: date) -> list[str]:
 
 
 def newest_snapshot(stack: DeployedStack) -> str:
-    """Return the key of the newest snapshot. Raises `UserError` where there is none."""
+    """Return the key of the newest snapshot. Raises `UserError` if there is none."""
     keys = _keys(stack)
     if not keys:
-        raise UserError(f"{stack.resource('Bucket')} holds no snapshot: let the crawler run first")
+        raise UserError(f"{stack.resource('Bucket')} has no snapshot: run the crawler first")
     return keys[-1]
 
 
 def missed(stack: DeployedStack, key: str) -> Missed:
-    """Return what is missing of one snapshot. Raises `UserError` where it is not there or is none."""
+    """Return what is missing of one snapshot. Raises `UserError` if it does not exist or is invalid."""
     try:
         snapshot = read_snapshot(stack.client("s3"), stack.resource("Bucket"), key)
     except (SnapshotMissing, InvalidSnapshot) as error:
@@ -77,32 +76,22 @@ def missed(stack: DeployedStack, key: str) -> Missed:
 
 
 def notify_again(stack: DeployedStack, key: str, meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Call the notifier for a snapshot and return when it has done its work; `meanwhile` is called now and then.
+    """Call the notifier for a snapshot and wait until it ends; `meanwhile` is called every two seconds.
 
-    Raises `UserError` with what the notifier says when it fails: what it could not post stays for the next time.
+    Raises `UserError` with the notifier's error if it fails: the next run posts what it could not.
     """
     config = Config(read_timeout=_FUNCTION_SECONDS + 30, retries={"mode": "standard", "total_max_attempts": 1})
     client = stack.client("lambda", config)
     event = json.dumps(_event(stack.resource("Bucket"), key)).encode()
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.invoke, FunctionName=stack.resource("NotifierFunction"), Payload=event)
-        for _ in _unfinished(answer):
+        while not wait([answer], _LOOK_SECONDS).done:
             meanwhile()
     response = answer.result()
     if "FunctionError" in response:
         error = json.loads(response["Payload"].read())
         what = f"{error.get('errorType', 'error')}: {error.get('errorMessage', '')}"
-        raise UserError(f"the notifier failed for {key}: {what}; its log says more")
-
-
-def _unfinished(answer: Future[Any]) -> Iterator[None]:
-    while True:
-        try:
-            answer.exception(timeout=_LOOK_SECONDS)
-        except NotYet:
-            yield
-        else:
-            return
+        raise UserError(f"the notifier failed for {key}: {what}; see its log")
 
 
 def _keys(stack: DeployedStack) -> list[str]:
@@ -110,7 +99,7 @@ def _keys(stack: DeployedStack) -> list[str]:
 
 
 def _event(bucket: str, key: str) -> dict[str, Any]:
-    """Return S3's event for a written object, with the parts that the notifier reads."""
+    """Return the parts that the notifier reads of S3's event for a new object."""
     written = {
         "bucket": {"name": bucket, "arn": f"arn:aws:s3:::{bucket}"},
         "object": {"key": quote_plus(key, safe="/")},

@@ -1,4 +1,4 @@
-"""Labels as they were at a moment of the last 35 days, put back."""
+"""Putting labels back as they were at a time in the last 35 days."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POLL_SECONDS, _POLLS = 15, 480
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What would become of one item's label: the one that stands now and the one of then, None where there is none."""
+    """One item's label now and at the restored time, None if it has none."""
 
     item_id: str
     now: Label | None
@@ -28,7 +28,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How the labels of a restored table differ from the stack's: what to change, how many stay though they differ."""
+    """The number of restored labels, the changes to make, and the number of newer labels that stay."""
 
     restored: int
     changes: list[Change]
@@ -36,20 +36,20 @@ class Comparison:
 
 
 def restorable(stack: DeployedStack) -> tuple[datetime, datetime]:
-    """Return from when to when labels can be restored. Raises `UserError` where the table keeps no past."""
+    """Return the first and last time that can be restored. Raises `UserError` if the table has no backups."""
     dynamodb: Any = stack.client("dynamodb")
     table = stack.resource("LabelsTable")
     described = dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
     past = described["PointInTimeRecoveryDescription"]
     if past["PointInTimeRecoveryStatus"] != "ENABLED":
-        raise UserError(f"{table} keeps no past: deploy template.yaml, which switches point-in-time recovery on")
+        raise UserError(f"{table} has no backups: deploy template.yaml, which turns on point-in-time recovery")
     return past["EarliestRestorableDateTime"], past["LatestRestorableDateTime"]
 
 
 def restore_table(stack: DeployedStack, moment: datetime) -> str:
-    """Restore the labels as of `moment` to a table of their own; return its name once it can be read.
+    """Restore the labels as of `moment` to a new table, and return its name once it can be read.
 
-    Raises `UserError` where DynamoDB does not restore that moment.
+    Raises `UserError` if DynamoDB cannot restore that time.
     """
     dynamodb: Any = stack.client("dynamodb")
     source = stack.resource("LabelsTable")
@@ -64,7 +64,7 @@ def restore_table(stack: DeployedStack, moment: datetime) -> str:
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in {"TableAlreadyExistsException", "ResourceInUseException"}:
-            raise UserError(f"there is a table {target} already: read it with --from-table {target}") from error
+            raise UserError(f"table {target} exists already: use it with --from-table {target}") from error
         raise UserError(f"{source} cannot be restored as of {moment.isoformat()}: {error}") from error
     poll = {"Delay": _POLL_SECONDS, "MaxAttempts": _POLLS}
     dynamodb.get_waiter("table_exists").wait(TableName=target, WaiterConfig=poll)
@@ -74,8 +74,8 @@ def restore_table(stack: DeployedStack, moment: datetime) -> str:
 def compare(stack: DeployedStack, table: str, is_wrong: Callable[[Label], bool] = lambda _label: False) -> Comparison:
     """Return what putting the labels of `table` back would change.
 
-    Labels that are missing or older are put back. A later one stays, unless `is_wrong` says that it is to go: then the
-    label of then takes its place, or none where the item had none. Raises `UserError` where there is no such table.
+    A label is put back if the stack's is missing or older. A later one stays unless `is_wrong`: then the restored label
+    replaces it, or none if the item had none. Raises `UserError` if the table does not exist.
     """
     standing = {label.item_id: label for label in stack.labels.all()}
     try:
@@ -100,9 +100,9 @@ def compare(stack: DeployedStack, table: str, is_wrong: Callable[[Label], bool] 
 def put_back(
     stack: DeployedStack, changes: Sequence[Change], advance: Callable[[int], None] = lambda _done: None
 ) -> int:
-    """Make the changes, but for those whose label has changed since they were found; return how many were made.
+    """Make the changes, and return their number; skips items whose label has changed since `compare`.
 
-    `advance` is told how many are done.
+    `advance` is called with the number of changes tried so far.
     """
     labels = stack.labels
     made = 0
@@ -118,5 +118,5 @@ def put_back(
 def delete_table(stack: DeployedStack, table: str) -> None:
     """Delete a restored table. Raises `UserError` for the stack's own."""
     if table in {stack.resource("LabelsTable"), stack.resource("ItemsTable")}:
-        raise UserError(f"{table} is the stack's own table: it is not deleted")
+        raise UserError(f"{table} is the stack's own table: it is never deleted")
     stack.client("dynamodb").delete_table(TableName=table)

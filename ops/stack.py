@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -15,37 +16,25 @@ from osusume.labels import Labels
 from osusume.ledger import Ledger
 
 
+@dataclass(frozen=True, slots=True)
 class DeployedStack:
-    """One stack. Resources and parameters are asked for by the names that template.yaml gives them."""
+    """One stack: `resources` and `parameters` by their names in template.yaml, and the names of its functions."""
 
-    def __init__(
-        self,
-        session: boto3.Session,
-        name: str,
-        resources: Mapping[str, str],
-        parameters: Mapping[str, str],
-        functions: list[str],
-    ) -> None:
-        """Put together what `open_stack` found."""
-        self.session = session
-        self.name = name
-        self._resources = resources
-        self._parameters = parameters
-        self._functions = functions
+    session: boto3.Session
+    name: str
+    resources: Mapping[str, str]
+    parameters: Mapping[str, str]
+    functions: list[str]
 
     def resource(self, logical_id: str) -> str:
-        """Return the physical id of a resource. Raises `UserError` where the stack has none of that name."""
-        return self._known(self._resources, "resource", logical_id)
-
-    def functions(self) -> list[str]:
-        """Return the names of the stack's functions."""
-        return self._functions
+        """Return the physical id of a resource. Raises `UserError` if the stack does not have it."""
+        return self._known(self.resources, "resource", logical_id)
 
     def parameter(self, name: str) -> str:
-        """Return the value of a parameter. Raises `UserError` where the stack has none of that name."""
-        return self._known(self._parameters, "parameter", name)
+        """Return the value of a parameter. Raises `UserError` if the stack does not have it."""
+        return self._known(self.parameters, "parameter", name)
 
-    def client(self, service: str, config: Config | None = None) -> Any:  # boto3's clients are made at run time
+    def client(self, service: str, config: Config | None = None) -> Any:  # boto3 makes its client classes at run time
         """Return a boto3 client with the caller's credentials."""
         return self.session.client(service, config=config)  # type: ignore[call-overload]  # any service
 
@@ -66,10 +55,10 @@ class DeployedStack:
 
 
 def open_stack(options: argparse.Namespace) -> DeployedStack:
-    """Return the stack that a command's options name (see `commands.add_stack_options`).
+    """Return the stack that a command's options name (see `commands.add_command`).
 
-    Region and profile are boto3's own where None, as is the address (`AWS_ENDPOINT_URL`). Raises `UserError` where
-    there is no such stack; botocore's errors tell of credentials and regions that are missing.
+    Without a region or profile boto3 uses its own defaults, as for the endpoint (`AWS_ENDPOINT_URL`). Raises
+    `UserError` if there is no such stack, and botocore's errors for missing credentials or regions.
     """
     session = boto3.Session(region_name=options.region, profile_name=options.profile)
     cloudformation: Any = session.client("cloudformation")

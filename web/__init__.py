@@ -1,1 +1,1 @@
-"""What the two pages on this machine share: the guard, and opening a browser."""
+"""Shared by the pages on this machine: the guard, and opening a browser."""

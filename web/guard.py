@@ -1,7 +1,7 @@
-"""Who may use a server of this machine: the owner and the project's own programs, and no other page of the browser.
+"""Keeps other pages in the owner's browser away from the servers on this machine.
 
-Any page on the web can make the owner's browser send requests to this machine, whatever the port; the browser says
-where they come from. A page for the owner is served under an address whose first part is a token besides.
+Any page on the web can make the browser send requests to any port of this machine; the browser's headers say where they
+come from. A page for the owner also has a secret token as the first part of its address.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HEADERS = {
     "Cache-Control": "no-store",
-    # pictures come from the shop or from its stand-in, which has another port
+    # pictures come from the shop, or from its stand-in on another port
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         "img-src 'self' https: http://127.0.0.1:*; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -30,25 +30,25 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-"""What every answer carries. Scripts and styles are files: the page can hold none inline."""
+"""Headers of every response. They forbid inline scripts and styles."""
 
 _HERE = frozenset({"same-origin", "none"})
-"""What `Sec-Fetch-Site` says, if anything, where no other page asks; "none" is an address typed in or a bookmark."""
+"""`Sec-Fetch-Site` of requests that no other page made; "none" is a typed address or a bookmark."""
 
 _SKIP_BYTES = 1 << 20
 _SKIP_SECONDS = 2.0
 
 
 def new_token() -> str:
-    """Return a random token for `guard`, as it stands in an address."""
+    """Return a random token for `guard` that needs no quoting in a URL."""
     return secrets.token_urlsafe(24)
 
 
 def guard(app: Flask, token: str) -> None:
-    """Serve `app` under /`token`/ alone: anything else, and what `refusal` refuses, is answered 403.
+    """Serve `app` only under /`token`/; anything else, and what `refusal` refuses, gets a 403.
 
-    The routes of `app` are written without the token, and the addresses that `url_for` builds have it. All answers get
-    `HEADERS`. A page names its icon in a `<link rel="icon">`, since the browser asks for /favicon.ico otherwise.
+    The routes of `app` do not contain the token; the URLs that `url_for` builds do. All responses get `HEADERS`. A page
+    must name its icon in a `<link rel="icon">`, or the browser asks for /favicon.ico.
     """
     routes = app.wsgi_app
 
@@ -62,14 +62,14 @@ def guard(app: Flask, token: str) -> None:
         answer.headers.update(HEADERS)
         return answer(environ, start_response)
 
-    app.wsgi_app = serve  # type: ignore[method-assign]  # Flask's documentation wraps an app so
+    app.wsgi_app = serve  # type: ignore[method-assign]  # Flask's documentation wraps an app like this
 
 
 def refusal(environ: WSGIEnvironment, *, may_link: bool = True) -> Response | None:
-    """Return the answer, 403, to a request that another page in the browser makes; None for one that may pass.
+    """Return a 403 response for a request that another page in the browser made, None for any other.
 
-    Refused are a foreign `Host` (a foreign name that leads to this machine), a foreign `Origin`, OPTIONS, and whatever
-    says in `Sec-Fetch-Site` that it comes from elsewhere; but a GET may be a link, unless `may_link` is false.
+    It refuses a foreign `Host` (a foreign name that resolves to this machine), a foreign `Origin`, OPTIONS, and a
+    `Sec-Fetch-Site` of another site. With `may_link`, a GET from another site may be a link, and passes.
     """
     request = Request(environ)
     is_link = may_link and request.method in {"GET", "HEAD"}
@@ -79,17 +79,17 @@ def refusal(environ: WSGIEnvironment, *, may_link: bool = True) -> Response | No
 
 
 class Guarded(BaseHTTPRequestHandler):
-    """Handles requests of programs on this machine: what any page in a browser sends is answered 403.
+    """Handles requests of programs on this machine; a request of any page in a browser gets a 403.
 
-    Refused is what `refusal` refuses, links too. A server that is reached through a proxy of this machine has the
-    proxy's ports in its attribute `proxy_ports`: they may stand in `Host`.
+    It refuses what `refusal` refuses, and links. A server behind a proxy on this machine lists the proxy's ports, which
+    `Host` may then name, in its attribute `proxy_ports`.
     """
 
     shows_pictures: ClassVar[bool] = False
-    """Whether pages of this machine may show its pictures."""
+    """Whether pages on this machine may show its pictures."""
 
     def parse_request(self) -> bool:
-        """Read the request's head; False, with the answer sent, for one that is malformed or refused."""
+        """Read the request's head; if it is malformed or refused, send the response and return False."""
         if not super().parse_request():
             return False
         is_picture = self.shows_pictures and self.headers.get("Sec-Fetch-Dest") == "image"
@@ -114,7 +114,7 @@ class Guarded(BaseHTTPRequestHandler):
         return False
 
     def _skip_body(self) -> None:
-        """Take a body of usual size off the connection, which is closed then: unread, it would cut the answer off."""
+        """Read a body of usual size and close the connection: an unread body would cut the response off."""
         self.close_connection = True
         length = self.headers.get("Content-Length", "")
         if length.isdecimal():
@@ -126,7 +126,7 @@ class Guarded(BaseHTTPRequestHandler):
 def _reason_to_refuse(
     method: str, values_of: Callable[[str], list[str]], ports: Set[int], sites: Set[str]
 ) -> str | None:
-    """Return why the request is refused, None for one that may pass; `values_of` returns the values of a header."""
+    """Return why the request is refused, None if it is not; `values_of` returns the values of a header."""
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost") for port in ports}
     host = values_of("Host")
     if len(host) != 1 or host[0] not in hosts:

@@ -1,18 +1,18 @@
-// The desk's page. A key becomes a request that names its work and itself; until the server has answered it is kept in
-// the browser's storage and sent again, so that neither a closed page nor a dead server loses it.
+// The desk's page. A key becomes a request with an id and the id of its work. It is kept in the browser's storage and
+// retried until the server has answered, so that neither a closed page nor a dead server loses it.
 "use strict";
 
-const RETRY_EVERY = 1000; // milliseconds, as are the others
+const RETRY_EVERY = 1000; // milliseconds, like the others
 const ASK_EVERY = 3000;
 const GIVE_UP_AFTER = 15000;
-const ONE_LOOK = 200; // nobody has seen a work sooner: a key pressed within this was meant for the one before
+const ONE_LOOK = 200; // nobody recognises a work faster: a key within this time was meant for the previous work
 const ANSWERS = { 1: "興味あり!", 0: "別に…" };
 
 const part = (id) => document.getElementById(id);
 const place = document.body.dataset.act;
 const stored = `unsent ${place} `;
 const drawn = new Map();
-// What another page left behind when it was closed is sent from here; sent twice, it counts once.
+// Sends what a closed page left unsent; a request sent twice counts once.
 const waiting = Object.keys(localStorage)
   .filter((key) => key.startsWith(stored))
   .map((key) => JSON.parse(localStorage.getItem(key)));
@@ -35,7 +35,7 @@ function forget(request) {
   waiting.splice(waiting.indexOf(request), 1);
 }
 
-// The next key counts when the work that is shown now can have been seen.
+// The next key counts once the owner can have seen the work shown now.
 function settle() {
   readyAt = performance.now() + ONE_LOOK;
   setTimeout(() => document.querySelectorAll(".pressed").forEach((key) => key.classList.remove("pressed")), ONE_LOOK);
@@ -84,7 +84,7 @@ async function send() {
       say("unsent", "");
       scrollTo(0, 0);
     } else {
-      // what the server will never take is not sent again; the rest may yet go through
+      // what the server will never accept is not retried; the rest may still succeed
       again = status !== 404 && status !== 400;
       if (!again) {
         forget(request);
@@ -123,7 +123,7 @@ function act(name) {
   send();
 }
 
-// The keys that an input method leaves as "Process" are told by their place on the keyboard.
+// An input method reports some keys as "Process": those are recognised by their position on the keyboard.
 const KEYS = { 1: "yes", ArrowRight: "yes", 0: "no", ArrowLeft: "no", s: "skip", u: "undo", "?": "help" };
 const PLACES = { Digit1: "yes", Numpad1: "yes", Digit0: "no", Numpad0: "no", KeyS: "skip", KeyU: "undo" };
 
@@ -145,7 +145,7 @@ document.addEventListener("keydown", (event) => {
 for (const name of ["yes", "no", "skip", "undo"]) part(name).addEventListener("click", () => act(name));
 part("help").addEventListener("click", help);
 
-// A picture that cannot be had is taken away, which moves nothing: its place stays, with the words that stand behind it.
+// A picture that cannot be loaded is removed. Nothing moves: its place stays, with the text behind it.
 const isBroken = (image) => image.complete && image.naturalWidth === 0;
 document.addEventListener("error", (event) => event.target.matches?.(".picture img") && event.target.remove(), true);
 document.querySelectorAll(".picture img").forEach((image) => isBroken(image) && image.remove());

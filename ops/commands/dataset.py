@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from model.commands.dataset import FILES, add_file_options, read_annotations, write_merged
 from model.stored_labels import read_tables
-from ops.commands import Commands, add_stack_options
+from ops.commands import Commands, add_command
 from ops.stack import open_stack
 
 _EPILOG = f"""\
@@ -25,37 +25,29 @@ _SHOWN_IDS = 5
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
-    parser = commands.add_parser(
-        "dataset",
-        help="write the stack's labels and their items to a training file",
-        description="Write the labels of a stack, and their items, to a training file, oldest label first.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_stack_options(parser)
-    add_file_options(parser)
-    parser.set_defaults(run=run)
+    """Add the command."""
+    what = "write the stack's labels and their items to a training file, oldest label first"
+    add_file_options(add_command(commands, "dataset", run, what, _EPILOG))
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read, merge and write, with a progress bar, and print what was written. Raises `UserError`."""
+    """Read, merge and write with a progress bar, and print what was written. Raises `UserError`."""
     groups = read_annotations(options)
     known = {example.item.item_id: example.item for examples in groups.values() for example in examples}
     stack = open_stack(options)
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task(f"reading {options.stack}", total=1.0)
-        learnt = read_tables(
+        stored = read_tables(
             stack.labels.all(),
             stack.ledger,
             known,
             lambda share: progress.update(bar, completed=share),
             ZoneInfo(stack.parameter("TimeZone")),
         )
-    if learnt.unknown:
-        named = ", ".join(learnt.unknown[:_SHOWN_IDS]) + (", …" if len(learnt.unknown) > _SHOWN_IDS else "")
+    if stored.unknown:
+        named = ", ".join(stored.unknown[:_SHOWN_IDS]) + (", …" if len(stored.unknown) > _SHOWN_IDS else "")
         print(
-            f"warning: {len(learnt.unknown)} labels are left out, since the ledger does not know their items: {named}",
+            f"warning: {len(stored.unknown)} labels are left out, because their items are not in the ledger: {named}",
             file=sys.stderr,
         )
-    write_merged(options, {f"stack {options.stack}": learnt.examples, **groups})
+    write_merged(options, {f"stack {options.stack}": stored.examples, **groups})

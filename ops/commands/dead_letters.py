@@ -1,4 +1,4 @@
-"""`python -m ops dead-letters`: events that failed for good, seen and sent again."""
+"""`python -m ops dead-letters`: show events that failed for good, and send them again."""
 
 from __future__ import annotations
 
@@ -6,47 +6,36 @@ import argparse
 import json
 from dataclasses import asdict
 
-from ops.commands import Commands, add_action, add_stack_options, add_yes_option
+from ops.commands import Commands, add_command, add_group
 from ops.dead_letter_queue import Letter, Letters
 from ops.stack import open_stack
 from osusume.errors import UserError
 
 _EPILOG = """\
-Mend the cause first: an event that fails again comes back as a new letter. A letter is deleted only after Lambda took
-its event. Sending an event twice does no harm: every function knows what it did before. A letter is kept for 14 days.
+Fix the cause first: an event that fails again comes back as a new letter. A letter is deleted only after Lambda has
+accepted its event. Sending an event twice is harmless, because every function is idempotent. A letter is kept for 14
+days.
 
 examples:
   python -m ops dead-letters list
   python -m ops dead-letters send 3f2a9c1d --yes
   python -m ops dead-letters send --all --yes
 
-exit status: 0, or 1 when a letter could not be sent again"""
+exit status: 0, or 1 if a letter could not be sent"""
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
-    parser = commands.add_parser(
-        "dead-letters",
-        help="see the events that failed for good, and send them again",
-        description="See the events that failed for good, and send them to their functions again.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = add_action(actions, "list", "show what failed, when, in which function and why", _EPILOG)
-    listing.add_argument("--json", action="store_true", help="print a JSON list, the events with it")
-    add_stack_options(listing)
-    listing.set_defaults(run=run_list)
-    sending = add_action(actions, "send", "give events to their functions again", _EPILOG)
+    """Add the command."""
+    actions = add_group(commands, "dead-letters", "show events that failed for good, and send them again", _EPILOG)
+    listing = add_command(actions, "list", run_list, "show what failed, when, in which function and why", _EPILOG)
+    listing.add_argument("--json", action="store_true", help="print a JSON list that includes the events")
+    sending = add_command(actions, "send", run_send, "send events to their functions again", _EPILOG, asks=True)
     sending.add_argument("ids", nargs="*", metavar="ID", help="of letters, as the list shows them")
-    sending.add_argument("--all", action="store_true", help="every letter")
-    add_yes_option(sending)
-    add_stack_options(sending)
-    sending.set_defaults(run=run_send)
+    sending.add_argument("--all", action="store_true", help="send every letter")
 
 
 def run_list(options: argparse.Namespace) -> None:
-    """Print every letter; they stay in the queue."""
+    """Print every letter, and leave all in the queue."""
     with Letters(open_stack(options)).held() as letters:
         if options.json:
             print(json.dumps([_as_json(letter) for letter in letters], ensure_ascii=False, indent=1))
@@ -57,14 +46,14 @@ def run_list(options: argparse.Namespace) -> None:
 
 
 def run_send(options: argparse.Namespace) -> None:
-    """Send the letters that are named. Raises `UserError` where one could not be sent."""
+    """Send the named letters. Raises `UserError` if one could not be sent."""
     if bool(options.ids) == options.all:
-        raise UserError("name the letters by their ids, as 'dead-letters list' shows them, or all of them with --all")
+        raise UserError("give the ids of letters, as 'dead-letters list' shows them, or --all")
     queue = Letters(open_stack(options))
     with queue.held() as held:
         letters = [letter for letter in held if options.all or letter.letter_id in options.ids]
         if unknown := sorted(set(options.ids) - {letter.letter_id for letter in letters}):
-            raise UserError(f"there is no letter {', '.join(unknown)}: 'dead-letters list' shows those there are")
+            raise UserError(f"there is no letter {', '.join(unknown)}: 'dead-letters list' shows the letters")
         failed = []
         for letter in letters:
             if not options.yes:
@@ -81,7 +70,7 @@ def run_send(options: argparse.Namespace) -> None:
     if not letters:
         print("no dead letters")
     elif not options.yes:
-        print("nothing was sent: add --yes to do it")
+        print("nothing was sent: add --yes to send")
 
 
 def _line(letter: Letter) -> str:

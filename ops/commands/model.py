@@ -1,4 +1,4 @@
-"""`python -m ops model`: heads seen, stored, promoted and rolled back."""
+"""`python -m ops model`: list, store, promote and roll back heads."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ops.commands import Commands, add_action, add_stack_options, add_yes_option
+from ops.commands import Commands, add_command, add_group
 from ops.stack import DeployedStack, open_stack
 from osusume.errors import UserError
 from osusume.heads import NO_ENCODER, Heads, StoredHead, stored_versions
 from osusume.items import Item
 
 _EPILOG = """\
-A head is what training changes of a model; it fits the one encoder that it was trained with. The classifier uses the
-last promoted head for the encoder in its image, and looks for another one every five minutes. Rolling back takes the
-last promotion off: the head before it counts again, and before the first one the head in the image.
+A head is the part of a model that training changes; it fits only the encoder that it was trained with. The classifier
+uses the last promoted head for the encoder in its image, and looks for a new one every five minutes. Rolling back
+removes the last promotion: the previous head becomes active, or, without one, the head in the image.
 
 examples:
   python -m ops model list
@@ -24,40 +24,26 @@ examples:
   python -m ops model promote package-0123456789ab --yes
   python -m ops model roll-back --yes
 
-exit status: 0, or 1 when it could not be done"""
+exit status: 0, or 1 if it could not be done"""
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
-    parser = commands.add_parser(
-        "model",
-        help="see the stored heads, store one, promote one, roll back",
-        description="See the heads that are stored, store one, promote one, roll back.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = add_action(actions, "list", "show the stored heads, the promoted one, and what scores now", _EPILOG)
-    listing.set_defaults(run=run_list)
-    pushing = add_action(actions, "push", "store the head of a model package", _EPILOG)
+    """Add the command."""
+    actions = add_group(commands, "model", "list, store, promote and roll back heads", _EPILOG)
+    what = "show the stored heads, the promoted one, and the one in use"
+    add_command(actions, "list", run_list, what, _EPILOG)
+    pushing = add_command(actions, "push", run_push, "store the head of a model package", _EPILOG, asks=True)
     pushing.add_argument("package", type=Path, metavar="PACKAGE_DIR", help="as 'python -m model train' writes it")
-    pushing.set_defaults(run=run_push)
-    promoting = add_action(actions, "promote", "let a stored head count", _EPILOG)
+    promoting = add_command(actions, "promote", run_promote, "make a stored head active", _EPILOG, asks=True)
     promoting.add_argument("version", metavar="VERSION", help="as the list shows it")
-    promoting.set_defaults(run=run_promote)
-    rolling = add_action(actions, "roll-back", "let the head before count again", _EPILOG)
+    rolling = add_command(actions, "roll-back", run_roll_back, "make the previous head active", _EPILOG, asks=True)
     rolling.add_argument(
-        "--encoder", metavar="SHA256", help="where heads of several are promoted; its beginning is enough"
+        "--encoder", metavar="SHA256", help="the start of its hash, if heads of several encoders are promoted"
     )
-    rolling.set_defaults(run=run_roll_back)
-    for action in (listing, pushing, promoting, rolling):
-        if action is not listing:
-            add_yes_option(action)
-        add_stack_options(action)
 
 
 def run_list(options: argparse.Namespace) -> None:
-    """Print every stored head by its encoder, and ask the classifier which one scores."""
+    """Print the stored heads of each encoder, and the version that the classifier uses."""
     stack = open_stack(options)
     stored = stored_versions(stack.client("s3"), stack.resource("Bucket"))
     for encoder in dict.fromkeys(version.encoder for version in stored):
@@ -69,13 +55,13 @@ def run_list(options: argparse.Namespace) -> None:
                 mark = mark or ("promoted before" if version.version in promotions else "")
                 print(f"  {version.stored_at:%Y-%m-%d %H:%M}  {version.version}  {mark}".rstrip())
     if not stored:
-        print("no head is stored: the one in the classifier's image counts")
+        print("no head is stored: the one in the classifier's image is in use")
     print(f"the classifier scores with {_version_in_use(stack)}")
 
 
 def run_push(options: argparse.Namespace) -> None:
-    """Store the head of a package, which is loaded and so checked first. Raises `UserError`."""
-    # --help and the other actions work where onnxruntime is not installed
+    """Store the head of a package, which is loaded first to check it. Raises `UserError`."""
+    # --help and the other actions must work without onnxruntime
     from model.serving.package import CARD, ENCODER, HEAD, ModelPackage  # noqa: PLC0415
 
     package = ModelPackage.load(options.package)
@@ -87,7 +73,7 @@ def run_push(options: argparse.Namespace) -> None:
         return
     files = StoredHead((options.package / CARD).read_bytes(), (options.package / HEAD).read_bytes())
     _heads(stack, encoder).store(package.version, files)
-    print(f"stored {what}; 'model promote {package.version}' lets it count")
+    print(f"stored {what}; 'model promote {package.version}' makes it active")
 
 
 def run_promote(options: argparse.Namespace) -> None:
@@ -96,7 +82,7 @@ def run_promote(options: argparse.Namespace) -> None:
     stored = stored_versions(stack.client("s3"), stack.resource("Bucket"))
     encoders = [version.encoder for version in stored if version.version == options.version]
     if not encoders:
-        raise UserError(f"no head {options.version!r} is stored: 'model list' shows those there are")
+        raise UserError(f"no head {options.version!r} is stored: 'model list' shows the stored ones")
     if not options.yes:
         print(f"would promote {options.version} for encoder {encoders[0][:12]}: add --yes to do it")
         return
@@ -105,7 +91,7 @@ def run_promote(options: argparse.Namespace) -> None:
 
 
 def run_roll_back(options: argparse.Namespace) -> None:
-    """Take the last promotion off. Raises `UserError`, and what `Heads` raises."""
+    """Remove the last promotion. Raises `UserError`, and what `Heads` raises."""
     stack = open_stack(options)
     encoder = _promoted_encoder(stack, options.encoder or "")
     heads = _heads(stack, encoder)
@@ -130,14 +116,14 @@ def _promoted_encoder(stack: DeployedStack, beginning: str) -> str:
         if encoder.startswith(beginning) and _heads(stack, encoder).promotions()
     ]
     if not encoders:
-        raise UserError("no head is promoted: the one in the classifier's image counts already")
+        raise UserError("no head is promoted: the one in the classifier's image is in use already")
     if len(encoders) > 1:
         raise UserError(f"heads of several encoders are promoted: name one of {', '.join(encoders)} with --encoder")
     return encoders[0]
 
 
 def _version_in_use(stack: DeployedStack) -> str:
-    """Return the version that the classifier gives when it is asked, or why it gives none."""
+    """Return the version that the classifier uses, or its error."""
     item = Item("-", "-", "https://example.com/", "-")
     event: dict[str, Any] = {
         "version": "2.0",

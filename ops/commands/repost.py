@@ -1,4 +1,4 @@
-"""`python -m ops repost`: what a broken day missed is posted."""
+"""`python -m ops repost`: post what was missed when something failed."""
 
 from __future__ import annotations
 
@@ -8,45 +8,37 @@ from datetime import date
 
 from rich.console import Console
 
-from ops.commands import Commands, add_stack_options, add_yes_option
+from ops.commands import Commands, add_command
 from ops.reposting import given_up, missed, newest_snapshot, notify_again, snapshots_of_day, waiting
 from ops.stack import DeployedStack, open_stack
 from osusume.errors import UserError
 
 _EPILOG = """\
-Without --snapshot, --date and --given-up, what earlier runs recorded and could not post is posted, with the newest
-snapshot. A message that is in the channel already is never posted a second time.
+The notifier is called again for a snapshot. Without --snapshot, --date and --given-up it is the newest one, and what
+earlier runs recorded but could not post is posted with it. A message that is already in the channel is never posted
+again.
 
 examples:
-  python -m ops repost                                   what is waiting to be posted
+  python -m ops repost                                   show what is waiting
   python -m ops repost --yes                             post it
-  python -m ops repost --date 2026-04-02 --yes           as if S3 told again of that day's snapshots
-  python -m ops repost --given-up --yes                  try once more what Slack refused in three runs
+  python -m ops repost --date 2026-04-02 --yes           call the notifier for that day's snapshots
+  python -m ops repost --given-up --yes                  retry what Slack refused in three runs
   python -m ops repost --snapshot snapshots/dlsite/2026/04/01/220000Z.json --yes
 
-exit status: 0, or 1 when something is left that could not be posted"""
+exit status: 0, or 1 if something could not be posted"""
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
-    parser = commands.add_parser(
-        "repost",
-        help="post what a broken day missed",
-        description="Post what a broken day missed: the notifier is told of a snapshot again.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Add the command."""
+    parser = add_command(commands, "repost", run, "post what was missed when something failed", _EPILOG, asks=True)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--snapshot", metavar="KEY", help="of one snapshot in the bucket")
+    which.add_argument("--snapshot", metavar="KEY", help="the key of one snapshot in the bucket")
     which.add_argument("--date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="all snapshots of this day")
-    which.add_argument("--given-up", action="store_true", help="what was given up since Slack refused it")
-    add_yes_option(parser)
-    add_stack_options(parser)
-    parser.set_defaults(run=run)
+    which.add_argument("--given-up", action="store_true", help="the messages that Slack refused in three runs")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print what is missing, and have it posted with --yes. Raises `UserError`."""
+    """Print what is missing, and post it with --yes. Raises `UserError`."""
     stack = open_stack(options)
     left = waiting(stack)
     print(f"{left} messages of earlier runs wait to be posted")
@@ -61,11 +53,11 @@ def run(options: argparse.Namespace) -> None:
         if options.yes:
             _notify(stack, key)
     if not options.yes:
-        print("nothing was posted: add --yes to do it")
+        print("nothing was posted: add --yes to post")
 
 
 def _offer_again(stack: DeployedStack, *, sure: bool) -> int:
-    """Put back what was given up, where the owner is sure; return how much it is."""
+    """Print what was given up, make it postable again if `sure`, and return the number of messages."""
     record_ids = given_up(stack)
     print(f"{len(record_ids)} messages were given up{': ' if record_ids else ''}{', '.join(record_ids)}")
     if sure:
@@ -80,13 +72,13 @@ def _keys(options: argparse.Namespace, stack: DeployedStack) -> list[str]:
     if options.date:
         keys = snapshots_of_day(stack, options.date)
         if not keys:
-            raise UserError(f"there is no snapshot of {options.date}: the crawler's log says why; name another day")
+            raise UserError(f"there is no snapshot of {options.date}: see the crawler's log, or name another day")
         return keys
     return []
 
 
 def _notify(stack: DeployedStack, key: str) -> None:
-    with Console(file=sys.stderr).status(f"telling the notifier of {key}") as status:
+    with Console(file=sys.stderr).status(f"calling the notifier for {key}") as status:
         notify_again(stack, key, lambda: status.update(f"{waiting(stack)} messages left to post"))
     after = missed(stack, key)
     print(f"{key}: done, {after.without_record} without a record, {after.to_post} to post")

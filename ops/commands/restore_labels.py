@@ -1,4 +1,4 @@
-"""`python -m ops restore-labels`: labels that were lost, put back."""
+"""`python -m ops restore-labels`: put lost labels back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
-from ops.commands import Commands, add_stack_options, add_yes_option
+from ops.commands import Commands, add_command
 from ops.restoring import Comparison, compare, delete_table, put_back, restorable, restore_table
 from ops.stack import DeployedStack, open_stack
 from osusume.errors import UserError
@@ -18,56 +18,44 @@ from osusume.labels import Label, Origin
 from osusume.times import read_time
 
 _EPILOG = """\
-DynamoDB restores the labels to a new table, which takes ten minutes or more. From there each label is put back where it
-is missing or older; what came later stays, unless you say which labels are wrong: --all, --origin and --user name those
-that are to be as they were at that time, however late they are, and one that was not there then is taken away.
+DynamoDB restores the labels to a new table, which takes ten minutes or more. A label is put back if the stack's is
+missing or older. Later labels stay, unless you say which of them are wrong: --all, --origin and --user put those back
+too, and remove those that did not exist at that time.
 
-Without --yes the command restores, shows what would change, and keeps the new table, to put it back with --from-table;
-with --yes it puts back too, and deletes the new table at the end, unless --keep is given. Where it was interrupted,
---from-table resumes with the table that is there.
+Without --yes the command restores the table, shows what would change, and keeps the table for --from-table. With --yes
+it also puts the labels back and then deletes the table, unless --keep is given. After an interruption, resume with
+--from-table.
 
 examples:
-  python -m ops restore-labels                                what can be restored
+  python -m ops restore-labels                                show which times can be restored
   python -m ops restore-labels --at "2026-04-02 07:00"        show what that would change
   python -m ops restore-labels --from-table osusume-labels-as-of-20260401-220000 --yes
   python -m ops restore-labels --at "2026-04-02 07:00" --origin annotation --yes     after a wrong import
   python -m ops restore-labels --at "2026-04-02 07:00" --user U0SOMEBODY --yes
 
-exit status: 0, or 1 when the labels could not be restored"""
+exit status: 0, or 1 if the labels could not be restored"""
 
 _SHOWN_CHANGES = 20
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
-    parser = commands.add_parser(
-        "restore-labels",
-        help="put labels back as they were at a moment of the last 35 days",
-        description="Put labels back as they were at a moment of the last 35 days.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Add the command."""
+    what = "restore labels as of a time in the last 35 days"
+    parser = add_command(commands, "restore-labels", run, what, _EPILOG, asks=True)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--at",
-        metavar="TIME",
-        help="such as '2026-04-02 07:00'; without an offset, in the stack's time zone",
-    )
-    which.add_argument("--from-table", metavar="NAME", help="a table that was restored before; it is not deleted")
+    which.add_argument("--at", metavar="TIME", help="such as '2026-04-02 07:00', in the stack's time zone by default")
+    which.add_argument("--from-table", metavar="NAME", help="use a table restored earlier; it is not deleted")
     wrong = parser.add_mutually_exclusive_group()
-    wrong.add_argument("--all", action="store_true", help="put later labels back too")
-    wrong.add_argument("--origin", choices=get_args(Origin), help="put later labels of this origin back too")
+    wrong.add_argument("--all", action="store_true", help="restore later labels too")
+    wrong.add_argument("--origin", choices=get_args(Origin), help="restore later labels of this origin too")
     wrong.add_argument(
-        "--user", metavar="ID", help="put later labels of this user back too: a Slack id, 'desk' or 'import'"
+        "--user", metavar="ID", help="restore later labels of this user too: a Slack id, 'desk' or 'import'"
     )
-    parser.add_argument("--keep", action="store_true", help="leave the restored table, to look at it")
-    add_yes_option(parser)
-    add_stack_options(parser)
-    parser.set_defaults(run=run)
+    parser.add_argument("--keep", action="store_true", help="keep the restored table")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Restore, show what would change, and put back. Raises `UserError`."""
+    """Restore the table, print what would change, and put labels back with --yes. Raises `UserError`."""
     stack = open_stack(options)
     zone = ZoneInfo(stack.parameter("TimeZone"))
     moment = _moment(options.at, zone)
@@ -85,15 +73,15 @@ def run(options: argparse.Namespace) -> None:
         compared = compare(stack, table, is_wrong)
     _show(compared)
     if not options.yes:
-        print(f"would put back {len(compared.changes)} labels: add --from-table {table} --yes to do it")
+        print(f"would put back {len(compared.changes)} labels: add --from-table {table} --yes to put them back")
         return
     with console.status("putting back") as status:
         made = put_back(stack, compared.changes, lambda done: status.update(f"{done} labels put back"))
     newer = compared.newer + len(compared.changes) - made
     unchanged = compared.restored - sum(change.then is not None for change in compared.changes) - compared.newer
     print(
-        f"{compared.restored} labels in {table}: {made} put back, {max(0, unchanged)} stood unchanged,"
-        f" {newer} left to newer presses"
+        f"{compared.restored} labels in {table}: {made} put back, {max(0, unchanged)} unchanged,"
+        f" {newer} newer ones kept"
     )
     if options.at and not options.keep:
         delete_table(stack, table)
@@ -123,7 +111,7 @@ def _in_words(label: Label | None) -> str:
 
 def _restored(stack: DeployedStack, moment: datetime | None) -> str:
     if moment is None:
-        raise UserError("say when with --at")
+        raise UserError("give a time with --at")
     with Console(file=sys.stderr).status("DynamoDB restores the labels: ten minutes or more"):
         table = restore_table(stack, moment)
     print(f"{table} is restored")

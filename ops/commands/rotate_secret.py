@@ -1,4 +1,4 @@
-"""`python -m ops rotate-secret`: a new secret takes the place of the old one."""
+"""`python -m ops rotate-secret`: replace a secret."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from ops.commands import Commands, add_stack_options, add_yes_option
+from ops.commands import Commands, add_command
 from ops.stack import open_stack
 from osusume.errors import UserError
 from osusume.settings import SLACK_API_URL
@@ -23,34 +23,26 @@ _SLACK_SECONDS = 10
 _REFUSALS = {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "org_login_required"}
 
 _EPILOG = """\
-The secret is read without being shown, from the terminal or from standard input, never from the command line, which
-other programs can see and the shell remembers. Its form is checked, and Slack is asked whether it knows the token. The
-functions take the new one up by themselves: nothing needs deploying.
+The secret is read from the terminal, without being shown, or from standard input. It is never read from the command
+line, which other programs can see and the shell records. Its form is checked, and a token is tested with Slack. The
+functions pick up the new secret without a deployment.
 
 examples:
   python -m ops rotate-secret bot-token --yes
   pass show slack/signing-secret | python -m ops rotate-secret signing-secret --yes
 
-exit status: 0, or 1 when the secret is not one or could not be stored"""
+exit status: 0, or 1 if the secret is invalid or could not be stored"""
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
-    parser = commands.add_parser(
-        "rotate-secret",
-        help="store a new bot token or signing secret",
-        description="Store a new bot token or signing secret of the Slack app.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Add the command."""
+    what = "store a new bot token or signing secret of the Slack app"
+    parser = add_command(commands, "rotate-secret", run, what, _EPILOG, asks=True)
     parser.add_argument("secret", choices=sorted(_PARAMETERS), help="which of the two")
-    add_yes_option(parser)
-    add_stack_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read, check and store the secret. Raises `UserError` where it is not one, without repeating it."""
+    """Read, check and store the secret. Raises `UserError` for an invalid one, without showing it."""
     stack = open_stack(options)
     name = stack.parameter(_PARAMETERS[options.secret])
     value = _read(options.secret)
@@ -59,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     elif not _SIGNING_SECRET.fullmatch(value):
         raise UserError("this is not a signing secret: copy it from the Slack app's page 'Basic Information'")
     if not options.yes:
-        print(f"the {options.secret} looks right; it was not stored: add --yes to put it into {name}")
+        print(f"the {options.secret} looks right; it was not stored: add --yes to store it in {name}")
         return
     answer = stack.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
     print(f"{name} has a new value, its version {answer['Version']}")
@@ -79,9 +71,9 @@ def _check_token(token: str) -> None:
     except SlackApiError as error:
         code = str(error.response.get("error", ""))
         if code in _REFUSALS:
-            raise UserError(f"Slack does not take this token ({code}): install the app to the workspace anew") from None
-        print(f"warning: Slack does not say whether it knows the token ({code})", file=sys.stderr)
+            raise UserError(f"Slack refuses this token ({code}): reinstall the app to the workspace") from None
+        print(f"warning: Slack did not confirm the token ({code})", file=sys.stderr)
     except (SlackClientError, OSError) as error:
-        print(f"warning: Slack cannot be asked about the token ({type(error).__name__})", file=sys.stderr)
+        print(f"warning: Slack cannot be reached to check the token ({type(error).__name__})", file=sys.stderr)
     else:
-        print(f"Slack knows the token: {answer['user']} in {answer['team']}")
+        print(f"Slack accepts the token: {answer['user']} in {answer['team']}")

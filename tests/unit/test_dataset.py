@@ -186,7 +186,7 @@ def test_a_stacks_labels_become_a_training_file(tmp_path: Path, stack: str, caps
     assert len(table.read_text(encoding="utf-8").splitlines()) == 3
     told = capsys.readouterr()
     assert "2 labels, 1 interested, 1 not" in told.out
-    assert "1 labels are left out, since the ledger does not know their items: RJ00000003" in told.err
+    assert "1 labels are left out, because their items are not in the ledger: RJ00000003" in told.err
 
 
 def test_a_stack_without_labels_says_what_to_do(tmp_path: Path, stack: str, capsys: pytest.CaptureFixture[str]) -> None:

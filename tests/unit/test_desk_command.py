@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -31,16 +32,21 @@ HOSTILE = Item(
 LONE = Item("\ud83d", "dlsite", "https://example.com", "\ud83d 雨")
 
 
-def ask(tmp_path: Path, item: Item, path: str, body: object = None) -> TestResponse:
-    with Journal(tmp_path / "desk", lambda: "token") as journal:
-        store = LabelFile(tmp_path / "labels.jsonl", lambda: datetime(2026, 11, 22, tzinfo=ZoneInfo("Asia/Tokyo")))
-        client = Client(desk_app(Desk([item], store, journal, Learner()), "token", "labels.jsonl"))
-        if body is None:
-            return client.get(f"/token/{path}", base_url="http://127.0.0.1:8123")
-        return client.post(f"/token/{path}", base_url="http://127.0.0.1:8123", json=body)
+@contextmanager
+def opened(folder: Path, item: Item) -> Iterator[tuple[Desk, Journal]]:
+    with Journal(folder / "desk", lambda: "token") as journal:
+        store = LabelFile(folder / "labels.jsonl", lambda: datetime(2026, 11, 22, tzinfo=ZoneInfo("Asia/Tokyo")))
+        yield Desk([item], store, journal, Learner()), journal
 
 
-def test_what_comes_from_the_web_is_text_on_the_page(tmp_path: Path) -> None:
+def ask(folder: Path, item: Item, path: str, body: object = None) -> TestResponse:
+    with opened(folder, item) as (desk, _):
+        client = Client(desk_app(desk, "token", "labels.jsonl"))
+        method = "GET" if body is None else "POST"
+        return client.open(f"/token/{path}", method=method, base_url="http://127.0.0.1:8123", json=body)
+
+
+def test_text_from_the_web_is_escaped_on_the_page(tmp_path: Path) -> None:
     page = ask(tmp_path, HOSTILE, "").text
 
     assert "<script>alert" not in page
@@ -68,7 +74,7 @@ def test_a_work_with_half_a_surrogate_pair_is_shown_and_labelled(tmp_path: Path)
         ("undo", {}, 400),
     ],
 )
-def test_a_request_that_makes_no_sense_labels_nothing(tmp_path: Path, path: str, body: object, status: int) -> None:
+def test_an_invalid_request_labels_nothing(tmp_path: Path, path: str, body: object, status: int) -> None:
     assert ask(tmp_path, HOSTILE, path, body).status_code == status
     assert not (tmp_path / "labels.jsonl").exists()
 
@@ -81,10 +87,8 @@ def test_any_query_shows_a_page(tmp_path: Path, query: str) -> None:
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
-    with Journal(tmp_path / "desk", lambda: "token") as journal, socket.create_server(("127.0.0.1", 0)) as other:
+    with opened(tmp_path, HOSTILE) as (desk, journal), socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        store = LabelFile(tmp_path / "labels.jsonl", lambda: datetime(2026, 11, 22, tzinfo=ZoneInfo("Asia/Tokyo")))
-        desk = Desk([HOSTILE], store, journal, Learner())
         with pytest.raises(UserError, match=f"port {port} of 127.0.0.1"), serve_desk(desk, journal, "", port):
             pass
         journal.serve_at(port)
@@ -92,13 +96,22 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
             assert f":{port}/" not in address
 
 
-def test_items_that_are_not_there_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "snapshot.json cannot be read"),
+        ('{"schema_version": 9}', "snapshot.json is not a snapshot: schema_version is 9"),
+    ],
+)
+def test_a_bad_snapshot_is_an_error_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, problem: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["--labels", "labels.jsonl", "--items", "nowhere.json"]) == 1
-    assert "nowhere.json cannot be read" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    path = tmp_path / "snapshot.json"
+    if content:
+        path.write_text(content)
+    assert main(["--items", str(path), "--labels", str(tmp_path / "labels.jsonl")]) == 1
+    assert problem in capsys.readouterr().err
+    assert {each.name for each in tmp_path.iterdir()} <= {"snapshot.json"}
 
 
 def test_labels_that_another_desk_has_open_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,10 +120,3 @@ def test_labels_that_another_desk_has_open_are_refused(tmp_path: Path, capsys: p
     with Journal(tmp_path / "labels.jsonl.desk.sqlite", lambda: "token"):
         assert main(["--items", str(items), "--labels", str(labels)]) == 1
     assert "open at another desk" in capsys.readouterr().err
-
-
-def test_a_snapshot_of_another_version_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "snapshot.json"
-    path.write_text(json.dumps({"schema_version": 9}))
-    assert main(["--items", str(path), "--labels", str(tmp_path / "labels.jsonl")]) == 1
-    assert "snapshot.json is not a snapshot: schema_version is 9" in capsys.readouterr().err

@@ -3,7 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -36,7 +36,7 @@ WORKS = [work(number) for number in range(1, 6)]
 
 
 class Sitting:
-    """A desk at a file, opened anew by `again` as after a crash: nothing is closed in an orderly way."""
+    """A desk on a file, which `again` restarts."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -51,6 +51,16 @@ class Sitting:
     def close(self) -> None:
         if hasattr(self, "journal"):
             self.journal.__exit__(None, None, None)
+
+    def press(self, key: str) -> None:
+        """Do `ACTION ITEM 1`, `ACTION ITEM 0`, `ACTION ITEM skip` or `undo ACTION`."""
+        match key.split():
+            case ["undo", action]:
+                self.desk.undo(action)
+            case [action, item_id, "skip"]:
+                self.desk.skip(action, item_id)
+            case [action, item_id, kind]:
+                self.desk.label(action, item_id, is_interested=kind == "1")
 
     @property
     def next_id(self) -> str | None:
@@ -71,65 +81,50 @@ def sitting(tmp_path: Path) -> Iterator[Sitting]:
 
 
 def test_a_label_is_a_row_of_a_training_file(sitting: Sitting) -> None:
-    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.press("a RJ1 1")
 
     assert read_examples(sitting.path) == [Example(WORKS[0], True, "2026-11-22 08:00:00+09:00")]
 
 
-def test_a_label_takes_the_next_work_in_the_given_order(sitting: Sitting) -> None:
-    assert sitting.next_id == "RJ1"
-    sitting.desk.label("a", "RJ1", is_interested=True)
-    assert sitting.next_id == "RJ2"
+@pytest.mark.parametrize(
+    ("keys", "labels", "next_id"),
+    [
+        pytest.param([], [], "RJ1", id="the given order begins with the first work"),
+        pytest.param(["a RJ1 1"], [("RJ1", 1)], "RJ2", id="a label brings the next work"),
+        pytest.param(["a RJ1 1", "b RJ1 0", "a RJ1 1"], [("RJ1", 0)], "RJ2", id="a repeated request counts once"),
+        pytest.param(["a RJ1 1", "undo a", "a RJ1 1"], [], "RJ1", id="a repeated request after its undo does nothing"),
+        pytest.param(["a RJ1 1", "b RJ2 1", "undo b", "undo b"], [("RJ1", 1)], "RJ2", id="a repeated undo counts once"),
+        pytest.param(["a RJ1 1", "b RJ2 1", "undo a"], [("RJ1", 1), ("RJ2", 1)], "RJ3", id="only the last is undone"),
+        pytest.param(["a RJ1 skip", "b RJ3 1", "undo b"], [], "RJ3", id="the undone work comes next"),
+    ],
+)
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_keys_label_skip_and_undo(
+    sitting: Sitting, keys: list[str], labels: list[tuple[str, int]], next_id: str, is_restarted: bool
+) -> None:
+    for key in keys:
+        sitting.press(key)
+        if is_restarted:
+            sitting.again()
 
-
-def test_a_request_that_comes_twice_counts_once(sitting: Sitting) -> None:
-    sitting.desk.label("a", "RJ1", is_interested=True)
-    sitting.desk.label("b", "RJ1", is_interested=False)
-    sitting.desk.label("a", "RJ1", is_interested=True)
-
-    assert sitting.in_file() == [("RJ1", 0)]
-
-
-def test_a_request_that_comes_again_after_it_was_undone_does_nothing(sitting: Sitting) -> None:
-    sitting.desk.label("a", "RJ1", is_interested=True)
-    sitting.desk.undo("a")
-    sitting.desk.label("a", "RJ1", is_interested=True)
-
-    assert sitting.in_file() == []
-
-
-def test_an_undo_that_comes_twice_takes_back_one_label(sitting: Sitting) -> None:
-    for action, item_id in (("a", "RJ1"), ("b", "RJ2")):
-        sitting.desk.label(action, item_id, is_interested=True)
-    sitting.desk.undo("b")
-    sitting.desk.undo("b")
-
-    assert sitting.in_file() == [("RJ1", 1)]
-
-
-def test_the_work_whose_label_is_undone_comes_next(sitting: Sitting) -> None:
-    sitting.desk.skip("a", "RJ1")
-    sitting.desk.label("b", "RJ3", is_interested=True)
-    sitting.desk.undo("b")
-
-    assert sitting.next_id == "RJ3"
+    assert (sitting.in_file(), sitting.next_id) == (labels, next_id)
 
 
 def test_undo_puts_the_changed_label_back(sitting: Sitting) -> None:
     write_examples(sitting.path, [Example(WORKS[0], True, "2020-01-01 00:00:00", fold=3)])
     sitting.again()
-    sitting.desk.label("a", "RJ1", is_interested=False)
+    sitting.press("a RJ1 0")
     assert sitting.in_file() == [("RJ1", 0)]
     sitting.again()
-    sitting.desk.undo("a")
+    sitting.press("undo a")
 
     assert read_examples(sitting.path) == [Example(WORKS[0], True, "2020-01-01 00:00:00", fold=3)]
 
 
 def test_all_labels_can_be_undone_after_a_restart(sitting: Sitting) -> None:
-    sitting.desk.label("a", "RJ1", is_interested=True)
-    sitting.desk.skip("b", "RJ2")
-    sitting.desk.label("c", "RJ1", is_interested=False)
+    sitting.press("a RJ1 1")
+    sitting.press("b RJ2 skip")
+    sitting.press("c RJ1 0")
     sitting.again()
     while sitting.desk.last_action:
         sitting.desk.undo(sitting.desk.last_action.action_id)
@@ -138,8 +133,8 @@ def test_all_labels_can_be_undone_after_a_restart(sitting: Sitting) -> None:
     assert sitting.next_id == "RJ1"
 
 
-def test_a_work_left_for_later_comes_at_the_end_also_after_a_restart(sitting: Sitting) -> None:
-    sitting.desk.skip("a", "RJ1")
+def test_a_skipped_work_comes_last_even_after_a_restart(sitting: Sitting) -> None:
+    sitting.press("a RJ1 skip")
     sitting.again()
     seen = []
     while (item_id := sitting.next_id) is not None:
@@ -149,7 +144,7 @@ def test_a_work_left_for_later_comes_at_the_end_also_after_a_restart(sitting: Si
     assert seen == ["RJ2", "RJ3", "RJ4", "RJ5", "RJ1"]
 
 
-def test_a_filter_leaves_works_out(sitting: Sitting) -> None:
+def test_a_filter_hides_works(sitting: Sitting) -> None:
     sitting.desk.items["RJ4"] = work(4, "ＡＳＭＲ・耳かき")
 
     place = sitting.desk.place(Selection("given", {"genres": "asmr"}))
@@ -159,52 +154,52 @@ def test_a_filter_leaves_works_out(sitting: Sitting) -> None:
 
 def test_an_unknown_work_is_refused(sitting: Sitting) -> None:
     with pytest.raises(UnknownItem):
-        sitting.desk.label("a", "RJ9", is_interested=True)
+        sitting.press("a RJ9 1")
     assert sitting.in_file() == []
 
 
 def test_a_write_that_fails_leaves_the_file_as_it_was(sitting: Sitting, monkeypatch: pytest.MonkeyPatch) -> None:
-    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.press("a RJ1 1")
     before = sitting.path.read_bytes()
     with monkeypatch.context() as disk:
         disk.setattr("os.fsync", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
         with pytest.raises(NotStored, match="No space left"):
-            sitting.desk.label("b", "RJ2", is_interested=True)
+            sitting.press("b RJ2 1")
     assert sitting.path.read_bytes() == before
     sitting.again()
-    sitting.desk.label("b", "RJ2", is_interested=True)
+    sitting.press("b RJ2 1")
 
     assert sitting.in_file() == [("RJ1", 1), ("RJ2", 1)]
 
 
 def test_a_last_row_without_a_line_break_is_kept(sitting: Sitting) -> None:
-    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.press("a RJ1 1")
     sitting.path.write_bytes(sitting.path.read_bytes().rstrip(b"\n"))
     sitting.again()
-    sitting.desk.label("b", "RJ2", is_interested=True)
+    sitting.press("b RJ2 1")
 
     assert sitting.in_file() == [("RJ1", 1), ("RJ2", 1)]
 
 
 def test_a_lost_journal_loses_no_label(sitting: Sitting) -> None:
-    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.press("a RJ1 1")
     sitting.journal.path.unlink()
     sitting.again()
-    sitting.desk.label("b", "RJ2", is_interested=True)
+    sitting.press("b RJ2 1")
 
     assert sitting.in_file() == [("RJ1", 1), ("RJ2", 1)]
 
 
-@pytest.mark.parametrize("act", [lambda desk: desk.label("b", "RJ2", is_interested=True), lambda desk: desk.undo("a")])
-def test_an_action_that_the_journal_cannot_store_changes_nothing(sitting: Sitting, act: Callable[[Desk], None]) -> None:
-    sitting.desk.skip("a", "RJ1")
+@pytest.mark.parametrize("key", ["b RJ2 1", "b RJ2 skip", "undo a"])
+def test_a_key_that_the_journal_cannot_store_changes_nothing(sitting: Sitting, key: str) -> None:
+    sitting.press("a RJ1 skip")
     before = sitting.desk.last_action
     with closing(sqlite3.connect(sitting.journal.path)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         sitting.journal._database.execute("PRAGMA busy_timeout = 0")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
-            act(sitting.desk)
+            sitting.press(key)
 
     assert (sitting.desk.last_action, sitting.in_file()) == (before, [])
 
@@ -216,23 +211,23 @@ def test_a_file_that_is_not_a_journal_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "notes").read_text() == "not a database " * 100
 
 
-def test_a_label_noted_but_not_stored_is_stored_when_the_page_asks_again(sitting: Sitting) -> None:
-    sitting.desk.label("a", "RJ1", is_interested=True)
+def test_a_label_in_the_journal_but_not_in_the_file_is_stored_when_the_page_retries(sitting: Sitting) -> None:
+    sitting.press("a RJ1 1")
     sitting.path.unlink()
     sitting.again()
-    sitting.desk.label("a", "RJ1", is_interested=True)
+    sitting.press("a RJ1 1")
 
     assert sitting.in_file() == [("RJ1", 1)]
 
 
-def test_what_others_wrote_into_a_row_stays(sitting: Sitting) -> None:
+def test_unknown_fields_of_a_row_are_kept(sitting: Sitting) -> None:
     row = json.dumps(
         {"item": {**WORKS[0].to_json(), "shelf": 3}, "is_interested": 1, "note": "静か"}, ensure_ascii=False
     )
     sitting.path.write_text(row + "\n", encoding="utf-8")
     sitting.again()
-    sitting.desk.label("a", "RJ2", is_interested=True)
-    sitting.desk.undo("a")
+    sitting.press("a RJ2 1")
+    sitting.press("undo a")
 
     assert sitting.path.read_text(encoding="utf-8") == row + "\n"
 
@@ -245,13 +240,13 @@ def test_half_a_surrogate_pair_can_be_labelled(sitting: Sitting) -> None:
     assert sitting.in_file() == [("\ud83d", 1)]
 
 
-def test_a_second_desk_at_the_same_labels_is_refused(sitting: Sitting) -> None:
+def test_a_second_desk_on_the_same_labels_is_refused(sitting: Sitting) -> None:
     sitting.journal.serve_at(8123)
     with pytest.raises(UserError, match=r"another desk, http://127\.0\.0\.1:8123/token/"):
         Journal(sitting.journal.path, lambda: "other")
 
 
-def test_token_and_port_stay_and_only_the_owner_reads_them(sitting: Sitting) -> None:
+def test_token_and_port_survive_a_restart_and_only_the_owner_can_read_them(sitting: Sitting) -> None:
     sitting.journal.serve_at(8123)
     sitting.again()
 
@@ -259,15 +254,15 @@ def test_token_and_port_stay_and_only_the_owner_reads_them(sitting: Sitting) -> 
     assert sitting.journal.path.stat().st_mode & 0o077 == 0
 
 
-def test_a_label_that_cannot_be_stored_is_said_and_the_next_try_stores_it(sitting: Sitting) -> None:
-    sitting.desk.label("a", "RJ1", is_interested=True)
+def test_a_label_that_cannot_be_stored_is_reported_and_a_retry_stores_it(sitting: Sitting) -> None:
+    sitting.press("a RJ1 1")
     aside = sitting.path.rename(sitting.path.with_name("aside"))
     sitting.path.mkdir()
     with pytest.raises(NotStored, match=r"labels\.jsonl に書き込めません"):
-        sitting.desk.label("b", "RJ2", is_interested=True)
+        sitting.press("b RJ2 1")
     sitting.path.rmdir()
     aside.rename(sitting.path)
-    sitting.desk.label("b", "RJ2", is_interested=True)
+    sitting.press("b RJ2 1")
 
     assert sitting.in_file() == [("RJ1", 1), ("RJ2", 1)]
 
@@ -292,7 +287,7 @@ def snapshot(*items: object) -> str:
     return json.dumps({"schema_version": 1, "source": "dlsite", "crawled_at": "2026-11-22T00:00:00Z", "items": items})
 
 
-def test_works_of_several_files_come_once_as_last_described(tmp_path: Path) -> None:
+def test_a_work_in_several_files_is_shown_once_with_its_last_description(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(snapshot(WORKS[0].to_json(), WORKS[1].to_json()))
     (tmp_path / "b.json").write_text(snapshot({**WORKS[0].to_json(), "title": "別の題"}))
     write_examples(tmp_path / "c.jsonl", [Example(WORKS[2], True)])
@@ -314,14 +309,11 @@ def test_works_of_several_files_come_once_as_last_described(tmp_path: Path) -> N
         ("[]", r"a\.json is not a snapshot: a snapshot must be a JSON object"),
         (snapshot({"item_id": "RJ1"}), r"a\.json is not a snapshot: items\[0\]: source must be"),
         (snapshot(), r"no work to label in .*a\.json"),
+        (None, r"a\.json cannot be read: No such file"),
     ],
 )
-def test_a_bad_file_is_named_with_the_place(tmp_path: Path, content: str, problem: str) -> None:
-    (tmp_path / "a.json").write_text(content)
+def test_a_bad_file_is_named_with_the_place(tmp_path: Path, content: str | None, problem: str) -> None:
+    if content is not None:
+        (tmp_path / "a.json").write_text(content)
     with pytest.raises(UserError, match=problem):
-        read_items([tmp_path / "a.json"])
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a\.json cannot be read: No such file"):
         read_items([tmp_path / "a.json"])

@@ -118,7 +118,7 @@ def test_the_command_finds_the_stack_and_prints_what_it_stored(
     path.write_text(row(1, 1, "2025-11-25 01:00:00"), encoding="utf-8")
 
     assert main(["import-labels", str(path), "--stack", stack]) == 0
-    assert "1 labels stored, 0 left as they stood, 1 items new to the ledger" in capsys.readouterr().out
+    assert "1 labels stored, 0 unchanged, 1 items new to the ledger" in capsys.readouterr().out
     label = Labels(boto3.Session().resource("dynamodb"), f"{stack}-LabelsTable").get(work(1).item_id)
     assert label
     assert (label.is_interested, label.created_at) == (True, "2025-11-25 01:00:00")
