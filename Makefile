@@ -14,22 +14,22 @@ SAM_VENV := .venv-sam
 CHECKOV_VENV := .venv-checkov
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 PIP := install --quiet --disable-pip-version-check
-# each file holds all that its packages need, but for torch; asked to look, pip wants torch's hash, and that of extras which it has
+# each file pins all dependencies but torch; with dependency resolution pip would want hashes for torch and for unused extras
 PINNED := --require-hashes --no-deps
-# the first folders of the search path, as in Lambda; a path file in the environment saves every command from naming them
+# the start of the search path, as in Lambda; a path file in the environment sets it for every command
 SEARCH_PATH := $(CURDIR) $(CURDIR)/functions $(CURDIR)/layers/common
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/local  ## two mornings of the main job on this machine, without AWS (SERVE=0: and then end)
+demo: $(VENV)/local  ## run two mornings on this machine, without AWS (SERVE=0: then end)
 	@$(BIN)/python -m local demo $(if $(filter 0,$(SERVE)),--no-serve,--serve)
 
-test: lint browser  ## every check and every test
-	@$(BIN)/python -m pytest -n 3 --dist worksteal  # much of it is waiting, and some tests take long
+test: lint browser  ## run all checks and tests
+	@$(BIN)/python -m pytest -n 3 --dist worksteal  # three processes on two cores: the tests wait much of their time
 
-# Debian's own package, since a browser wants the system's libraries and fonts; only root can install it
-browser:  ## install Chromium for the tests of the pages, where root and apt-get can; they are skipped without
+# Debian's package, because a browser needs system libraries and fonts; only root can install it
+browser:  ## install Chromium for the tests of the pages (as root, with apt-get); without it they are skipped
 	@if for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name && break; done >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing Chromium for the tests of the pages"; \
@@ -37,7 +37,7 @@ browser:  ## install Chromium for the tests of the pages, where root and apt-get
 			chromium fonts-noto-cjk fonts-noto-color-emoji >/dev/null || echo "Chromium could not be installed: the tests of the pages are skipped"; \
 	else echo "no Chromium here: the tests of the pages are skipped"; fi
 
-lint: $(VENV)/test $(SAM_VENV)/sam $(CHECKOV_VENV)/checkov  ## ruff, mypy, vulture, bandit, the template four ways, the Dockerfile
+lint: $(VENV)/test $(SAM_VENV)/sam $(CHECKOV_VENV)/checkov  ## run ruff, mypy, vulture, bandit, and the checks of template and Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -51,32 +51,32 @@ lint: $(VENV)/test $(SAM_VENV)/sam $(CHECKOV_VENV)/checkov  ## ruff, mypy, vultu
 	$(BIN)/python -m local transform > .aws-sam/transformed.json
 	$(CHECKOV_VENV)/bin/checkov --file .aws-sam/transformed.json functions/classifier/Dockerfile
 
-bench: $(VENV)/test  ## measure on this machine how long the parts take, and the model beside transformers
+bench: $(VENV)/test  ## measure the speed of the parts on this machine, and of the model against transformers
 	@$(BIN)/python -m local bench
 	@$(BIN)/python -m model bench --json .bench/model.json
 
-fuzz: $(VENV)/test  ## give every parser damaged pages, answers, events and files (INPUTS=100000)
+fuzz: $(VENV)/test  ## feed every parser damaged pages, responses, events and files (INPUTS=100000)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --inputs $(INPUTS)
 
 properties: $(VENV)/test  ## try thousands of orders of events, presses, crashes and outages
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/property
 
-faults: $(VENV)/test  ## break everything in turn, count what is lost, write docs/reliability.md (about 20 minutes)
+faults: $(VENV)/test  ## inject every fault, count what is lost, write docs/reliability.md (about 20 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m faults
 
-starter: $(VENV)/test  ## train the starter package anew, on made-up works and a made-up taste
+starter: $(VENV)/test  ## retrain the starter package on made-up works and a made-up taste
 	@$(BIN)/python -m model starter --output model/starter
 
-build: $(SAM_VENV)/sam  ## build what is deployed, for ARCHITECTURE=x86_64 or arm64 (the image only where Docker runs)
-	@docker info >/dev/null 2>&1 || echo "no container engine runs here: the classifier's image is left out"
+build: $(SAM_VENV)/sam  ## build for deployment, for ARCHITECTURE=x86_64 or arm64 (the image only if Docker runs)
+	@docker info >/dev/null 2>&1 || echo "no container engine is running: the classifier's image is not built"
 	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE) \
 		$$(docker info >/dev/null 2>&1 || echo --exclude ClassifierFunction)
 
-deploy: build  ## deploy it to your AWS account, asking for what it needs to know
-	@docker info >/dev/null 2>&1 || { echo "deploying needs a container engine, to build the classifier's image: start Docker"; exit 1; }
+deploy: build  ## deploy to your AWS account, asking for the parameters
+	@docker info >/dev/null 2>&1 || { echo "deploying needs a container engine to build the classifier's image: start Docker"; exit 1; }
 	$(SAM) deploy --guided
 
-clean:  ## remove what make made, the environments included
+clean:  ## remove everything that make created, environments too
 	rm -rf $(VENV) $(SAM_VENV) $(CHECKOV_VENV) .aws-sam .demo .bench .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/local: requirements/local.txt
