@@ -1,4 +1,4 @@
-"""A real browser for the tests of the pages: Chromium as it is installed on this machine, without a window."""
+"""A real browser for the tests of the pages: the Chromium installed on this machine, headless."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 10_000  # milliseconds, of actions and of expectations alike
+PATIENCE = 10_000  # milliseconds, for actions and expectations
 expect.set_options(timeout=PATIENCE)
 
 
@@ -35,9 +35,9 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
-    """A page with cookies and storage of its own, in Japanese.
+    """A page with its own cookies and storage, in Japanese.
 
-    The test fails where its console complained, but for pictures that did not load: those are the shop's affair.
+    The test fails if the page's console complained about anything but a picture that did not load.
     """
     context = chromium.new_context(locale="ja-JP", timezone_id="Asia/Tokyo")
     context.set_default_timeout(PATIENCE)

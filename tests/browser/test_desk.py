@@ -1,13 +1,9 @@
-"""The desk in a real browser, at the real command's process."""
+"""The desk in a real browser, served by the real command."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+from desks import DeskProcess
 from playwright.sync_api import Page, Route, expect
 
 from local.shop.pages import cover_svg
@@ -24,37 +21,26 @@ from osusume.snapshots import Snapshot
 from samples.works import demo_works
 
 WORKS = demo_works()[:40]
-ROOT = Path(__file__).parents[2]
 SHOP_PICTURES = "https://img.dlsite.jp/**"
 
 
 class Server:
-    """The process of `python -m desk`, at the same files each time it is started."""
+    """A process of `python -m desk`, on the same files each time it is started."""
 
     def __init__(self, folder: Path) -> None:
         self.labels = folder / "labels.jsonl"
         self.snapshot = folder / "snapshot.json"
         taken = Snapshot("dlsite", datetime(2026, 11, 20, tzinfo=UTC), WORKS)
         self.snapshot.write_text(json.dumps(taken.to_json(), ensure_ascii=False), encoding="utf-8")
-        self.address = ""
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "desk", "--items", str(self.snapshot)]
-        command += ["--labels", str(self.labels)]
-        search_path = os.pathsep.join(str(ROOT / folder) for folder in (".", "functions", "layers/common"))
-        self.process: subprocess.Popen[str] = subprocess.Popen(  # noqa: S603  # the project's own command
-            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": search_path}, stdout=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout is not None
-        found = re.search(r"http://\S+", self.process.stdout.readline())
-        assert found is not None
-        self.address = found[0]
+        self.desk = DeskProcess("desk", "--items", str(self.snapshot), "--labels", str(self.labels))
+        self.address = self.desk.address
 
     def end(self, how: signal.Signals) -> str:
         """End it and return what else it printed."""
-        self.process.send_signal(how)
-        return self.process.communicate(timeout=20)[0]
+        return self.desk.end(how)
 
     def labelled(self) -> list[tuple[str, int]]:
         return [(example.item.item_id, int(example.is_interested)) for example in read_examples(self.labels)]
@@ -64,7 +50,7 @@ class Server:
 def server(tmp_path: Path) -> Iterator[Server]:
     server = Server(tmp_path)
     yield server
-    if server.process.poll() is None:
+    if server.desk.process.poll() is None:
         server.end(signal.SIGTERM)
 
 
@@ -86,12 +72,17 @@ def show_covers(page: Page) -> None:
     page.route(SHOP_PICTURES, answer)
 
 
+def open_desk(page: Page, server: Server) -> None:
+    show_covers(page)
+    page.goto(server.address)
+
+
 def shown_item(page: Page) -> str:
     return str(json.loads(page.locator("#card article").get_attribute("data-item") or ""))
 
 
 def press(page: Page, key: str) -> str:
-    """Press a key once the last press is over, wait until it is stored, and return the work it was meant for."""
+    """Press a key once the last press is done, wait until it is stored, and return the id of its work."""
     page.locator(".pressed").wait_for(state="detached")
     item_id, last = shown_item(page), page.locator("#card article").get_attribute("data-last") or ""
     page.keyboard.press(key)
@@ -99,9 +90,8 @@ def press(page: Page, key: str) -> str:
     return item_id
 
 
-def test_thirty_works_are_labelled_by_keyboard_though_page_and_server_die(server: Server, page: Page) -> None:
-    show_covers(page)
-    page.goto(server.address)
+def test_thirty_works_are_labelled_by_keyboard_although_page_and_server_die(server: Server, page: Page) -> None:
+    open_desk(page, server)
     wanted: dict[str, int] = {}
     for number, key in enumerate(["1", "0", "ArrowRight", "ArrowLeft"] * 3):
         wanted[press(page, key)] = int(number % 2 == 0)
@@ -113,8 +103,7 @@ def test_thirty_works_are_labelled_by_keyboard_though_page_and_server_die(server
 
     page.close()
     page = page.context.new_page()
-    show_covers(page)
-    page.goto(server.address)
+    open_desk(page, server)
     assert shown_item(page) == shown
     for key in ("0", "1", "0"):
         wanted[press(page, key)] = int(key)
@@ -141,13 +130,12 @@ def test_thirty_works_are_labelled_by_keyboard_though_page_and_server_die(server
     said = server.end(signal.SIGINT)
     assert f"30 labels, {sum(wanted.values())} interested, {30 - sum(wanted.values())} not" in said
     assert f"next: python -m model train --data {server.labels}" in said
-    assert server.process.returncode == 0
+    assert server.desk.process.returncode == 0
 
 
-def test_an_unsent_label_outlives_the_page(server: Server, page: Page) -> None:
-    page = page.context.new_page()  # one whose console may complain of the dead server
-    show_covers(page)
-    page.goto(server.address)
+def test_an_unsent_label_survives_closing_the_page(server: Server, page: Page) -> None:
+    page = page.context.new_page()  # its console may complain about the dead server
+    open_desk(page, server)
     item_id = shown_item(page)
     server.end(signal.SIGKILL)
     page.keyboard.press("0")
@@ -155,18 +143,16 @@ def test_an_unsent_label_outlives_the_page(server: Server, page: Page) -> None:
     page.close()
     server.start()
     again = page.context.new_page()
-    show_covers(again)
-    again.goto(server.address)
+    open_desk(again, server)
     expect(again.locator("#progress")).to_contain_text("1 件")
 
     assert server.labelled() == [(item_id, 0)]
 
 
 def test_a_key_pressed_twice_at_once_labels_one_work(server: Server, page: Page) -> None:
-    show_covers(page)
-    page.goto(server.address)
+    open_desk(page, server)
     item_id = shown_item(page)
-    # once more while the first is on its way, and once more as soon as the next work is there
+    # again while the first is being sent, and again as soon as the next work is shown
     page.evaluate("""() => {
         const press = () => document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "1", bubbles: true}));
         new MutationObserver((_, seen) => { seen.disconnect(); setTimeout(press); })
@@ -181,8 +167,7 @@ def test_a_key_pressed_twice_at_once_labels_one_work(server: Server, page: Page)
 
 
 def test_the_buttons_do_what_the_keys_do(server: Server, page: Page) -> None:
-    show_covers(page)
-    page.goto(server.address)
+    open_desk(page, server)
     expect(page.get_by_role("button", name="戻す")).to_be_disabled()
     first = shown_item(page)
     page.get_by_role("button", name="興味あり!").click()
@@ -201,8 +186,7 @@ def test_the_buttons_do_what_the_keys_do(server: Server, page: Page) -> None:
 
 
 def test_letters_typed_into_a_filter_label_nothing(untouched_server: Server, page: Page) -> None:
-    show_covers(page)
-    page.goto(untouched_server.address)
+    open_desk(page, untouched_server)
     circle = WORKS[7].values("circle")[0]
     page.get_by_text("絞り込み", exact=True).click()
     page.get_by_label("サークル").press_sequentially(f"10us{circle}")
@@ -212,12 +196,11 @@ def test_letters_typed_into_a_filter_label_nothing(untouched_server: Server, pag
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_nothing_moves_when_the_connection_is_lost_or_figures_come_late(
+def test_nothing_moves_when_the_connection_is_lost_or_figures_arrive_late(
     untouched_server: Server, page: Page, width: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    show_covers(page)
-    page.goto(untouched_server.address)
+    open_desk(page, untouched_server)
     tops = "['#card article', 'details'].map((each) => document.querySelector(each).getBoundingClientRect().top)"
     before = page.evaluate(tops)
 
@@ -253,9 +236,8 @@ def test_nothing_overflows_and_missing_pictures_shift_nothing(
     assert page.locator("#card h2").bounding_box() == without
 
 
-def test_the_focus_is_seen(untouched_server: Server, page: Page) -> None:
-    show_covers(page)
-    page.goto(untouched_server.address)
+def test_the_focus_is_visible(untouched_server: Server, page: Page) -> None:
+    open_desk(page, untouched_server)
     reached = 0
     while True:
         page.keyboard.press("Tab")
@@ -268,7 +250,7 @@ def test_the_focus_is_seen(untouched_server: Server, page: Page) -> None:
         assert (style, width) == ("solid", "3px")
         reached += 1
 
-    assert reached == 9  # the shop, three orders, the filters, and the buttons but the one that has nothing to undo
+    assert reached == 9  # the shop, three orders, the filters, and all buttons but undo, which is disabled
 
 
 @pytest.mark.parametrize(
@@ -281,7 +263,7 @@ def test_the_focus_is_seen(untouched_server: Server, page: Page) -> None:
         (None, {"Sec-Fetch-Site": "cross-site"}),
     ],
 )
-def test_others_are_refused_and_label_nothing(
+def test_foreign_requests_are_refused_and_label_nothing(
     untouched_server: Server, path: str | None, headers: dict[str, str]
 ) -> None:
     parts = urlsplit(untouched_server.address)

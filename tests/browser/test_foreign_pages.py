@@ -1,4 +1,4 @@
-"""Another page in the owner's browser tries every port of a running machine, and reads and changes nothing."""
+"""Another page in the owner's browser attacks every port of a running machine, and reads and changes nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from local.machine import Machine, one_machine
 
 MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
 
-# Requests that did harm, or would: each is tried in every way that a page has.
+# Requests that did or would do harm; a page tries each in every way it can.
 PATHS = [
     "/",
     "/moto-api/",
@@ -140,7 +140,7 @@ class Victim:
 
 
 def listening_ports() -> list[int]:
-    """Return the ports of 127.0.0.1 that this process listens at."""
+    """Return the ports of 127.0.0.1 that this process listens on."""
     names = (os.readlink(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd") if _is_there(each))  # noqa: PTH115, PTH208
     inodes = {found[1] for name in names if (found := re.fullmatch(r"socket:\[(\d+)\]", name))}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -154,7 +154,7 @@ def _is_there(descriptor: str) -> bool:
 @pytest.fixture(scope="module")
 def victim() -> Iterator[Victim]:
     if not Path("/proc/net/tcp").exists():
-        pytest.skip("the ports of a process are looked up as Linux tells them")
+        pytest.skip("the ports of a process can only be looked up on Linux")
     before = set(listening_ports())
     with (
         one_machine(crawl_delay=0.0, parameters={"ItemLimit": "5"}) as machine,
@@ -178,7 +178,7 @@ def victim() -> Iterator[Victim]:
 
 @pytest.fixture(scope="module")
 def foreign_port() -> Iterator[int]:
-    """A server of another page, which works whatever name it is asked by."""
+    """A server of another page, which answers under any host name."""
     page = Response("<!doctype html><title>another page</title><body></body>", mimetype="text/html")
     server = make_server("127.0.0.1", 0, Request.application(lambda _request: page), threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -231,13 +231,13 @@ def test_a_page_without_an_origin_reads_and_changes_nothing(
     assert victim.state() == before
 
 
-def test_a_foreign_name_that_leads_here_is_refused(victim: Victim, foreign_page: Page) -> None:
+def test_a_foreign_name_that_resolves_to_this_machine_is_refused(victim: Victim, foreign_page: Page) -> None:
     before = victim.state()
     for port in victim.ports:
         answer = foreign_page.goto(f"http://attacker.localhost:{port}/robots.txt")
         assert answer is not None
         assert answer.status == 403
-        # the page is of the server's own origin now, as after DNS rebinding
+        # the page now has the server's own origin, as after DNS rebinding
         statuses = foreign_page.evaluate(
             """async ({ paths, bodies }) => {
               const sent = bodies.map(([kind, body]) => ({ method: "POST", headers: { "Content-Type": kind }, body }));

@@ -1,4 +1,4 @@
-"""Nothing that a run writes holds a secret: neither when all goes well nor when everything fails."""
+"""Nothing that a run writes contains a secret, whether all goes well or everything fails."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_no_secret_is_in_anything_that_a_run_writes(tmp_path: Path, capfd: pytes
     with one_machine(
         crawl_delay=0.0,
         parameters={"ItemLimit": "8"},
-        overrides={"NotifierFunction": {"CLAIM_SECONDS": "3"}},  # so long it waits after an unclear answer
+        overrides={"NotifierFunction": {"CLAIM_SECONDS": "3"}},  # how long it waits after an unclear response
         retry_delays=(0.0, 0.0),
         state_dir=tmp_path,
     ) as machine:
@@ -70,7 +70,7 @@ def _a_morning(machine: Machine, day: int) -> None:
 
 
 def _notify_again(machine: Machine) -> None:
-    """Give the notifier something to post: a snapshot under a new key is a new run, with a summary of its own."""
+    """Copy a snapshot to a new key, which starts a new run of the notifier with its own summary."""
     bucket, s3, keys = machine.cloud.resources["Bucket"], machine.cloud.client("s3"), machine.snapshot_keys
     again = f"snapshots/dlsite/2026/05/01/{len(keys):06}Z.json"
     s3.copy_object(Bucket=bucket, Key=again, CopySource={"Bucket": bucket, "Key": keys[0]})
@@ -78,7 +78,7 @@ def _notify_again(machine: Machine) -> None:
 
 
 def _presses(machine: Machine) -> None:
-    """Press a button, and call both routes as somebody does who may not."""
+    """Press a button, and call both routes without permission."""
     warm_up(machine)
     machine.slack.press(next(message.ts for message in machine.slack.messages if message.item_id), INTERESTED)
     forged = {"X-Slack-Signature": "v0=forged", "X-Slack-Request-Timestamp": "0"}
@@ -87,7 +87,7 @@ def _presses(machine: Machine) -> None:
 
 
 def _store(machine: Machine, name: str, value: str | None) -> None:
-    """Let a secret be another one, or be gone."""
+    """Replace or delete a secret."""
     ssm = machine.cloud.client("ssm")
     if value is None:
         ssm.delete_parameter(Name=name)
@@ -96,7 +96,7 @@ def _store(machine: Machine, name: str, value: str | None) -> None:
 
 
 def _credentials(machine: Machine) -> Iterator[str]:
-    """Yield the keys that functions run with, as their processes were given them."""
+    """Yield the keys in the environments of the functions' processes."""
     for function in FUNCTIONS:
         for pid in machine.cloud.pids(function):
             variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
@@ -107,7 +107,7 @@ def _credentials(machine: Machine) -> Iterator[str]:
 
 
 def _written(machine: Machine) -> Iterator[tuple[str, str]]:
-    """Yield what the cloud and Slack hold, by where it is."""
+    """Yield the name and text of everything that the cloud and Slack store."""
     cloud = machine.cloud
     s3, bucket = cloud.client("s3"), cloud.resources["Bucket"]
     for version in s3.list_object_versions(Bucket=bucket)["Versions"]:
@@ -122,6 +122,6 @@ def _written(machine: Machine) -> Iterator[tuple[str, str]]:
         events: list[dict[str, Any]] = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
         yield group["logGroupName"], "\n".join(event["message"] for event in events)
     yield "channel", json.dumps([asdict(m) for m in machine.slack.messages + machine.slack.ephemerals], default=str)
-    # their events are not written anywhere: that of the classifier holds the token that the request was signed with
+    # without the events, which are not written anywhere: the classifier's contains the token of the signed request
     yield "answers", "\n".join(f"{i.response} {i.error} {i.log}" for i in cloud.invocations)
     yield "delivery errors", str(cloud.delivery_errors)

@@ -1,21 +1,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
+from desks import opened
 from werkzeug.test import Client, TestResponse
 
 from desk.__main__ import main
-from desk.desk import Desk
-from desk.journal import Journal
-from desk.learning_thread import Learner
 from desk.server import desk_app, serve_desk
-from desk.store import LabelFile
 from model.dataset import Example, write_examples
 from osusume.errors import UserError
 from osusume.items import Item, Section
@@ -32,15 +25,8 @@ HOSTILE = Item(
 LONE = Item("\ud83d", "dlsite", "https://example.com", "\ud83d 雨")
 
 
-@contextmanager
-def opened(folder: Path, item: Item) -> Iterator[tuple[Desk, Journal]]:
-    with Journal(folder / "desk", lambda: "token") as journal:
-        store = LabelFile(folder / "labels.jsonl", lambda: datetime(2026, 11, 22, tzinfo=ZoneInfo("Asia/Tokyo")))
-        yield Desk([item], store, journal, Learner()), journal
-
-
 def ask(folder: Path, item: Item, path: str, body: object = None) -> TestResponse:
-    with opened(folder, item) as (desk, _):
+    with opened(folder, [item]) as (desk, _):
         client = Client(desk_app(desk, "token", "labels.jsonl"))
         method = "GET" if body is None else "POST"
         return client.open(f"/token/{path}", method=method, base_url="http://127.0.0.1:8123", json=body)
@@ -87,7 +73,7 @@ def test_any_query_shows_a_page(tmp_path: Path, query: str) -> None:
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
-    with opened(tmp_path, HOSTILE) as (desk, journal), socket.create_server(("127.0.0.1", 0)) as other:
+    with opened(tmp_path, [HOSTILE]) as (desk, journal), socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} of 127.0.0.1"), serve_desk(desk, journal, "", port):
             pass
@@ -117,6 +103,6 @@ def test_a_bad_snapshot_is_an_error_and_nothing_is_written(
 def test_labels_that_another_desk_has_open_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     items, labels = tmp_path / "items.jsonl", tmp_path / "labels.jsonl"
     write_examples(items, [Example(HOSTILE, True)])
-    with Journal(tmp_path / "labels.jsonl.desk.sqlite", lambda: "token"):
+    with opened(tmp_path, []):
         assert main(["--items", str(items), "--labels", str(labels)]) == 1
     assert "open at another desk" in capsys.readouterr().err

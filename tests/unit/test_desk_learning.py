@@ -1,23 +1,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from desks import opened
 from scipy import sparse
 
 from desk import learning_thread as learning
 from desk import view_models
 from desk.active_learning import Course, Learnt, Lesson, most_teaching
 from desk.desk import Desk
-from desk.journal import Journal
-from desk.learning_thread import Learner
-from desk.order import Selection
-from desk.store import LabelFile
+from desk.order import Mode, Selection
 from model.dataset import Example, write_examples
 from model.intervals import Estimate
 from osusume.items import Item, Section
@@ -34,7 +31,7 @@ def lesson() -> Lesson:
     return found
 
 
-def test_the_least_certain_comes_first_and_the_like_of_it_later() -> None:
+def test_the_least_certain_comes_first_and_similar_ones_later() -> None:
     directions = sparse.csr_matrix([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     distances = np.array([0.1, 0.2, 0.3, 3.0])
 
@@ -55,7 +52,7 @@ def test_the_same_labels_teach_the_same() -> None:
     assert Course(WORKS[:40]).lesson(labels) == Course(WORKS[:40]).lesson(labels)
 
 
-def test_labels_turned_round_are_the_most_doubtful() -> None:
+def test_flipped_labels_are_the_most_doubtful() -> None:
     kinds = {f"RJ{n}": n % 2 == 0 for n in range(40)}
     works = [
         Item(id_, "dlsite", "https://example.com", f"{'静かな雨' if liked else '大声の対決'} {id_}")
@@ -69,7 +66,7 @@ def test_labels_turned_round_are_the_most_doubtful() -> None:
     assert all(abs(found.chances[id_] - turned.get(id_, kinds[id_])) > 0.5 for id_ in found.doubtful)
 
 
-def test_the_estimate_stands_beside_the_more_frequent_answer(lesson: Lesson) -> None:
+def test_the_estimate_comes_with_the_accuracy_of_the_majority_class(lesson: Lesson) -> None:
     share = np.mean(list(LABELS.values()))
 
     assert lesson.learnt.labels == 90
@@ -79,7 +76,7 @@ def test_the_estimate_stands_beside_the_more_frequent_answer(lesson: Lesson) -> 
     assert lesson.learnt.average_precision.value > lesson.learnt.share_liked
 
 
-def test_labels_of_chance_are_not_said_to_be_learnt() -> None:
+def test_random_labels_are_not_reported_as_learnt() -> None:
     rng = np.random.default_rng(3)
     found = Course(WORKS[:60]).lesson({work.item_id: bool(rng.integers(2)) for work in WORKS[:60]})
 
@@ -88,39 +85,29 @@ def test_labels_of_chance_are_not_said_to_be_learnt() -> None:
 
 
 @pytest.mark.parametrize("liked", [0, 1, 30])
-def test_one_kind_with_hardly_any_labels_teaches_nothing_yet(liked: int) -> None:
+def test_fewer_than_two_labels_of_a_kind_teach_nothing(liked: int) -> None:
     assert Course(WORKS[:40]).lesson({work.item_id: n < liked for n, work in enumerate(WORKS[:30])}) is None
 
 
-def test_works_without_any_text_or_field_are_learnt_from_too() -> None:
+def test_works_without_text_or_fields_can_be_learnt_from() -> None:
     bare = [Item(f"RJ{n}", "dlsite", "https://example.com", "、") for n in range(30)]
 
     assert Course(bare).lesson({f"RJ{n}": n % 2 == 0 for n in range(24)}) is not None
 
 
-class Labelling:
-    """A desk whose learner is told of labels and waited for."""
+@contextmanager
+def learning_desk(folder: Path, labels: Mapping[str, bool]) -> Iterator[Desk]:
+    by_id = {work.item_id: work for work in WORKS}
+    examples = [Example(by_id[id_], liked, "2026-11-22 08:00:00") for id_, liked in labels.items()]
+    write_examples(folder / "labels.jsonl", examples)
+    with opened(folder, WORKS) as (desk, _), closing(desk.learner):
+        desk.learner.start(desk.all_items)
+        yield desk
 
-    def __init__(self, folder: Path, labels: Mapping[str, bool]) -> None:
-        by_id = {work.item_id: work for work in WORKS}
-        path = folder / "labels.jsonl"
-        write_examples(path, [Example(by_id[id_], liked, "2026-11-22 08:00:00") for id_, liked in labels.items()])
-        self.learner = Learner()
-        self.journal = Journal(folder / "desk", lambda: "token")
-        store = LabelFile(path, lambda: datetime(2026, 11, 22, tzinfo=ZoneInfo("Asia/Tokyo")))
-        self.desk = Desk(WORKS, store, self.journal, self.learner)
-        self.learner.start(self.desk.all_items)
 
-    def __enter__(self) -> Labelling:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.learner.close()
-        self.journal.__exit__(None, None, None)
-
-    def next_id(self, view: Selection) -> str | None:
-        item = self.desk.place(view).item
-        return item.item_id if item else None
+def next_id(desk: Desk, mode: Mode) -> str | None:
+    item = desk.place(Selection(mode)).item
+    return item.item_id if item else None
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -129,56 +116,55 @@ def wait_for(condition: Callable[[], object]) -> None:
         if condition():
             return
         ticks.wait(0.05)
-    pytest.fail("it did not come about within half a minute")
+    pytest.fail("it did not happen within half a minute")
 
 
-def test_from_fifty_labels_on_the_order_turns_and_can_be_turned_back(tmp_path: Path) -> None:
+def test_from_fifty_labels_on_the_order_teaches_unless_the_given_one_is_chosen(tmp_path: Path) -> None:
     ids = list(LABELS)
-    with Labelling(tmp_path, {id_: LABELS[id_] for id_ in ids[:49]}) as labelling:
-        wait_for(lambda: labelling.learner.lesson)
-        assert labelling.next_id(Selection("teaching")) == ids[49]
-        labelling.desk.label("a", ids[49], is_interested=LABELS[ids[49]])
-        wait_for(lambda: labelling.learner.lesson and labelling.learner.lesson.labels == 50)
-        assert labelling.learner.lesson is not None
-        assert labelling.next_id(Selection("teaching")) == labelling.learner.lesson.teaching[0]
-        assert labelling.next_id(Selection("given")) == ids[50]
+    with learning_desk(tmp_path, {id_: LABELS[id_] for id_ in ids[:49]}) as desk:
+        wait_for(lambda: desk.learner.lesson)
+        assert next_id(desk, "teaching") == ids[49]
+        desk.label("a", ids[49], is_interested=LABELS[ids[49]])
+        wait_for(lambda: desk.learner.lesson and desk.learner.lesson.labels == 50)
+        assert desk.learner.lesson is not None
+        assert next_id(desk, "teaching") == desk.learner.lesson.teaching[0]
+        assert next_id(desk, "given") == ids[50]
 
 
-def test_doubtful_labels_are_looked_at_once(tmp_path: Path) -> None:
+def test_each_doubtful_label_is_shown_once(tmp_path: Path) -> None:
     turned = {id_: liked != (n % 9 == 0) for n, (id_, liked) in enumerate(LABELS.items())}
-    view = Selection("doubtful")
-    with Labelling(tmp_path, turned) as labelling:
-        wait_for(lambda: labelling.learner.lesson)
-        assert labelling.learner.lesson is not None
-        first, second = labelling.learner.lesson.doubtful[:2]
-        assert labelling.next_id(view) == first
-        labelling.desk.label("a", first, is_interested=not turned[first])
-        assert labelling.next_id(view) == second
-        labelling.desk.label("b", second, is_interested=turned[second])
-        assert labelling.next_id(view) not in {first, second}
-        labelling.desk.undo("b")
-        assert labelling.next_id(view) == second
-        assert labelling.desk.labels()[first] != turned[first]
-        assert labelling.desk.labels()[second] == turned[second]
+    with learning_desk(tmp_path, turned) as desk:
+        wait_for(lambda: desk.learner.lesson)
+        assert desk.learner.lesson is not None
+        first, second = desk.learner.lesson.doubtful[:2]
+        assert next_id(desk, "doubtful") == first
+        desk.label("a", first, is_interested=not turned[first])
+        assert next_id(desk, "doubtful") == second
+        desk.label("b", second, is_interested=turned[second])
+        assert next_id(desk, "doubtful") not in {first, second}
+        desk.undo("b")
+        assert next_id(desk, "doubtful") == second
+        assert desk.labels()[first] != turned[first]
+        assert desk.labels()[second] == turned[second]
 
 
-def test_without_scikit_learn_labels_are_taken_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_are_stored_without_scikit_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning, "find_spec", lambda _name: None)
-    with Labelling(tmp_path, LABELS) as labelling:
-        wait_for(lambda: labelling.learner.trouble)
-        labelling.desk.label("a", WORKS[95].item_id, is_interested=True)
-        assert labelling.desk.labels()[WORKS[95].item_id]
+    with learning_desk(tmp_path, LABELS) as desk:
+        wait_for(lambda: desk.learner.trouble)
+        desk.label("a", WORKS[95].item_id, is_interested=True)
+        assert desk.labels()[WORKS[95].item_id]
 
 
-def learnt(low: float, high: float) -> Learnt:
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.02, 0.2, "学べています"), (-0.02, 0.2, "区別がつきません"), (-0.2, -0.02, "まだ学べていません")],
+)
+def test_the_verdict_says_what_the_interval_allows(low: float, high: float, verdict: str) -> None:
     some = Estimate(0.7, 0.6, 0.8)
-    return Learnt(40, some, 0.6, some, 0.4, Estimate((low + high) / 2, low, high))
+    learnt = Learnt(40, some, 0.6, some, 0.4, Estimate((low + high) / 2, low, high))
 
-
-def test_the_verdict_says_what_the_interval_allows() -> None:
-    assert "学べています" in view_models.verdict(learnt(0.02, 0.2))
-    assert "区別がつきません" in view_models.verdict(learnt(-0.02, 0.2))
-    assert "まだ学べていません" in view_models.verdict(learnt(-0.2, -0.02))
+    assert verdict in view_models.verdict(learnt)
 
 
 def test_a_pause_does_not_slow_the_pace() -> None:
@@ -202,7 +188,7 @@ def test_a_picture_without_https_is_not_shown(address: str) -> None:
 @pytest.mark.parametrize(
     "address", ["javascript:alert(1)", "data:text/html,x", "//shop.example", "ftp://shop.example/"]
 )
-def test_an_address_that_is_no_web_page_is_no_link(address: str) -> None:
+def test_an_unsafe_address_is_not_a_link(address: str) -> None:
     assert view_models.card(Item("RJ1", "dlsite", address, "雨")).link == ""
 
 

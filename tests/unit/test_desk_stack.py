@@ -1,10 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import boto3
 import pytest
-from conftest import REGION, ROOT, Stores
+from conftest import REGION, Stores
+from desks import DeskProcess
 
 from desk.desk import Desk
 from desk.journal import Journal
@@ -68,7 +65,7 @@ def sitting(stores: Stores, tmp_path: Path) -> Iterator[Sitting]:
     sitting.journal.__exit__(None, None, None)
 
 
-def test_works_of_ledger_and_snapshot_are_there_to_label(sitting: Sitting) -> None:
+def test_works_of_ledger_and_snapshot_can_be_labelled(sitting: Sitting) -> None:
     assert {item.item_id for item in sitting.items} == {"RJ1", "RJ2"}
 
 
@@ -80,14 +77,14 @@ def test_a_label_goes_to_the_table_as_an_annotation(sitting: Sitting) -> None:
     assert sitting.desk.place(Selection("given")).left == 1
 
 
-def test_a_label_brings_its_work_into_the_ledger_never_to_be_posted(sitting: Sitting) -> None:
+def test_a_label_adds_its_work_to_the_ledger_as_never_to_be_posted(sitting: Sitting) -> None:
     sitting.desk.label("a", "RJ2", is_interested=True)
 
     assert sitting.ledger.get(["RJ2"]) == {"RJ2": labelled_elsewhere(work(2), NOW)}
     assert "RJ2" not in sitting.ledger.unfinished().records
 
 
-def test_undo_takes_label_and_record_away_again(sitting: Sitting) -> None:
+def test_undo_removes_label_and_record(sitting: Sitting) -> None:
     sitting.desk.label("a", "RJ2", is_interested=True)
     sitting.desk.undo("a")
 
@@ -95,7 +92,7 @@ def test_undo_takes_label_and_record_away_again(sitting: Sitting) -> None:
     assert sitting.ledger.get(["RJ2"]) == {}
 
 
-def test_undo_leaves_a_record_that_was_there_before(sitting: Sitting) -> None:
+def test_undo_keeps_a_record_that_existed_before(sitting: Sitting) -> None:
     sitting.desk.label("a", "RJ1", is_interested=True)
     sitting.desk.undo("a")
 
@@ -119,7 +116,7 @@ def test_a_press_in_slack_after_the_label_stands(sitting: Sitting) -> None:
     assert sitting.labels.get("RJ1") == pressed
 
 
-def test_a_work_that_was_pressed_in_slack_meanwhile_is_not_asked_about_again(sitting: Sitting) -> None:
+def test_a_work_pressed_in_slack_meanwhile_is_not_shown_again(sitting: Sitting) -> None:
     sitting.press_in_slack("RJ1", NOW - 5, is_interested=True)
     sitting.desk.label("a", "RJ1", is_interested=True)
 
@@ -127,7 +124,7 @@ def test_a_work_that_was_pressed_in_slack_meanwhile_is_not_asked_about_again(sit
     assert sitting.desk.place(Selection("given")).item == work(2)
 
 
-def test_undo_puts_the_press_back_that_the_label_changed(sitting: Sitting) -> None:
+def test_undo_restores_the_press_that_the_label_changed(sitting: Sitting) -> None:
     pressed = sitting.press_in_slack("RJ1", NOW - 60.25, is_interested=False)
     sitting.desk.label("a", "RJ1", is_interested=True)
     assert sitting.labels.get("RJ1") != pressed
@@ -149,46 +146,36 @@ def test_a_label_older_than_the_press_gives_way(sitting: Sitting) -> None:
     assert (found.is_interested, found.user_id) == (False, pressed.user_id)
 
 
-def test_labels_whose_work_nobody_knows_are_passed_over(sitting: Sitting) -> None:
+def test_labels_of_unknown_works_are_ignored(sitting: Sitting) -> None:
     sitting.press_in_slack("RJ9", NOW, is_interested=True)
     sitting.open()
 
     assert sitting.desk.labels() == {}
 
 
-def test_the_command_labels_a_stacks_works(stack: str, tmp_path: Path) -> None:
+def test_the_command_labels_works_of_a_stack(stack: str, tmp_path: Path) -> None:
     dynamodb = boto3.Session().resource("dynamodb")
     Ledger(dynamodb, f"{stack}-ItemsTable").record(Record(work(1), "passed", "snapshots/a.json", 1.0))
-    search_path = os.pathsep.join(str(ROOT / folder) for folder in (".", "functions", "layers/common"))
-    desk = subprocess.Popen(  # noqa: S603  # the project's own command
-        [sys.executable, "-m", "ops", "annotate", "--stack", stack],
-        env={**os.environ, "PYTHONPATH": search_path, "XDG_STATE_HOME": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert desk.stdout is not None
-    started = desk.stdout.readline()
-    address = started.split()[-1]
+    desk = DeskProcess("ops", "annotate", "--stack", stack, XDG_STATE_HOME=str(tmp_path))
     body = json.dumps({"action": "a", "item_id": "RJ1", "is_interested": 1}).encode()
-    urlopen(Request(f"{address}label", body, {"Content-Type": "application/json"}), timeout=20).close()  # noqa: S310
-    desk.send_signal(signal.SIGTERM)
-    ended = desk.communicate(timeout=20)[0]
+    urlopen(Request(f"{desk.address}label", body, {"Content-Type": "application/json"}), timeout=20).close()  # noqa: S310
+    ended = desk.end()
 
     label = Labels(dynamodb, f"{stack}-LabelsTable").get("RJ1")
-    assert started.startswith("1 works, 0 labels: http://127.0.0.1:")
+    assert desk.started.startswith("1 works, 0 labels: http://127.0.0.1:")
     assert label is not None
     assert (label.is_interested, label.origin) == (True, "annotation")
     assert f"stack {stack}: 1 labels, 1 interested, 0 not" in ended
-    assert desk.returncode == 0
+    assert desk.process.returncode == 0
     assert [path.name for path in (tmp_path / "osusume").iterdir()] == [f"{stack}-{REGION}.desk.sqlite"]
 
 
-def test_a_stack_that_is_not_there_is_named(stack: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_stack_is_named(stack: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["annotate", "--stack", f"{stack}-no"]) == 1
     assert f"there is no stack '{stack}-no' in {REGION}" in capsys.readouterr().err
 
 
-def test_a_record_that_was_posted_since_is_not_forgotten(stores: Stores) -> None:
+def test_a_record_that_was_posted_meanwhile_is_not_forgotten(stores: Stores) -> None:
     ledger = Ledger(stores.dynamodb, stores.items_table)
     record = Record(work(1), "recommended", "snapshots/a.json", 1.0)
     ledger.record(record)

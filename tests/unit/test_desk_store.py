@@ -4,25 +4,22 @@ import errno
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import datetime
+from contextlib import ExitStack, closing
 from pathlib import Path
 from unittest.mock import Mock
-from zoneinfo import ZoneInfo
 
 import pytest
+from desks import NOW, opened
 
-from desk.desk import Desk, UnknownItem
+from desk.desk import UnknownItem
 from desk.items import read_items
 from desk.journal import Journal
-from desk.learning_thread import Learner
 from desk.order import Selection
 from desk.store import LabelFile, NotStored
 from model.dataset import Example, read_examples, write_examples
 from osusume.errors import UserError
 from osusume.items import Item
 
-NOW = datetime(2026, 11, 22, 8, 0, tzinfo=ZoneInfo("Asia/Tokyo"))
 GIVEN = Selection("given")
 
 
@@ -38,19 +35,14 @@ WORKS = [work(number) for number in range(1, 6)]
 class Sitting:
     """A desk on a file, which `again` restarts."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "labels.jsonl"
+        self.opened = ExitStack()
         self.again()
 
     def again(self) -> None:
-        self.close()
-        self.journal = Journal(self.path.with_name("labels.jsonl.desk.sqlite"), lambda: "token")
-        self.store = LabelFile(self.path, lambda: NOW)
-        self.desk = Desk(WORKS, self.store, self.journal, Learner())
-
-    def close(self) -> None:
-        if hasattr(self, "journal"):
-            self.journal.__exit__(None, None, None)
+        self.opened.close()
+        self.desk, self.journal = self.opened.enter_context(opened(self.path.parent, WORKS))
 
     def press(self, key: str) -> None:
         """Do `ACTION ITEM 1`, `ACTION ITEM 0`, `ACTION ITEM skip` or `undo ACTION`."""
@@ -75,9 +67,9 @@ class Sitting:
 
 @pytest.fixture
 def sitting(tmp_path: Path) -> Iterator[Sitting]:
-    sitting = Sitting(tmp_path / "labels.jsonl")
-    yield sitting
-    sitting.close()
+    sitting = Sitting(tmp_path)
+    with sitting.opened:
+        yield sitting
 
 
 def test_a_label_is_a_row_of_a_training_file(sitting: Sitting) -> None:

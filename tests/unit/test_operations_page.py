@@ -1,4 +1,4 @@
-"""What docs/operations.md says is there: alarms, commands, and what stays after `sam delete`."""
+"""docs/operations.md is true: its alarms, commands, and what survives `sam delete`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_alarm_is_explained() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == alarms
 
 
-def test_every_command_on_the_page_is_one_and_every_one_is_on_the_page() -> None:
+def test_every_command_on_the_page_exists_and_every_command_is_on_the_page() -> None:
     parser = ArgumentParser()
     commands = parser.add_subparsers(required=True)
     for name in COMMANDS:
@@ -40,7 +40,7 @@ def test_every_command_on_the_page_is_one_and_every_one_is_on_the_page() -> None
     assert used == {name.replace("_", "-") for name in COMMANDS}
 
 
-def test_the_resources_that_stay_are_those_that_are_adopted_and_need_no_other() -> None:
+def test_the_kept_resources_are_the_imported_ones_and_need_no_other() -> None:
     kept = {name: resource for name, resource in resources().items() if resource.get("DeletionPolicy") == "Retain"}
     adopted = re.search(r"\.Resources \| \{([^}]+)\}", PAGE)
     assert adopted

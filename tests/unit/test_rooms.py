@@ -1,4 +1,4 @@
-"""The lint of rooms: which package may import which, as the picture in docs/architecture.md shows it."""
+"""The law of rooms: which package may import which, as in the picture in docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-# a room may import those that are named, all of which stand above it: so no two rooms import each other
+# a room may import the named ones, which are all listed above it: so there is no circle
 MAY_IMPORT = {
     "osusume": "",
     "web": "",
