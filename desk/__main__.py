@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from desk.options import add_page_options, check_flask
+from desk.options import add_page_options, check_flask, time_zone
 from model.commands import exit_status
 
 _DESCRIPTION = """\
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--time-zone",
-        type=_time_zone,
+        type=time_zone,
         default="Asia/Tokyo",
         metavar="ZONE",
         help="your time zone, for the times of the labels (default: %(default)s)",
@@ -70,13 +69,6 @@ def _label_file(options: argparse.Namespace) -> None:
         str(options.labels),
     )
     say_what_comes_next(store, str(options.labels), str(options.labels))
-
-
-def _time_zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise argparse.ArgumentTypeError(f"{name!r} is not a time zone such as Asia/Tokyo") from error
 
 
 if __name__ == "__main__":

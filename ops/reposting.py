@@ -75,7 +75,7 @@ def missed(stack: DeployedStack, key: str) -> Missed:
     return Missed(listed, listed - len(records), sum(record.status in _TO_POST for record in chosen))
 
 
-def notify_again(stack: DeployedStack, key: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+def notify_again(stack: DeployedStack, key: str, meanwhile: Callable[[], None]) -> None:
     """Call the notifier for a snapshot and wait until it ends; `meanwhile` is called every two seconds.
 
     Raises `UserError` with the notifier's error if it fails: the next run posts what it could not.

@@ -71,7 +71,7 @@ def restore_table(stack: DeployedStack, moment: datetime) -> str:
     return target
 
 
-def compare(stack: DeployedStack, table: str, is_wrong: Callable[[Label], bool] = lambda _label: False) -> Comparison:
+def compare(stack: DeployedStack, table: str, is_wrong: Callable[[Label], bool]) -> Comparison:
     """Return what putting the labels of `table` back would change.
 
     A label is put back if the stack's is missing or older. A later one stays unless `is_wrong`: then the restored label
@@ -97,9 +97,7 @@ def compare(stack: DeployedStack, table: str, is_wrong: Callable[[Label], bool] 
     return Comparison(len(restored), changes, newer)
 
 
-def put_back(
-    stack: DeployedStack, changes: Sequence[Change], advance: Callable[[int], None] = lambda _done: None
-) -> int:
+def put_back(stack: DeployedStack, changes: Sequence[Change], advance: Callable[[int], None]) -> int:
     """Make the changes, and return their number; skips items whose label has changed since `compare`.
 
     `advance` is called with the number of changes tried so far.

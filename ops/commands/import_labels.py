@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.progress import Progress
 
+from desk.options import time_zone
 from model.label_import import import_labels, read_labels
 from ops.commands import Commands, add_command
 from ops.stack import open_stack
@@ -38,7 +39,7 @@ def add(commands: Commands) -> None:
     parser = add_command(commands, "import-labels", run, what, _EPILOG)
     parser.add_argument("file", type=Path, metavar="FILE", help="the training file")
     parser.add_argument(
-        "--time-zone", type=ZoneInfo, metavar="ZONE", help="of times without an offset (default: the stack's)"
+        "--time-zone", type=time_zone, metavar="ZONE", help="of times without an offset (default: the stack's)"
     )
 
 
@@ -48,8 +49,8 @@ def run(options: argparse.Namespace) -> None:
     Raises `UserError`.
     """
     stack = open_stack(options)
-    time_zone = ZoneInfo(stack.parameter("TimeZone"))
-    assumed = options.time_zone or time_zone
+    own_zone = ZoneInfo(stack.parameter("TimeZone"))
+    assumed = options.time_zone or own_zone
     given = read_labels(options.file, assumed)
     times = [each.example.created_at for each in given if each.example.created_at is not None]
     if bare := sum(not names_its_zone(time) for time in times):
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
             given,
             stack.labels,
             stack.ledger,
-            time_zone=time_zone,
+            time_zone=own_zone,
             now=time.time(),
             advance=lambda: progress.advance(bar),
         )

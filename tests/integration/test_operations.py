@@ -126,6 +126,14 @@ def not_posted(machine: Machine, key: str) -> list[str]:
     return sorted(r.item.item_id for r in machine.records_of(key) if r.choice != "passed" and r.status != "posted")
 
 
+def send_letter(machine: Machine, body: str, **attributes: str) -> None:
+    machine.cloud.client("sqs").send_message(
+        QueueUrl=machine.cloud.resources["DeadLetters"],
+        MessageBody=body,
+        MessageAttributes={name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()},
+    )
+
+
 def listed_letters(ops: Ops) -> list[dict[str, str]]:
     letters: list[dict[str, str]] = json.loads(ops("dead-letters", "list", "--json"))
     return letters
@@ -159,36 +167,20 @@ def test_a_dead_letter_says_what_failed_and_why_and_is_gone_once_sent(machine: M
     ],
 )
 def test_a_letter_that_names_a_function_of_another_stack_is_not_sent(machine: Machine, ops: Ops, arn: str) -> None:
-    sqs = machine.cloud.client("sqs")
-    queue = machine.cloud.resources["DeadLetters"]
-    own = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    target = arn.format(account=own.split(":")[4])
-    attributes = {"TARGET_ARN": {"DataType": "String", "StringValue": target}}
-    sqs.send_message(QueueUrl=queue, MessageBody="{}", MessageAttributes=attributes)
+    crawler = machine.cloud.client("lambda").get_function(FunctionName="osusume-crawler")["Configuration"]
+    send_letter(machine, "{}", TARGET_ARN=arn.format(account=crawler["FunctionArn"].split(":")[4]))
     invocations = len(machine.cloud.invocations)
     (letter,) = listed_letters(ops)
     assert "not a function of stack 'osusume'" in ops("dead-letters", "send", letter["letter_id"], "--yes", fail=True)
     assert len(machine.cloud.invocations) == invocations
-    (message,) = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
-    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    assert len(listed_letters(ops)) == 1
 
 
 def test_a_letter_of_the_scheduler_starts_the_crawler_again(machine: Machine, ops: Ops) -> None:
-    crawler = machine.cloud.client("lambda").get_function(FunctionName="osusume-crawler")["Configuration"][
-        "FunctionArn"
-    ]
-    machine.cloud.client("sqs").send_message(
-        QueueUrl=machine.cloud.resources["DeadLetters"],
-        MessageBody='{"scheduled_at": "2026-04-01T22:00:00Z"}',
-        MessageAttributes={
-            name: {"DataType": "String", "StringValue": value}
-            for name, value in {
-                "TARGET_ARN": crawler,
-                "ERROR_CODE": "Throttled",
-                "ERROR_MESSAGE": "Rate exceeded",
-            }.items()
-        },
-    )
+    crawler = machine.cloud.client("lambda").get_function(FunctionName="osusume-crawler")["Configuration"]
+    event = '{"scheduled_at": "2026-04-01T22:00:00Z"}'
+    reason = {"ERROR_CODE": "Throttled", "ERROR_MESSAGE": "Rate exceeded"}
+    send_letter(machine, event, TARGET_ARN=crawler["FunctionArn"], **reason)
     assert "the crawl due at 2026-04-01T22:00:00Z\n    Throttled: Rate exceeded" in ops("dead-letters", "list")
     ops("dead-letters", "send", "--all", "--yes")
     assert machine.cloud.invocations[-1].function == "CrawlerFunction"
@@ -196,7 +188,7 @@ def test_a_letter_of_the_scheduler_starts_the_crawler_again(machine: Machine, op
 
 
 def test_a_letter_that_cannot_be_sent_again_stays_and_is_an_error(machine: Machine, ops: Ops) -> None:
-    machine.cloud.client("sqs").send_message(QueueUrl=machine.cloud.resources["DeadLetters"], MessageBody="hello")
+    send_letter(machine, "hello")
     assert "names no function" in ops("dead-letters", "send", "--all", "--yes", fail=True)
     assert len(listed_letters(ops)) == 1
     assert "no letter nowhere" in ops("dead-letters", "send", "nowhere", "--yes", fail=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from werkzeug.test import Client, TestResponse
 from desk.__main__ import main
 from desk.server import desk_app, serve_desk
 from model.dataset import Example, write_examples
+from ops.__main__ import main as ops
 from osusume.errors import UserError
 from osusume.items import Item, Section
 
@@ -106,3 +108,15 @@ def test_labels_that_another_desk_has_open_are_refused(tmp_path: Path, capsys: p
     with opened(tmp_path, []):
         assert main(["--items", str(items), "--labels", str(labels)]) == 1
     assert "open at another desk" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [(main, ["--items", "a.json", "--labels", "b.jsonl"]), (ops, ["import-labels", "a.jsonl"])],
+)
+def test_an_unknown_time_zone_is_a_wrong_command_line(
+    capsys: pytest.CaptureFixture[str], command: Callable[[list[str]], int], arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command([*arguments, "--time-zone", "Asia/Nowhere"])
+    assert "'Asia/Nowhere' is not a time zone such as Asia/Tokyo" in capsys.readouterr().err

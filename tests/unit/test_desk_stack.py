@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ def work(number: int) -> Item:
 
 
 class Sitting:
-    """A desk at the tables of the test: work 1 is in the ledger, 2 in a snapshot alone."""
+    """A desk on the test's tables, which `again` restarts: work 1 is in the ledger, 2 only in a snapshot."""
 
     def __init__(self, stores: Stores, folder: Path) -> None:
         self.labels = Labels(stores.dynamodb, stores.labels_table)
@@ -43,15 +44,18 @@ class Sitting:
         snapshot = Snapshot("dlsite", when, [work(1), work(2)])
         write_snapshot(stores.s3, stores.bucket, snapshot_key("dlsite", when), snapshot)
         self.stores = stores
-        self.journal = Journal(folder / "desk", lambda: "token")
+        self.folder = folder
         self.clock = NOW
-        self.open()
+        self.opened = ExitStack()
+        self.again()
 
-    def open(self) -> None:
+    def again(self) -> None:
+        self.opened.close()
+        journal = self.opened.enter_context(Journal(self.folder / "desk", lambda: "token"))
         in_ledger, in_snapshots = known_items(self.ledger, self.stores.s3, self.stores.bucket)
         self.items = [*in_snapshots, *in_ledger]
         self.store = StackLabels(self.labels, self.ledger, in_ledger, TOKYO, lambda: self.clock)
-        self.desk = Desk(self.items, self.store, self.journal, Learner())
+        self.desk = Desk(self.items, self.store, journal, Learner())
 
     def press_in_slack(self, item_id: str, action_ts: float, *, is_interested: bool) -> Label:
         ts = f"{action_ts:.6f}"
@@ -61,8 +65,8 @@ class Sitting:
 @pytest.fixture
 def sitting(stores: Stores, tmp_path: Path) -> Iterator[Sitting]:
     sitting = Sitting(stores, tmp_path)
-    yield sitting
-    sitting.journal.__exit__(None, None, None)
+    with sitting.opened:
+        yield sitting
 
 
 def test_works_of_ledger_and_snapshot_can_be_labelled(sitting: Sitting) -> None:
@@ -84,8 +88,11 @@ def test_a_label_adds_its_work_to_the_ledger_as_never_to_be_posted(sitting: Sitt
     assert "RJ2" not in sitting.ledger.unfinished().records
 
 
-def test_undo_removes_label_and_record(sitting: Sitting) -> None:
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_undo_removes_label_and_record(sitting: Sitting, is_restarted: bool) -> None:
     sitting.desk.label("a", "RJ2", is_interested=True)
+    if is_restarted:
+        sitting.again()
     sitting.desk.undo("a")
 
     assert sitting.labels.get("RJ2") is None
@@ -98,14 +105,6 @@ def test_undo_keeps_a_record_that_existed_before(sitting: Sitting) -> None:
 
     assert sitting.labels.get("RJ1") is None
     assert sitting.ledger.get(["RJ1"]) != {}
-
-
-def test_undo_works_after_a_restart(sitting: Sitting) -> None:
-    sitting.desk.label("a", "RJ2", is_interested=True)
-    sitting.open()
-    sitting.desk.undo("a")
-
-    assert sitting.labels.get("RJ2") is None
 
 
 def test_a_press_in_slack_after_the_label_stands(sitting: Sitting) -> None:
@@ -148,7 +147,7 @@ def test_a_label_older_than_the_press_gives_way(sitting: Sitting) -> None:
 
 def test_labels_of_unknown_works_are_ignored(sitting: Sitting) -> None:
     sitting.press_in_slack("RJ9", NOW, is_interested=True)
-    sitting.open()
+    sitting.again()
 
     assert sitting.desk.labels() == {}
 
