@@ -59,7 +59,7 @@ class Journal:
         try:
             with ExitStack() as opened:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                # only the owner may read it, since the token opens the page
+                # only the owner may read it, because the token opens the page
                 file = opened.enter_context(os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb"))
                 is_taken = _is_taken(file)
                 connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -116,7 +116,7 @@ class Journal:
 
     def _store(self, change: dict[str, Any]) -> None:
         """Store a change in a transaction of its own, then apply it."""
-        # JSON also spells out half a surrogate pair, which SQLite's text cannot hold
+        # JSON escapes half a surrogate pair, which SQLite cannot store as text
         self._database.execute("INSERT INTO changes VALUES (?)", [json.dumps(change)])
         self._apply(change)
 

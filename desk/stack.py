@@ -76,7 +76,7 @@ class StackLabels:
             raise _not_stored(error) from error
         mark = None if label is None else _mark(label)
         if mark != self.marks.get(item.item_id):
-            self._stands(item, mark)
+            self._update(item, mark)
         return mark
 
     def replace(self, item: Item, mark: Mark | None) -> None:
@@ -96,9 +96,9 @@ class StackLabels:
                     self._ledger.forget(labelled_elsewhere(item, _when(before)))
         except (BotoCoreError, ClientError) as error:
             raise _not_stored(error) from error
-        self._stands(item, mark)
+        self._update(item, mark)
 
-    def _stands(self, item: Item, mark: Mark | None) -> None:
+    def _update(self, item: Item, mark: Mark | None) -> None:
         self.items = changed(self.items, item.item_id, None if mark is None else item)
         self.marks = changed(self.marks, item.item_id, mark)
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import requests
 from conftest import ROOT
 
 from desk.desk import Desk
@@ -45,6 +46,10 @@ class DeskProcess:
         assert self.process.stdout is not None
         self.started = self.process.stdout.readline()
         self.address = self.started.split()[-1]
+
+    def post(self, path: str, **body: object) -> None:
+        """Send a request of the page; raises an error if it is refused."""
+        requests.post(self.address + path, json=body, timeout=20).raise_for_status()
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> str:
         """End it and return what else it printed."""

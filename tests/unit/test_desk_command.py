@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from desks import opened
+from desks import DeskProcess, opened
 from werkzeug.test import Client, TestResponse
 
 from desk.__main__ import main
 from desk.server import desk_app, serve_desk
-from model.dataset import Example, write_examples
+from model.dataset import Example, read_examples, write_examples
 from ops.__main__ import main as ops
 from osusume.errors import UserError
 from osusume.items import Item, Section
@@ -108,6 +109,26 @@ def test_labels_that_another_desk_has_open_are_refused(tmp_path: Path, capsys: p
     with opened(tmp_path, []):
         assert main(["--items", str(items), "--labels", str(labels)]) == 1
     assert "open at another desk" in capsys.readouterr().err
+
+
+def test_labels_page_and_undo_survive_a_killed_process(tmp_path: Path) -> None:
+    works = [Item(f"RJ{number}", "dlsite", "https://example.com", "雨") for number in (1, 2, 3)]
+    items, labels = tmp_path / "items.jsonl", tmp_path / "labels.jsonl"
+    write_examples(items, [Example(work, True) for work in works])
+    command = ("desk", "--items", str(items), "--labels", str(labels), "--no-browser")
+    killed = DeskProcess(*command)
+    for work in works:
+        killed.post("label", action=work.item_id, item_id=work.item_id, is_interested=0)
+    killed.end(signal.SIGKILL)
+    assert [(example.item, example.is_interested) for example in read_examples(labels)] == [(w, False) for w in works]
+    again = DeskProcess(*command)
+    again.post("undo", undoes="RJ3")
+    said = again.end()
+
+    assert again.address == killed.address
+    assert f"{labels}: 2 labels, 0 interested, 2 not" in said
+    assert [example.item for example in read_examples(labels)] == works[:2]
+    assert {path.name for path in tmp_path.iterdir()} == {"items.jsonl", "labels.jsonl", "labels.jsonl.desk.sqlite"}
 
 
 @pytest.mark.parametrize(

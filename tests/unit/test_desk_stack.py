@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.request import Request, urlopen
 from zoneinfo import ZoneInfo
 
 import boto3
@@ -107,7 +105,7 @@ def test_undo_keeps_a_record_that_existed_before(sitting: Sitting) -> None:
     assert sitting.ledger.get(["RJ1"]) != {}
 
 
-def test_a_press_in_slack_after_the_label_stands(sitting: Sitting) -> None:
+def test_undo_keeps_a_later_press_in_slack(sitting: Sitting) -> None:
     sitting.desk.label("a", "RJ1", is_interested=True)
     pressed = sitting.press_in_slack("RJ1", NOW + 60, is_interested=False)
     sitting.desk.undo("a")
@@ -135,7 +133,7 @@ def test_undo_restores_the_press_that_the_label_changed(sitting: Sitting) -> Non
     assert float(found.action_ts) == NOW - 60.25
 
 
-def test_a_label_older_than_the_press_gives_way(sitting: Sitting) -> None:
+def test_a_label_older_than_the_press_does_not_replace_it(sitting: Sitting) -> None:
     sitting.clock = NOW - 120
     pressed = sitting.press_in_slack("RJ1", NOW, is_interested=False)
     sitting.desk.label("a", "RJ1", is_interested=True)
@@ -156,8 +154,7 @@ def test_the_command_labels_works_of_a_stack(stack: str, tmp_path: Path) -> None
     dynamodb = boto3.Session().resource("dynamodb")
     Ledger(dynamodb, f"{stack}-ItemsTable").record(Record(work(1), "passed", "snapshots/a.json", 1.0))
     desk = DeskProcess("ops", "annotate", "--stack", stack, XDG_STATE_HOME=str(tmp_path))
-    body = json.dumps({"action": "a", "item_id": "RJ1", "is_interested": 1}).encode()
-    urlopen(Request(f"{desk.address}label", body, {"Content-Type": "application/json"}), timeout=20).close()  # noqa: S310
+    desk.post("label", action="a", item_id="RJ1", is_interested=1)
     ended = desk.end()
 
     label = Labels(dynamodb, f"{stack}-LabelsTable").get("RJ1")
