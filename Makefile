@@ -26,7 +26,7 @@ demo: $(VENV)/local  ## run two mornings on this machine, without AWS (SERVE=0: 
 	@$(BIN)/python -m local demo $(if $(filter 0,$(SERVE)),--no-serve,--serve)
 
 test: lint browser  ## run all checks and tests
-	@$(BIN)/python -m pytest -n 3 --dist worksteal  # three processes on two cores: the tests wait much of their time
+	@$(BIN)/python -m pytest -n 3 --dist worksteal  # the tests spend much of their time waiting, and some take long
 
 # Debian's package, because a browser needs system libraries and fonts; only root can install it
 browser:  ## install Chromium for the tests of the pages (as root, with apt-get); without it they are skipped
