@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
 from model.calibration import calibrate, threshold_of_best_f1
 from model.dataset import Example, check_trainable
 from model.embeddings import embed
+from model.folds import FOLDS, labels_of, stratified
 from model.matrix import Known, Rows, ViewColumns, read_fields, read_view
 from model.metrics import Labels, accuracy, average_precision, f1
 from model.serving import features
@@ -36,7 +36,6 @@ MOST_CHARACTERS = 4_000_000
 MOST_SEARCHED = 3_000
 """The search for strengths looks at no more examples than this."""
 
-FOLDS = 5
 _SECOND, _THIRD = 500, 1_000
 """From so many examples on an n-gram counts from its second item, or its third, and before that from its first."""
 
@@ -94,7 +93,7 @@ def train(
     advance = advance or (lambda _share: None)
     rows = _drawn(examples, seed)
     items = [examples[row].item for row in rows]
-    labels = np.array([int(examples[row].is_interested) for row in rows], dtype=np.int64)
+    labels = labels_of([examples[row] for row in rows])
     began = 0.4 if encoder and embeddings is None else 0.0
     if embeddings is not None:
         embeddings = embeddings[rows]
@@ -299,12 +298,9 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
 
 def _splits(parts: _Parts, rows: Rows, labels: Labels, seed: int) -> Iterator[_Split]:
     """Yield stratified folds of the rows, several draws of them where rows are few, none where a kind has one row."""
-    folds = min(FOLDS, int(np.bincount(labels[rows], minlength=2).min()))
-    if folds < 2:
-        return
     for draw in range(max(1, min(4, _ENOUGH // len(rows)))):
-        divided = StratifiedKFold(folds, shuffle=True, random_state=seed + draw).split(rows, labels[rows])
-        for training, test in ((rows[training], rows[test]) for training, test in divided):
+        for split in stratified(labels[rows], FOLDS, seed + draw):
+            training, test = rows[split.training], rows[split.test]
             fold = parts.fold(training)
             yield _Split(training, test, parts.blocks(training, fold), parts.blocks(test, fold))
 
@@ -313,8 +309,7 @@ def _drawn(examples: Sequence[Example], seed: int) -> Rows:
     """Return all rows, or a draw of both kinds alike whose texts are together short enough to train on."""
     lengths = [len(e.item.title) + sum(len(section.text) for section in e.item.sections) for e in examples]
     mean = sum(min(length, features.MOST_CHARACTERS) for length in lengths) / len(lengths)
-    labels = np.array([int(example.is_interested) for example in examples], dtype=np.int64)
-    return _stratified_draw(labels, int(MOST_CHARACTERS / max(mean, 1.0)), seed)
+    return _stratified_draw(labels_of(examples), int(MOST_CHARACTERS / max(mean, 1.0)), seed)
 
 
 def _stratified_draw(labels: Labels, most: int, seed: int) -> Rows:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from model.__main__ import main
-from model.baselines import CharacterNgrams, labels_of, splits_of
+from model.baselines import CharacterNgrams
 from model.curve import learning_curve
 from model.dataset import Example, write_examples
 from model.evaluate import MAJORITY, NGRAMS, PACKAGE, evaluate
 from model.feature_importance import FIELDS
+from model.folds import labels_of, splits_of
 from model.serving.card import Card
 from model.serving.head import Head
 from model.serving.package import ModelPackage, write_package
@@ -122,7 +123,7 @@ def test_folds_of_the_file_are_used_and_must_be_whole() -> None:
     assert [split.test.tolist()[:2] for split in splits] == [[0, 3], [1, 4], [2, 5]]
     with pytest.raises(UserError, match="1 examples have no fold"):
         splits_of([*examples[1:], replace(examples[0], fold=None)], seed=1)
-    with pytest.raises(UserError, match="outside fold 0"):
+    with pytest.raises(UserError, match="outside fold 0 are not of both kinds"):
         splits_of([replace(example, fold=0) for example in examples], seed=1)
 
 
