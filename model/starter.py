@@ -1,13 +1,13 @@
-"""The starter package: a small transformer trained from scratch on made-up works and a made-up taste. Needs torch.
+"""Trains the starter package: a small transformer, from scratch, on made-up works and a made-up taste. Needs torch.
 
-It knows nothing of any owner. It is there so that tests, the demo and a first deployment run the real path.
+It knows nothing about any owner. It lets tests, the demo and a first deployment run the real code.
 """
 
 from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -30,14 +30,14 @@ from osusume.items import Item
 from samples.works import demo_works, generate_works, made_up_taste
 
 _SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-_PAD, _UNK, _CLS, _SEP = range(4)
+PAD, _UNK, CLS, SEP = range(4)
 _THREADS = 1
-"""One, because how sums are divided among threads decides their last bits, and on a busy machine two are slower."""
+"""One: the division of sums among threads changes their last bits, and two are slower on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How much is trained on, how long, and how large the model is."""
+    """The amount of training data, the length of the training, and the size of the model."""
 
     works: int = 9_000
     held_out: int = 1_600
@@ -54,7 +54,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """Works and what the made-up owner says of them."""
+    """Works and the made-up owner's labels."""
 
     items: list[Item]
     labels: Labels
@@ -65,17 +65,21 @@ class _Judged:
 
 
 def train_starter(
-    output: Path, *, seed: int, today: date, recipe: Recipe = Recipe(), advance: Callable[[float], None] | None = None
+    output: Path,
+    *,
+    seed: int,
+    today: date,
+    recipe: Recipe = Recipe(),
+    advance: Callable[[float], None] = lambda _share: None,
 ) -> Card:
     """Train a starter package, write it to `output` and return its card.
 
-    The demo's works are kept out of training: they are what the card's metrics are measured on. The encoder learns
-    from most works; the end of its training is chosen on those held out from it, which the head then learns from.
-    `advance` is told the share of training done.
+    The card's metrics are measured on the demo's works, which training never sees. The encoder learns from most other
+    works. The held-out ones decide when its training ends, and then train the head. `advance` gets the share that is
+    done.
     """
-    advance = advance or (lambda _share: None)
     torch.manual_seed(seed)
-    torch.set_flush_denormal(True)  # the optimizer's averages of rare tokens fade to denormals, which are slow
+    torch.set_flush_denormal(True)  # the optimizer's averages of rare tokens become denormals, which are slow
     torch.set_num_threads(_THREADS)
     torch.use_deterministic_algorithms(True)
     test = _Judged.of(demo_works())
@@ -84,7 +88,8 @@ def train_starter(
     random.Random(seed).shuffle(works)  # noqa: S311  # divides works, guards nothing
     held_out, training = _Judged.of(works[: recipe.held_out]), _Judged.of(works[recipe.held_out :])
 
-    tokenizer = _tokenizer(_texts(training.items), recipe)
+    texts = _texts(training.items)
+    tokenizer = pretrained(train_tokenizer(texts, recipe.vocabulary, longest_token=6), recipe.max_tokens)
     model = _model(tokenizer, recipe)
     _train(model, tokenizer, training, held_out, recipe, advance=lambda share: advance(0.9 * share))
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -107,7 +112,7 @@ def train_starter(
         files={},
     )
     encoder = Encoder(parts.encoder, parts.tokenizer, recipe.max_tokens)
-    # The encoder knows the works it learnt from too well: what its embedding is worth shows on those held out.
+    # The encoder has memorised its training works, so the head learns how reliable it is from the others.
     examples = [Example(item, bool(label)) for item, label in zip(held_out.items, held_out.labels, strict=True)]
     trained = train(examples, encoder=encoder, seed=seed, advance=lambda share: advance(0.9 + 0.1 * share))
     package = ModelPackage(card, encoder, trained.head)
@@ -127,31 +132,39 @@ def _texts(items: Sequence[Item]) -> list[str]:
     return [compose(item, ORDER, KEYWORDS) for item in items]
 
 
-def _tokenizer(texts: Sequence[str], recipe: Recipe) -> PreTrainedTokenizerFast:
-    """Return a tokenizer learnt from the texts.
+def train_tokenizer(texts: Iterable[str], vocabulary: int, longest_token: int) -> Tokenizer:
+    """Return a tokenizer of byte pairs, trained on the texts.
 
-    Japanese has no spaces: words are cut where the script changes, and pieces kept short, or whole sentences of the
-    made-up works would become tokens. Byte pairs rather than unigrams, whose training differs from run to run.
+    Japanese has no spaces, so words are split where the script changes, and tokens are kept short; otherwise whole
+    sentences of the made-up works would become tokens. It is not a unigram model, whose training is not deterministic.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=_SPECIAL_TOKENS[_UNK]))
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.UnicodeScripts()])
     trainer = trainers.BpeTrainer(
-        vocab_size=recipe.vocabulary, max_token_length=6, special_tokens=list(_SPECIAL_TOKENS), show_progress=False
+        vocab_size=vocabulary,
+        max_token_length=longest_token,
+        special_tokens=list(_SPECIAL_TOKENS),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", _CLS), ("[SEP]", _SEP)]
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)]
     )
+    return tokenizer
+
+
+def pretrained(tokenizer: Tokenizer, max_tokens: int) -> PreTrainedTokenizerFast:
+    """Return a tokenizer that `train_tokenizer` made in the form that transformers saves."""
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers types only some of its functions
         tokenizer_object=tokenizer,
-        model_max_length=recipe.max_tokens,
+        model_max_length=max_tokens,
         **dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), _SPECIAL_TOKENS, strict=True)),
     )
 
 
 def _model(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> ModernBertForSequenceClassification:
-    # Mean pooling learns from a word wherever it stands; the first token's vector took twice the works to get there.
+    # The mean learns from a word in any position; the first token's vector needed twice as many works.
     config = ModernBertConfig(  # type: ignore[call-arg]  # it takes more than its declaration says
         vocab_size=len(tokenizer),
         hidden_size=recipe.hidden,
@@ -166,11 +179,11 @@ def _model(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> ModernBertForS
         mlp_dropout=0.1,
         classifier_dropout=0.1,
         num_labels=2,
-        pad_token_id=_PAD,
-        bos_token_id=_CLS,
-        cls_token_id=_CLS,
-        eos_token_id=_SEP,
-        sep_token_id=_SEP,
+        pad_token_id=PAD,
+        bos_token_id=CLS,
+        cls_token_id=CLS,
+        eos_token_id=SEP,
+        sep_token_id=SEP,
     )
     return ModernBertForSequenceClassification(config)
 
@@ -184,7 +197,7 @@ def _train(
     *,
     advance: Callable[[float], None],
 ) -> None:
-    """Train the model and leave it as it was at the check with the least loss on the held-out works."""
+    """Train the model and keep its state at the check with the least loss on the held-out works."""
     rows, held_out_rows = (_token_rows(tokenizer, judged.items) for judged in (training, held_out))
     labels, held_out_labels = torch.from_numpy(training.labels), torch.from_numpy(held_out.labels)
     batches = [batch for _ in range(recipe.passes) for batch in _batches(rows, recipe.batch_size)]
@@ -233,8 +246,8 @@ def _batches(rows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
 
 
 def _logits(model: ModernBertForSequenceClassification, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=_PAD)
-    logits: torch.Tensor = model(ids, attention_mask=(ids != _PAD).long()).logits
+    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=PAD)
+    logits: torch.Tensor = model(ids, attention_mask=(ids != PAD).long()).logits
     return logits
 
 
