@@ -20,7 +20,8 @@ from transformers.utils import logging as transformers_logging
 
 from model.dataset import Example
 from model.export import export, largest_difference, load_checkpoint
-from model.metrics import Labels, accuracy, average_precision, f1
+from model.folds import labels_of
+from model.metrics import accuracy, average_precision, f1
 from model.serving.card import Card
 from model.serving.encoder import Encoder
 from model.serving.package import ModelPackage, write_package
@@ -52,18 +53,6 @@ class Recipe:
     layers: int = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """Works and the made-up owner's labels."""
-
-    items: list[Item]
-    labels: Labels
-
-    @classmethod
-    def of(cls, items: list[Item]) -> _Judged:
-        return cls(items, np.array([made_up_taste(item) for item in items], dtype=np.int64))
-
-
 def train_starter(
     output: Path,
     *,
@@ -82,14 +71,13 @@ def train_starter(
     torch.set_flush_denormal(True)  # the optimizer's averages of rare tokens become denormals, which are slow
     torch.set_num_threads(_THREADS)
     torch.use_deterministic_algorithms(True)
-    test = _Judged.of(demo_works())
-    shown = {item.title for item in test.items}
+    test = _labelled(demo_works())
+    shown = {example.item.title for example in test}
     works = [item for item in generate_works(recipe.works + recipe.held_out, seed) if item.title not in shown]
     random.Random(seed).shuffle(works)  # noqa: S311  # divides works, guards nothing
-    held_out, training = _Judged.of(works[: recipe.held_out]), _Judged.of(works[recipe.held_out :])
+    held_out, training = _labelled(works[: recipe.held_out]), _labelled(works[recipe.held_out :])
 
-    texts = _texts(training.items)
-    tokenizer = pretrained(train_tokenizer(texts, recipe.vocabulary, longest_token=6), recipe.max_tokens)
+    tokenizer = pretrained(train_tokenizer(_texts(training), recipe.vocabulary, longest_token=6), recipe.max_tokens)
     model = _model(tokenizer, recipe)
     _train(model, tokenizer, training, held_out, recipe, advance=lambda share: advance(0.9 * share))
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -98,7 +86,7 @@ def train_starter(
         tokenizer.save_pretrained(folder)
         checkpoint = load_checkpoint(Path(folder), recipe.max_tokens)
     parts = export(checkpoint)
-    of_all = np.concatenate([training.labels, held_out.labels])
+    liked = int(labels_of([*training, *held_out]).sum())
     card = Card(
         version="starter",
         taste="made-up",
@@ -107,29 +95,32 @@ def train_starter(
         order=ORDER,
         keywords=KEYWORDS,
         max_tokens=recipe.max_tokens,
-        labels={"interested": int(of_all.sum()), "not_interested": int((1 - of_all).sum())},
+        labels={"interested": liked, "not_interested": len(works) - liked},
         metrics={},
         files={},
     )
     encoder = Encoder(parts.encoder, parts.tokenizer, recipe.max_tokens)
     # The encoder has memorised its training works, so the head learns how reliable it is from the others.
-    examples = [Example(item, bool(label)) for item, label in zip(held_out.items, held_out.labels, strict=True)]
-    trained = train(examples, encoder=encoder, seed=seed, advance=lambda share: advance(0.9 + 0.1 * share))
+    trained = train(held_out, encoder=encoder, seed=seed, advance=lambda share: advance(0.9 + 0.1 * share))
     package = ModelPackage(card, encoder, trained.head)
-    scores = np.array(package.probabilities(test.items))
+    scores, labels = np.array(package.probabilities([example.item for example in test])), labels_of(test)
     metrics = {
-        "accuracy": accuracy(scores, test.labels, package.threshold),
-        "f1": f1(scores, test.labels, package.threshold),
-        "average_precision": average_precision(scores, test.labels),
+        "accuracy": accuracy(scores, labels, package.threshold),
+        "f1": f1(scores, labels, package.threshold),
+        "average_precision": average_precision(scores, labels),
         **trained.metrics,
-        "largest_difference_from_checkpoint": largest_difference(checkpoint, parts, _texts(test.items)),
+        "largest_difference_from_checkpoint": largest_difference(checkpoint, parts, _texts(test)),
     }
     card = replace(card, metrics={name: round(value, 4) for name, value in metrics.items()})
     return write_package(output, card, trained.head, parts.encoder, parts.tokenizer)
 
 
-def _texts(items: Sequence[Item]) -> list[str]:
-    return [compose(item, ORDER, KEYWORDS) for item in items]
+def _labelled(items: Sequence[Item]) -> list[Example]:
+    return [Example(item, made_up_taste(item)) for item in items]
+
+
+def _texts(examples: Sequence[Example]) -> list[str]:
+    return [compose(example.item, ORDER, KEYWORDS) for example in examples]
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, longest_token: int) -> Tokenizer:
@@ -191,15 +182,15 @@ def _model(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> ModernBertForS
 def _train(
     model: ModernBertForSequenceClassification,
     tokenizer: PreTrainedTokenizerFast,
-    training: _Judged,
-    held_out: _Judged,
+    training: Sequence[Example],
+    held_out: Sequence[Example],
     recipe: Recipe,
     *,
     advance: Callable[[float], None],
 ) -> None:
     """Train the model and keep its state at the check with the least loss on the held-out works."""
-    rows, held_out_rows = (_token_rows(tokenizer, judged.items) for judged in (training, held_out))
-    labels, held_out_labels = torch.from_numpy(training.labels), torch.from_numpy(held_out.labels)
+    rows, held_out_rows = (_token_rows(tokenizer, examples) for examples in (training, held_out))
+    labels, held_out_labels = (torch.from_numpy(labels_of(examples)) for examples in (training, held_out))
     batches = [batch for _ in range(recipe.passes) for batch in _batches(rows, recipe.batch_size)]
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -229,8 +220,8 @@ def _train(
     model.train(False)
 
 
-def _token_rows(tokenizer: PreTrainedTokenizerFast, items: Sequence[Item]) -> list[list[int]]:
-    encoded = tokenizer(_texts(items), truncation=True)
+def _token_rows(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]) -> list[list[int]]:
+    encoded = tokenizer(_texts(examples), truncation=True)
     rows: list[list[int]] = encoded["input_ids"]
     return rows
 

@@ -49,9 +49,7 @@ def read_rows(path: Path) -> list[Row]:
     first = next((line.strip() for line in lines if line.strip()), "")
     if first and first[0] not in "[{":
         _refuse_table(path, first)
-    if (whole := _whole(first, lines)) is not None:
-        return whole
-    return list(_each_line(path, lines))
+    return _whole(lines) or list(_each_line(path, lines))
 
 
 def is_plain(path: Path) -> bool:
@@ -93,18 +91,16 @@ def _strictly(path: Path, content: bytes, encoding: str) -> str:
         raise UserError(f"{path}, line {line}: {error}: {_CONVERT}") from error
 
 
-def _whole(first: str, lines: list[str]) -> list[Row] | None:
-    """Return the rows of a file that is one JSON array, or one object with a list of them; otherwise None."""
-    if not first or first[0] not in "[{":
-        return None
+def _whole(lines: list[str]) -> list[Row]:
+    """Return the rows of a file that is one JSON array, or one object with a list of them; otherwise none."""
     try:
         value = json.loads("\n".join(lines))
     except (ValueError, RecursionError):
-        return None
+        return []
     if isinstance(value, dict):
         value = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), [value])
-    if not isinstance(value, list) or not value:
-        return None
+    if not isinstance(value, list):
+        return []
     return [Row(number, row) for number, row in enumerate(value, 1)]
 
 
