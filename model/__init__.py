@@ -1,4 +1,4 @@
-"""The model of the owner's taste: from an item's text to a score with reasons.
+"""The model of the owner's taste: turns an item's text into a score with reasons.
 
-Serving needs numpy, onnxruntime and tokenizers only; torch is imported by `export` and `starter` alone.
+Serving needs only numpy, onnxruntime and tokenizers.
 """

@@ -1,4 +1,4 @@
-"""`python -m model`: the commands around the model."""
+"""`python -m model`: the commands for model packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from osusume.errors import UserError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m model", description="Make, judge and measure model packages.")
+    parser = argparse.ArgumentParser(prog="python -m model", description="Make, evaluate and measure model packages.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
         importlib.import_module(f"model.commands.{name}").add(commands)

@@ -1,6 +1,6 @@
-"""`python -m model bench`: our packages beside transformers' pipeline, on the same texts, in one run.
+"""`python -m model bench`: compares packages with transformers' pipeline, on the same texts, in one run.
 
-Nothing here imports torch: models are made and measured in processes of their own.
+Nothing here imports torch: models are made and measured in separate processes.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ MODELS = ("ModernBERT-30m", "DistilBERT-base")
 STARTER = Path(__file__).parent / "starter"
 
 Figures = dict[str, Any]
-"""What JSON says of a contender, or of the whole run."""
+"""The figures of a contender, or of the whole run, as JSON values."""
 
 _GEMM = 2048
 _PEAK_RUNS = 5
 _STARTS = 5
-"""How often a contender is started, to tell how soon it gives its first score: the median is told."""
+"""How often a contender is started to measure its first score, of which the median is reported."""
 
 
 def run_bench(*, quick: bool, advance: Callable[[str], None]) -> Figures:
-    """Return what was measured: of the machine, of each model's contenders, and of the starter package.
+    """Return the figures of the machine, of each model's contenders, and of the starter package.
 
-    `advance` is told before each of the `steps`. With `quick` one small model stands for all, to see that it works.
+    `advance` is called with the name of each of the `steps` before it. `quick` uses one small model, to test the
+    benchmark itself.
     """
     advance("the machine's peak")
     peak = {"fp32": _peak(np.float32, quick=quick), "int8": _peak(np.int8, quick=quick)}
@@ -68,7 +69,7 @@ def run_bench(*, quick: bool, advance: Callable[[str], None]) -> Figures:
 
 
 def model_names(*, quick: bool) -> tuple[str, ...]:
-    """Return the models that are measured beside the starter package."""
+    """Return the names of the models that are measured in addition to the starter package."""
     return ("quick",) if quick else MODELS
 
 
@@ -78,7 +79,7 @@ def steps(*, quick: bool) -> int:
 
 
 def tables(figures: Figures) -> list[Table]:
-    """Return what was measured as tables, one a model."""
+    """Return the figures as tables, one for each model."""
     return [_table(name, contenders) for name, contenders in figures["models"].items()] + [
         _table("starter package", {"int8": figures["starter"]})
     ]
@@ -111,10 +112,10 @@ def _table(name: str, contenders: Mapping[str, Figures]) -> Table:
 def _compared(
     contenders: dict[str, Figures], products: Mapping[str, list[float]], peak: Mapping[str, float]
 ) -> Figures:
-    """Add the largest difference of scores from the pipeline's, and the share of the machine's peak that is reached.
+    """Return the contenders with the largest difference from the pipeline's scores, and the share of the peak.
 
-    The share is the time that the products would take at the peak, by the time that was taken. A package in int8
-    multiplies weights in eight bits and compares queries with keys in fp32.
+    The share is the time that the products would take at the peak, divided by the measured time. A package in int8
+    multiplies weights in eight bits, and queries with keys in fp32.
     """
     exact = np.array(contenders["pipeline"]["scores"])
     for contender, figures in contenders.items():
@@ -149,7 +150,7 @@ def _run(module: str, *arguments: str) -> str:
 
 
 def _peak(kind: type[np.float32 | np.int8], *, quick: bool) -> float:
-    """Return how many products a second ONNX Runtime reaches with one large matrix product on all cores."""
+    """Return how many products a second ONNX Runtime computes in one large matrix product on all cores."""
     size = _GEMM // 8 if quick else _GEMM
     rng = np.random.default_rng(1)
     left: np.ndarray

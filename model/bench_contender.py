@@ -1,8 +1,8 @@
-"""One contender of `python -m model bench`, in a fresh process: how soon it gives its first score, and how many then.
+"""Measures one contender of `python -m model bench` in a fresh process: the time to its first score, and its rate.
 
 Run as `python -m model.bench_contender KIND FOLDER TEXTS STARTED [first]`: KIND is `pipeline`, for a checkpoint that
-transformers' pipeline runs, or `package`; TEXTS is a JSON file of lists of texts by name; STARTED is when the process
-was started, by the clock of `time.monotonic`; with `first` it ends after the first score. Prints JSON.
+transformers' pipeline runs, or `package`; TEXTS is a JSON file of lists of texts by name; STARTED is the time of
+`time.monotonic` at the start; with `first` it ends after the first score. Prints JSON.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(kind: str, folder: str, texts_file: str, started: float, *, first_only:
 
 
 def _rate(score: Score, texts: Sequence[str], size: int, runs: int) -> float:
-    """Return texts a second, in the best of some runs: what else the machine does only ever slows them."""
+    """Return texts a second in the best of several runs, because other work on the machine only slows them."""
     taken = []
     for _ in range(runs):
         began = time.perf_counter()
@@ -53,12 +53,12 @@ def _rate(score: Score, texts: Sequence[str], size: int, runs: int) -> float:
 
 
 def _pipeline(folder: str) -> Score:
-    from transformers import pipeline  # noqa: PLC0415  # its import is part of what is measured
+    from transformers import pipeline  # noqa: PLC0415  # importing it is measured too
 
     classifier = pipeline("text-classification", model=folder, device="cpu")
 
     def score(texts: Sequence[str], size: int) -> list[float]:
-        # With top_k=None it gives a list of labels for each text, which its types leave out.
+        # With top_k=None it returns a list of labels for each text, which its types do not say.
         rows: Any = classifier(list(texts), batch_size=size, truncation=True, top_k=None)
         return [next(row["score"] for row in labels if row["label"] == "LABEL_1") for labels in rows]
 
@@ -66,7 +66,7 @@ def _pipeline(folder: str) -> Score:
 
 
 def _package(folder: str) -> Score:
-    from model.serving.package import ModelPackage  # noqa: PLC0415  # its import is part of what is measured
+    from model.serving.package import ModelPackage  # noqa: PLC0415  # importing it is measured too
     from osusume.items import Item  # noqa: PLC0415
 
     package = ModelPackage.load(folder)
@@ -78,7 +78,7 @@ def _package(folder: str) -> Score:
 
 
 def _peak_memory() -> int:
-    try:  # Linux counts in ru_maxrss what the parent had when it started this process
+    try:  # on Linux ru_maxrss includes the memory of the parent at the start of this process
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024
     except OSError:

@@ -1,7 +1,7 @@
 """Makes what `python -m model bench` measures: a classifier with random weights, and its packages. Needs torch.
 
-Run as `python -m model.bench_models NAME FOLDER`, in a process of its own, so that the one that starts the measured
-processes stays small. Speed does not depend on what the weights are.
+Run as `python -m model.bench_models NAME FOLDER`, in its own process, so that the process that starts the measured ones
+stays small. The weights do not affect the speed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer
 from transformers import (
     DistilBertConfig,
     DistilBertForSequenceClassification,
@@ -27,15 +27,15 @@ from model.export import Parts, export, load_checkpoint
 from model.serving.card import Card
 from model.serving.package import write_package
 from model.serving.text import KEYWORDS, ORDER, compose
+from model.starter import CLS, PAD, SEP, pretrained, train_tokenizer
 from samples.works import generate_works
 
-_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 _LENGTHS = {"mixed": [64 + round(448 * step / 47) for step in range(48)]} | {str(n): [n] * 8 for n in (128, 256, 512)}
 _QUICK_LENGTHS = {"mixed": [16, 40, 64], "64": [64, 64]}
 
 
 def main(name: str, folder: Path) -> None:
-    """Write checkpoint, packages, texts and the products a text takes on average of the model `name` into `folder`."""
+    """Write the checkpoint, packages, texts and mean number of products a text of the model `name` into `folder`."""
     torch.manual_seed(1)
     model = _model(name)
     works = [compose(item, ORDER, KEYWORDS) for item in generate_works(600, seed=5)]
@@ -65,39 +65,24 @@ def _model(name: str) -> PreTrainedModel:
         num_attention_heads=4,
         intermediate_size=128 if quick else 1024,
         num_labels=2,
-        pad_token_id=0,
-        bos_token_id=2,
-        cls_token_id=2,
-        eos_token_id=3,
-        sep_token_id=3,
+        pad_token_id=PAD,
+        bos_token_id=CLS,
+        cls_token_id=CLS,
+        eos_token_id=SEP,
+        sep_token_id=SEP,
     )
     return ModernBertForSequenceClassification(config)
 
 
 def _tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Return a tokenizer learnt from the texts, filled up with tokens that do not occur to the size of a real one."""
-    trained = Tokenizer(models.BPE(unk_token=_SPECIAL_TOKENS[1]))
-    trained.normalizer = normalizers.NFKC()
-    trained.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.UnicodeScripts()])
-    trainer = trainers.BpeTrainer(
-        vocab_size=min(vocabulary, 2_500), max_token_length=4, special_tokens=list(_SPECIAL_TOKENS), show_progress=False
-    )
-    trained.train_from_iterator(texts, trainer)
-    contents = json.loads(trained.to_str())
+    """Return a tokenizer trained on the texts, with unused tokens added to reach the size of a real one."""
+    contents = json.loads(train_tokenizer(texts, min(vocabulary, 2_500), longest_token=4).to_str())
     tokens = contents["model"]["vocab"]
     characters = [chr(code) for code in range(0x4E00, 0x4E00 + 400)]
     fillers = (token for pair in itertools.product(characters, repeat=2) if (token := "".join(pair)) not in tokens)
     missing = range(len(tokens), vocabulary)
     tokens |= dict(zip(list(itertools.islice(fillers, len(missing))), missing, strict=True))
-    tokenizer = Tokenizer.from_str(json.dumps(contents))
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers types only some of its functions
-        tokenizer_object=tokenizer,
-        model_max_length=512,
-        **dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), _SPECIAL_TOKENS, strict=True)),
-    )
+    return pretrained(Tokenizer.from_str(json.dumps(contents)), 512)
 
 
 def _write(folder: Path, parts: Parts, name: str) -> None:
@@ -117,7 +102,7 @@ def _write(folder: Path, parts: Parts, name: str) -> None:
 
 
 def _texts(tokenizer: PreTrainedTokenizerFast, works: list[str], lengths: list[int]) -> list[str]:
-    """Return a text of about so many tokens for each length, cut from works that are put one after another."""
+    """Return a text of about each length in tokens, cut from works in a row."""
     texts = []
     for number, length in enumerate(lengths):
         text = " ".join(works[(number * 7 + offset) % len(works)] for offset in range(40))
@@ -127,7 +112,7 @@ def _texts(tokenizer: PreTrainedTokenizerFast, works: list[str], lengths: list[i
 
 
 def _products(model: PreTrainedModel, tokens: int) -> tuple[int, int]:
-    """Return how many products a text of so many tokens takes: of weights, and of queries, keys and values."""
+    """Return how many products a text of so many tokens needs: of weights, and of queries, keys and values."""
     linears = [part for name, part in model.named_modules() if isinstance(part, torch.nn.Linear) and "layer" in name]
     of_weights = tokens * sum(linear.weight.numel() for linear in linears)
     config = model.config

@@ -1,4 +1,4 @@
-"""Calibration: how a linear head's sums become probabilities, and where its threshold lies."""
+"""Turns a linear head's sums into probabilities, and chooses its threshold. Needs scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from model.metrics import Labels, Scores
 
 _LEAST_SLOPE = 0.05
-"""Where few labels say nothing, or the reverse by chance, the order of the scores is kept and hardly any spread."""
+"""Used when a few labels give a flat or reversed line by chance: it keeps the order of scores and little spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Calibration:
 
 
 def calibrate(sums: Scores, labels: Labels) -> Calibration:
-    """Return the line that makes sums of items into probabilities (Platt, 1999).
+    """Return the line that turns sums of items into probabilities (Platt, 1999).
 
-    The sums must come from heads that did not see the item's label. Labels are softened as Platt has it, so that a
-    few of them that are all on their side of the line do not make for certainty.
+    The sums must come from heads that did not see the item's label. Labels are softened as Platt describes, so that a
+    few perfectly separated labels do not give certainty.
     """
     liked = int(labels.sum())
     other = len(labels) - liked
@@ -48,11 +48,10 @@ def calibrate(sums: Scores, labels: Labels) -> Calibration:
 
 
 def threshold_of_best_f1(probabilities: Scores) -> float:
-    """Return the threshold with the highest F1 that is to be expected where the probabilities are right.
+    """Return the threshold with the highest expected F1, assuming that the probabilities are right.
 
     It is half of that F1 (Lipton, Elkan and Naryanaswamy, Optimal Thresholding of Classifiers to Maximize F1 Measure,
-    2014). F1 over the labels themselves has many peaks of about the same height, and which is the highest turns on a
-    few items.
+    2014). The F1 of the labels themselves has many peaks of similar height, and a few items decide which is highest.
     """
     liked = np.cumsum(np.sort(probabilities)[::-1])
     chosen = np.arange(1, len(probabilities) + 1)

@@ -1,4 +1,4 @@
-"""An evaluation told on a terminal."""
+"""Prints an evaluation on a terminal."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ METRIC_NAMES = {
     "brier": "Brier score",
 }
 _NARROW = 100
-"""Columns; on a narrower terminal the baselines are shown without their intervals."""
+"""On a terminal with fewer columns the baselines have no intervals."""
 
 
-def print_account(console: Console, evaluation: Evaluation) -> None:
-    """Print the figures, the learning curve, what the package leans on and the items that it got most wrong."""
+def print_report(console: Console, evaluation: Evaluation) -> None:
+    """Print the figures, the learning curve, the features with the largest effect, and the worst mistakes."""
     console.print(Text.assemble((f"{shown(evaluation.version)}", "bold"), f": {headline(evaluation)}"))
     console.print(_figures(evaluation, narrow=console.width < _NARROW))
     for note in notes(evaluation):
@@ -48,7 +48,7 @@ def headline(evaluation: Evaluation) -> str:
 
 
 def notes(evaluation: Evaluation) -> list[str]:
-    """Return what a reader must know to take the figures for what they are."""
+    """Return what a reader must know to interpret the figures."""
     told = []
     if evaluation.gain:
         gain = evaluation.gain["average_precision"]
@@ -64,18 +64,16 @@ def notes(evaluation: Evaluation) -> list[str]:
         ]
         told.append(f"Mean and deviation of the {len(figures['f1'])} folds, {name}: {', '.join(means)}.")
     if evaluation.maybe_trained_on:
-        told.append("The card counts exactly these labels: the package was likely trained on them.")
+        told.append("The card has the same label counts: the package was probably trained on these labels.")
     if not evaluation.refitted:
-        told.append(
-            "Figures on labels that a package was trained on flatter it; --refit judges its recipe out of fold."
-        )
+        told.append("Figures on a package's training labels are too good; --refit judges its recipe out of fold.")
     if evaluation.taste == "made-up":
-        told.append("The package's taste is made up: these figures say nothing of an owner's, unless it is refitted.")
+        told.append("The package's taste is made up: without a refit these figures say nothing about an owner's taste.")
     return told
 
 
 def shown(text: str) -> str:
-    """Return a text from the web as a terminal can show it: in one line, and without control characters."""
+    """Return a text from the web that is safe on a terminal: one line, without control characters."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 

@@ -1,4 +1,4 @@
-"""The learning curve: how good a recipe is after so many labels, beside a baseline."""
+"""The learning curve: how good a recipe is by number of labels, beside a baseline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.baselines import Split, in_turn
+from model.baselines import in_turn
+from model.folds import Split
 from model.metrics import Labels, Scores, average_precision
 
 SIZES = (20, 50, 100, 200, 400, 800)
@@ -35,30 +36,27 @@ def learning_curve(
     seed: int,
     advance: Callable[[float], None] = lambda _share: None,
 ) -> list[CurvePoint]:
-    """Return a point for each of `SIZES` that the training parts hold, and one for all of them.
+    """Return a point for each of `SIZES` that fits the training rows, and one for all training rows.
 
-    `learners` are the package's recipe and the n-grams. Each of up to `REPEATS` repeats learns from the first rows of
-    another fold's training part, shuffled, and is judged by that fold. A size at which some repeat would see
-    fewer than a few labels of one kind is left out. `advance` is told the share that is done.
+    `learners` are the package's recipe and the n-grams. Each of up to `REPEATS` repeats takes another fold: it learns
+    from the first of the shuffled training rows and is judged on the test rows. A size is skipped if a repeat would
+    see too few labels of one kind. `advance` gets the share that is done.
     """
     repeats = splits[:REPEATS]
     orders = [in_turn(split.training, labels, seed + number) for number, split in enumerate(repeats)]
-    all_of_them = min(len(order) for order in orders)
+    most = min(len(order) for order in orders)
     sizes = [
         size
-        for size in [*(size for size in SIZES if size < all_of_them), all_of_them]
+        for size in [*(size for size in SIZES if size < most), most]
         if size >= SIZES[0]
         and all(np.bincount(labels[order[:size]], minlength=2).min() >= _LEAST_OF_A_KIND for order in orders)
     ]
     points = []
     for number, size in enumerate(sizes, 1):
-        values = [_average_precisions(Split(order[:size], split.test), labels, learners)
-                  for order, split in zip(orders, repeats, strict=True)]  # fmt: skip
-        points.append(CurvePoint(size, [package for package, _ in values], [ngrams for _, ngrams in values]))
+        parts = [Split(order[:size], split.test) for order, split in zip(orders, repeats, strict=True)]
+        package, ngrams = (
+            [average_precision(learner(part), labels[part.test]) for part in parts] for learner in learners
+        )
+        points.append(CurvePoint(size, package, ngrams))
         advance(number / len(sizes))
     return points
-
-
-def _average_precisions(split: Split, labels: Labels, learners: tuple[Learner, Learner]) -> tuple[float, float]:
-    package, ngrams = (average_precision(learner(split), labels[split.test]) for learner in learners)
-    return package, ngrams

@@ -1,4 +1,4 @@
-"""Training files: what the owner said of which item, one JSON object a line."""
+"""Training files: the owner's labels of items, one JSON object on each line."""
 
 from __future__ import annotations
 
@@ -20,29 +20,16 @@ from osusume.errors import UserError
 from osusume.items import InvalidItem, Item
 from osusume.times import read_time
 
-__all__ = [
-    "Example",
-    "Merged",
-    "check_both_kinds",
-    "check_trainable",
-    "given_at",
-    "merge",
-    "numbered_examples",
-    "read_examples",
-    "write_csv",
-    "write_examples",
-]
-
 LEAST_LABELS = 20
 TOKYO = ZoneInfo("Asia/Tokyo")
-"""The time zone of a time without an offset, where nobody says otherwise; it is template.yaml's default too."""
+"""The default time zone of a time without an offset, as in template.yaml."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """One labelled item; `created_at` is when the label was given, in any form that `osusume.times` reads.
 
-    `fold` is the fold that the file puts the example into for cross-validation, None where it leaves that open.
+    `fold` is the example's fold in cross-validation, None if the file does not say.
     """
 
     item: Item
@@ -51,7 +38,7 @@ class Example:
     fold: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the example as a training file's line holds it."""
+        """Return the example as in a line of a training file."""
         row: dict[str, Any] = {
             "item": self.item.to_json(),
             "is_interested": int(self.is_interested),
@@ -61,17 +48,17 @@ class Example:
 
 
 def read_examples(path: Path, time_zone: tzinfo = TOKYO) -> list[Example]:
-    """Return the examples of a training file in its order; see `training_rows` for what it may look like.
+    """Return the examples of a training file in order; see `training_rows` for its possible forms.
 
-    Times without an offset are in `time_zone`. Raises `UserError` for a file that cannot be read or is empty, and,
-    with the number of the line, for a line that is not JSON, has no item, a label other than 0 and 1, a time that is
-    none, or an item id that an earlier line has.
+    Times without an offset are in `time_zone`. Raises `UserError` for a file that cannot be read or is empty, and, with
+    the line number, for a line that is not JSON, has no item, a label other than 0 and 1, an invalid time, or the item
+    id of an earlier line.
     """
     return [example for _, example in numbered_examples(path, time_zone)]
 
 
 def numbered_examples(path: Path, time_zone: tzinfo = TOKYO) -> list[tuple[Row, Example]]:
-    """Return what `read_examples` does, each example with its row."""
+    """Return the examples as `read_examples` does, each with its row."""
     examples: list[tuple[Row, Example]] = []
     line_of: dict[str, int] = {}
     for row in read_rows(path):
@@ -82,8 +69,7 @@ def numbered_examples(path: Path, time_zone: tzinfo = TOKYO) -> list[tuple[Row, 
         item_id = example.item.item_id
         if item_id in line_of:
             raise UserError(
-                f"{path}, line {row.line}: item {item_id!r:.80} stands on line {line_of[item_id]} already:"
-                " take one of the two out"
+                f"{path}, line {row.line}: item {item_id!r:.80} is already on line {line_of[item_id]}: remove one"
             )
         line_of[item_id] = row.line
         examples.append((row, example))
@@ -93,22 +79,22 @@ def numbered_examples(path: Path, time_zone: tzinfo = TOKYO) -> list[tuple[Row, 
 
 
 def given_at(example: Example, time_zone: tzinfo) -> float:
-    """Return when a label was given, in seconds since the epoch; without a date, earlier than any other."""
+    """Return when a label was given, in seconds since the epoch; a label without a date is the earliest."""
     return -inf if example.created_at is None else read_time(example.created_at, time_zone).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """Examples of several sources, one an item, oldest label first, and how many of each source were kept."""
+    """Examples of several sources, one for each item, oldest label first, and how many of each source were kept."""
 
     examples: list[Example]
     kept: dict[str, int]
 
 
 def merge(sources: Mapping[str, Sequence[Example]], time_zone: tzinfo = TOKYO) -> Merged:
-    """Return the examples of all `sources`, by name; of an item's labels the latest, of equals the later source's.
+    """Return the examples of all `sources` (by name) with the latest label of each item; the last source wins ties.
 
-    A label without a date is older than any that has one; times without an offset are in `time_zone`.
+    A label without a date is older than any other; times without an offset are in `time_zone`.
     """
     latest: dict[str, tuple[str, Example]] = {}
     for name, examples in sources.items():
@@ -123,9 +109,9 @@ def merge(sources: Mapping[str, Sequence[Example]], time_zone: tzinfo = TOKYO) -
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
-    """Write a training file and return how many examples it holds; it is whole or not there.
+    """Write a training file atomically and return how many examples it holds.
 
-    Raises `UserError` where it cannot be written.
+    Raises `UserError` if it cannot be written.
     """
     lines = [_line(example) for example in examples]
     _write(path, b"".join(lines))
@@ -133,9 +119,9 @@ def write_examples(path: Path, examples: Iterable[Example]) -> int:
 
 
 def write_csv(path: Path, examples: Iterable[Example]) -> None:
-    """Write the columns `text` and `target` (0 or 1), as AutoTrain reads them; `compose` makes the texts.
+    """Write the columns `text` and `target` (0 or 1) for AutoTrain; `compose` makes the texts.
 
-    Raises `UserError` where it cannot be written.
+    Raises `UserError` if it cannot be written.
     """
     table = io.StringIO(newline="")
     rows = csv.writer(table)
@@ -145,14 +131,14 @@ def write_csv(path: Path, examples: Iterable[Example]) -> None:
 
 
 def check_trainable(examples: Sequence[Example]) -> None:
-    """Raise `UserError` where the examples are too few to train on, or all of one kind."""
+    """Raise `UserError` if the examples are too few to train on, or all of one kind."""
     if len(examples) < LEAST_LABELS:
         raise UserError(f"{len(examples)} labels are too few to train on: press or annotate at least {LEAST_LABELS}")
     check_both_kinds(examples)
 
 
 def check_both_kinds(examples: Sequence[Example]) -> None:
-    """Raise `UserError` where the examples are all of one kind."""
+    """Raise `UserError` if the examples are all of one kind."""
     liked = sum(example.is_interested for example in examples)
     if liked in {0, len(examples)}:
         kind = "liked" if liked else "not liked"
@@ -161,7 +147,7 @@ def check_both_kinds(examples: Sequence[Example]) -> None:
 
 def _example(row: object, time_zone: tzinfo) -> Example:
     if not isinstance(row, dict):
-        raise ValueError("it must be a JSON object with item and is_interested")  # noqa: TRY004  # one kind of error
+        raise ValueError("it must be a JSON object with item and is_interested")  # noqa: TRY004  # the caller catches one kind of error
     if "item" not in row:
         raise ValueError("it has no item")
     try:
@@ -187,7 +173,7 @@ def _example(row: object, time_zone: tzinfo) -> Example:
 def _line(example: Example) -> bytes:
     try:
         return (json.dumps(example.to_json(), ensure_ascii=False) + "\n").encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON can only spell out
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON must escape
         return (json.dumps(example.to_json()) + "\n").encode()
 
 

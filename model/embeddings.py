@@ -1,4 +1,4 @@
-"""Embeddings of training texts, computed once: remembered while the encoder lives, and in a file if wanted."""
+"""Embeddings of training texts, computed once: remembered while the encoder lives, and optionally stored in a file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _remembered: WeakKeyDictionary[Encoder, dict[str, Embeddings]] = WeakKeyDictiona
 def embed(
     encoder: Encoder, texts: Sequence[str], *, store: Path | None = None, advance: Callable[[float], None]
 ) -> Embeddings:
-    """Return one row for each text, running the encoder only on texts that it was not asked for before.
+    """Return one row for each text; the encoder runs only on texts that are new to it.
 
-    `store` is a file of this one encoder's embeddings, read where it is there and written whole. `advance` is told the
+    `store` is a file of this encoder's embeddings. It is read if it exists, and replaced atomically. `advance` gets the
     share that is done.
     """
     known = _remembered.setdefault(encoder, {})
@@ -40,7 +40,7 @@ def embed(
 
 
 def _read(store: Path, dimensions: int) -> dict[str, Embeddings]:
-    """Return what the file holds, nothing where it cannot be read: then it is written anew."""
+    """Return the stored embeddings, none if the file cannot be read: then it is replaced."""
     try:
         with np.load(store, allow_pickle=False) as file:
             keys, rows = file["keys"], file["embeddings"]

@@ -1,4 +1,4 @@
-"""A Hugging Face encoder made into the files of a model package. Needs torch."""
+"""Turns a Hugging Face encoder into the files of a model package. Needs torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from osusume.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class EncoderParts:
-    """The contents of a package's `encoder.onnx` and `tokenizer.json`, how many tokens they take, and their name."""
+    """The contents of a package's `encoder.onnx` and `tokenizer.json`, the most tokens they take, and a name."""
 
     graph: bytes
     tokenizer: bytes
@@ -30,20 +30,20 @@ class EncoderParts:
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """How the vectors of a text's tokens become its embedding: their `mean`, or the first (`cls`); then normalized."""
+    """How the vectors of a text's tokens become its embedding: their `mean` or the first (`cls`), maybe normalized."""
 
     mode: str = "mean"
     normalize: bool = False
 
 
 def export_encoder(source: str, *, max_tokens: int, int8: bool = True) -> EncoderParts:
-    """Return the encoder that `source` names, a local folder or a name on the Hugging Face hub, as package files.
+    """Return the encoder in a local folder or on the Hugging Face hub as package files.
 
-    An embedding is what sentence-transformers would give for the text alone, where the source has its configuration,
-    and the mean of the tokens' vectors where it has none. Texts are cut at `max_tokens`, or at the most that the
-    encoder takes if that is less. With `int8` the weights are quantized.
+    An embedding is what sentence-transformers gives for the text alone, or the mean of the tokens' vectors if the
+    source has no sentence-transformers files. Texts are cut at `max_tokens`, or at the most that the encoder takes if
+    that is less. With `int8` the weights are quantized.
 
-    Raises `UserError` when the encoder cannot be had or is of a kind that cannot be exported.
+    Raises `UserError` when the encoder is unavailable or of a kind that cannot be exported.
     """
     model, tokenizer = load_pretrained(AutoModel.from_pretrained, source)
     pooling = read_pooling(source)
@@ -53,14 +53,19 @@ def export_encoder(source: str, *, max_tokens: int, int8: bool = True) -> Encode
         graph=quantized(graph) if int8 else graph,
         tokenizer=stored_tokenizer(tokenizer),
         max_tokens=max_tokens,
-        name=Path(source).resolve().name if Path(source).is_dir() else source,
+        name=short_name(source),
     )
 
 
+def short_name(source: str) -> str:
+    """Return the name of the source: its name on the hub, or that of its folder."""
+    return Path(source).resolve().name if Path(source).is_dir() else source
+
+
 def most_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> int:
-    """Return how many tokens of a text the model takes, by its own position table and by what its tokenizer says."""
+    """Return how many tokens the model takes, according to its position table and its tokenizer."""
     positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
-    # RoBERTa and its kin count positions from the padding's index on, so that many rows of the table are never used.
+    # RoBERTa counts positions from the padding's index on, so the rows before it are never used.
     embeddings = getattr(model.base_model, "embeddings", None)
     table = getattr(embeddings, "position_embeddings", None)
     if isinstance(table, torch.nn.Embedding) and table.padding_idx is not None:
@@ -69,15 +74,12 @@ def most_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> i
 
 
 def read_pooling(source: str) -> Pooling:
-    """Return the pooling that the source's sentence-transformers files ask for, the mean where it has none.
+    """Return the pooling that the source's sentence-transformers files ask for, the mean without such files.
 
-    Raises `UserError` for modules and modes that are not known here.
+    Raises `UserError` for unknown modules and modes.
     """
-    modules = _json(source, "modules.json")
-    if modules is None:
-        return Pooling()
     pooling = Pooling()
-    for module in modules[1:]:
+    for module in (_json(source, "modules.json") or [])[1:]:
         kind = module["type"].rpartition(".")[2]
         if kind == "Pooling":
             pooling = Pooling(_mode(source, _json(source, f"{module['path']}/config.json") or {}))
@@ -99,7 +101,7 @@ def _mode(source: str, config: dict[str, object]) -> str:
 
 
 class _Pooled(torch.nn.Module):
-    """The encoder with the pooling behind it."""
+    """The encoder followed by the pooling."""
 
     def __init__(self, model: PreTrainedModel, pooling: Pooling) -> None:
         super().__init__()
@@ -117,7 +119,7 @@ def load_pretrained(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Return the model that transformers' `load` makes of a source, in fp32, and its tokenizer.
 
-    Raises `UserError` when the source cannot be had or has no fast tokenizer.
+    Raises `UserError` when the source is unavailable or has no fast tokenizer.
     """
     try:
         if Path(source).is_dir():
@@ -126,7 +128,7 @@ def load_pretrained(
         model = load_part(load, source, dtype=torch.float32, **options)
     except UserError as error:
         raise UserError(
-            f"the encoder {source} cannot be had: {error}; "
+            f"the encoder {source} is unavailable: {error}; "
             "give the folder of a downloaded encoder, or go without one: --encoder none"
         ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
@@ -137,7 +139,7 @@ def load_pretrained(
 
 
 def load_part(load: Callable[..., Any], source: object, **options: Any) -> Any:
-    """Return what transformers' `load` makes of a source. Raises `UserError`, a sentence, for all that it raises."""
+    """Return what transformers' `load` makes of a source; turns every error into a `UserError` of one sentence."""
     try:
         return load(source, **options)
     except ImportError as error:
@@ -145,34 +147,34 @@ def load_part(load: Callable[..., Any], source: object, **options: Any) -> Any:
             f"{source} needs a package that is not installed ({first_line(error)}): install it, or save the tokenizer's"
             " fast form (tokenizer.json) beside the model"
         ) from error
-    except Exception as error:  # of torch, safetensors, tokenizers and the architecture's own code
+    except Exception as error:  # torch, safetensors, tokenizers and the architecture's code share no other base class
         raise UserError(
             f"{source} cannot be loaded by transformers ({first_line(error)}): save or download it again"
         ) from error
 
 
 def check_tokenizer(source: object, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Raise `UserError` where a tokenizer knows no words, or more of them than its model has vectors for."""
+    """Raise `UserError` if a tokenizer knows no words, or more words than its model has vectors."""
     vocabulary = tokenizer.get_vocab()
     if len(vocabulary) <= len(tokenizer.all_special_tokens):
         raise UserError(f"the tokenizer of {source} knows no words: save the one that the model was trained with")
     rows = int(model.get_input_embeddings().num_embeddings)  # type: ignore[arg-type]  # it is an nn.Embedding
     if max(vocabulary.values()) >= rows:
         raise UserError(
-            f"the tokenizer of {source} has ids up to {max(vocabulary.values())}, its model {rows} vectors: they are"
-            " not of one training, save both together"
+            f"the tokenizer of {source} has ids up to {max(vocabulary.values())}, its model {rows} vectors: they do"
+            " not belong together, so save both again"
         )
 
 
 def stored_tokenizer(tokenizer: PreTrainedTokenizerFast) -> bytes:
-    """Return the content of a package's `tokenizer.json`, which says from which side long texts are cut too."""
+    """Return the content of a package's `tokenizer.json`, including from which side long texts are cut."""
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    backend.enable_truncation(1, direction=tokenizer.truncation_side)  # a package's card has the length
+    backend.enable_truncation(1, direction=tokenizer.truncation_side)  # the length is in the package's card
     return bytes(backend.to_str().encode())
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its name."""
+    """Return the first line of an error's message, or the error's name."""
     lines = str(error).strip().splitlines()
     return f"{lines[0][:300]}" if lines else type(error).__name__
 

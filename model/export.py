@@ -1,4 +1,4 @@
-"""A Hugging Face sequence classifier made into the parts of a model package. Needs torch."""
+"""Turns a Hugging Face sequence classifier into the parts of a model package. Needs torch."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from model.encoder_export import check_tokenizer, first_line, load_part, most_to
 from model.graph import quantized, trace
 from model.label_names import interested_label
 from model.serving.encoder import Encoder
-from model.serving.head import Head, Scores
+from model.serving.head import Head, Scores, squash
 from osusume.errors import UserError
 
 _LARGEST_LOGIT_DIFFERENCE = 1e-4
-"""Between a checkpoint and its own parts, both in fp32: what rounding may do, and no more."""
+"""The rounding error allowed between a checkpoint and its own parts, both in fp32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A sequence classifier and its tokenizer, as `from_pretrained` loads them; texts are cut at `max_tokens`.
+    """A sequence classifier and its tokenizer, as `from_pretrained` loads them.
 
-    `interested` is which of its labels stands for interest.
+    Texts are cut at `max_tokens`; `interested` is the index of the label that means interest.
     """
 
     model: PreTrainedModel
@@ -36,7 +36,7 @@ class Checkpoint:
     interested: int = 1
 
     def scores(self, texts: Sequence[str]) -> Scores:
-        """Return the probability of interest for each text, as transformers would give it, one text at a time."""
+        """Return the probability of interest for each text, as transformers computes it, one text at a time."""
         rows = []
         with torch.inference_mode():
             for text in texts:
@@ -44,17 +44,17 @@ class Checkpoint:
                 rows.append(self.model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).logits[0].numpy())
         logits = np.array(rows, dtype=np.float64)
         if logits.shape[1] == 1:
-            return _squashed(logits[:, 0])
-        return _squashed(logits[:, self.interested] - logits[:, 1 - self.interested])
+            return squash(logits[:, 0])
+        return squash(logits[:, self.interested] - logits[:, 1 - self.interested])
 
     def is_readable(self, text: str) -> bool:
-        """Return whether the tokenizer makes any token of a text: of none, no model makes a score."""
+        """Return whether the text has any token: without one there is no score."""
         return bool(self.tokenizer(text)["input_ids"])
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The contents of a package's files, made from a checkpoint; the head's threshold is 0.5 until one is chosen."""
+    """The contents of a package's files, made from a checkpoint; the head's threshold is 0.5."""
 
     encoder: bytes
     tokenizer: bytes
@@ -62,22 +62,22 @@ class Parts:
     max_tokens: int
 
     def scores(self, texts: Sequence[str]) -> Scores:
-        """Return the score of each text, as a package of these parts gives it."""
+        """Return the score that a package of these parts gives each text."""
         return self.head.scores(Encoder(self.encoder, self.tokenizer, self.max_tokens).embed(texts))
 
     def int8(self) -> Parts:
-        """Return these parts with the encoder's weights quantized, which moves scores a little."""
+        """Return these parts with the encoder's weights quantized, which changes scores slightly."""
         return replace(self, encoder=quantized(self.encoder))
 
 
 def load_checkpoint(folder: Path, max_tokens: int | None = None, positive_label: str | None = None) -> Checkpoint:
-    """Return the checkpoint in `folder`; texts are cut at `max_tokens`, or at the most it takes if that is less.
+    """Return the checkpoint in `folder`; texts are cut at `max_tokens`, or at the most that it takes if that is less.
 
-    `positive_label` is the name of the label that stands for interest, where the names of both do not tell. Raises
-    `UserError` when there is no trained classifier of two labels, with a fast tokenizer that fits it.
+    `positive_label` names the label that means interest, if the names leave it open. Raises `UserError` unless the
+    folder holds a trained classifier of two labels and a fast tokenizer that fits it.
     """
     check_files(folder)
-    # the tokenizer first, since it loads in no time; fp32, for processors have nothing faster to compute exactly with
+    # The tokenizer loads fast, so its errors come first.
     tokenizer = load_part(AutoTokenizer.from_pretrained, folder, local_files_only=True)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UserError(f"{folder} has a slow tokenizer: save its fast form (tokenizer.json) beside the model")
@@ -102,19 +102,19 @@ def load_checkpoint(folder: Path, max_tokens: int | None = None, positive_label:
 def export(checkpoint: Checkpoint, *, int8: bool = True) -> Parts:
     """Return the parts of a package that scores as the checkpoint does.
 
-    The classifier's last linear layer gives way to the identity, so that the graph's output is that layer's input, the
-    `embedding`; the layer itself becomes the head: of two rows their difference, one row as it is. All that comes
-    before it, poolers and dense layers of the classifier among it, stays in the graph. With `int8` the graph's weights
-    are quantized, which moves scores a little: `largest_difference` measures how far.
+    The identity replaces the classifier's last linear layer, so that the graph outputs that layer's input, the
+    `embedding`. The layer becomes the head: one row as it is, or the difference of two rows. Everything before it,
+    including poolers and dense layers of the classifier, stays in the graph. With `int8` the graph's weights are
+    quantized, which changes scores slightly: `largest_difference` measures how much.
 
-    Raises `UserError` when the checkpoint does not end in such a layer, or cannot be run on ids alone. The checkpoint
-    is left as it was.
+    Raises `UserError` when the checkpoint does not end in such a layer, or needs more input than ids. The checkpoint
+    is not changed.
     """
     try:
         return _export(checkpoint, int8=int8)
     except UserError:
         raise
-    except Exception as error:  # of torch, onnx and whatever code the architecture has, which share no other class
+    except Exception as error:  # torch, onnx and the architecture's code share no other base class
         raise UserError(
             f"{type(checkpoint.model).__name__} cannot be exported ({first_line(error)}): "
             "use BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT"
@@ -135,7 +135,7 @@ def _export(checkpoint: Checkpoint, *, int8: bool) -> Parts:
             rebuilt = last(embedding) if embedding.shape[1:] == (last.in_features,) else None
         if rebuilt is None or not torch.allclose(rebuilt, logits, rtol=0, atol=_LARGEST_LOGIT_DIFFERENCE):
             raise UserError(
-                f"{type(model).__name__} does more than apply its last linear layer, {name}, so no head can stand for "
+                f"{type(model).__name__} does more than apply its last linear layer, {name}, so no head can replace "
                 "it: use BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT"
             )
         graph = trace(_Embedding(model), model, checkpoint.max_tokens)
@@ -149,13 +149,8 @@ def _export(checkpoint: Checkpoint, *, int8: bool) -> Parts:
 
 
 def largest_difference(checkpoint: Checkpoint, parts: Parts, texts: Sequence[str]) -> float:
-    """Return how far the parts' score and the checkpoint's are apart on the text where they differ most."""
+    """Return the largest difference between the parts' and the checkpoint's score of a text."""
     return float(np.abs(parts.scores(texts) - checkpoint.scores(texts)).max())
-
-
-def _squashed(logits: Scores) -> Scores:
-    # Written with tanh because exp overflows for a strongly negative logit.
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float64)
 
 
 def _check_labels(model: PreTrainedModel) -> None:
@@ -164,8 +159,8 @@ def _check_labels(model: PreTrainedModel) -> None:
         raise UserError(f"{type(model).__name__} is trained for {config.problem_type}: train it on the labels 0 and 1")
     if config.num_labels not in (1, 2):
         raise UserError(
-            f"{type(model).__name__} tells {config.num_labels} labels apart: a package needs the last linear layer "
-            "to be of one or two rows, so train it on the labels 0 and 1"
+            f"{type(model).__name__} has {config.num_labels} labels: a package needs a last linear layer of one or two "
+            "rows, so train it on the labels 0 and 1"
         )
 
 
@@ -181,7 +176,7 @@ def _last_linear(model: PreTrainedModel) -> tuple[str, torch.nn.Linear]:
 
 @contextmanager
 def _replaced(model: PreTrainedModel, name: str, module: torch.nn.Module) -> Iterator[None]:
-    """While it lasts, the model has `module` where it has its submodule `name`."""
+    """Replace the model's submodule `name` by `module` inside the context."""
     before = model.get_submodule(name)
     model.set_submodule(name, module)
     try:
@@ -199,7 +194,7 @@ def _head(linear: torch.nn.Linear, interested: int) -> Head:
 
 
 class _Embedding(torch.nn.Module):
-    """The classifier with its last layer replaced, as the graph has it: ids in, embedding out."""
+    """The classifier with its last layer replaced: ids in, embedding out."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A Hugging Face sequence classifier made into a whole model package, with what that costs measured. Needs torch."""
+"""Turns a Hugging Face sequence classifier into a model package, and measures how scores change. Needs torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from model.dataset import Example
 from model.export import Parts, export, largest_difference, load_checkpoint
-from model.metrics import accuracy
+from model.folds import labels_of
+from model.metrics import Labels, accuracy
 from model.serving.card import Card
 from model.serving.package import write_package
 from model.serving.text import KEYWORDS, ORDER, compose
@@ -19,9 +20,9 @@ from samples.works import demo_works
 
 _MOST_ACCURACY_LOST = 0.005
 _LARGEST_DIFFERENCE = 1e-5
-"""Between the scores of a checkpoint and of its package in fp32."""
+"""The largest difference allowed between the scores of a checkpoint and of its package in fp32."""
 _COMPARED = 48
-"""So many texts are scored by torch too, which takes its time."""
+"""How many texts torch scores too, which is slow."""
 
 
 def export_package(
@@ -35,37 +36,31 @@ def export_package(
     force: bool = False,
     positive_label: str | None = None,
 ) -> Card:
-    """Write the package of the checkpoint in `folder` to `output` and return its card, which says what was measured.
+    """Write the package of the checkpoint in `folder` to `output` and return its card, which holds the measurements.
 
-    Scores are compared on the texts of `examples`, on made-up works where there are none, and on short, long and empty
-    texts; with examples accuracy is measured too, at the threshold of 0.5 that a classifier has. Texts are cut at
-    `max_tokens`, at most at what the checkpoint takes and, where that is left open, at 512. `positive_label` is the
-    name of the label that means interest.
+    Scores are compared on the texts of `examples`, or of made-up works if there are none, and on short, long and empty
+    texts. With examples, accuracy at a classifier's threshold of 0.5 is measured too. Texts are cut at `max_tokens`
+    (512 by default), or at the most that the checkpoint takes if that is less. `positive_label` names the label that
+    means interest.
 
-    Raises `UserError` for a checkpoint that cannot become a package, and, unless it is forced, for one that loses
-    more than 0.005 of its accuracy to int8, or is no better than calling all items what most of them are.
+    Raises `UserError` for a checkpoint that cannot become a package. Unless `force` is set, also for one that loses
+    more than 0.005 of its accuracy to int8, or is less accurate than the majority class.
     """
     checkpoint = load_checkpoint(folder, max_tokens or 512, positive_label)
     texts = [compose(item, ORDER, KEYWORDS) for item in [example.item for example in examples] or demo_works()]
     exact = export(checkpoint, int8=False)
     probes = [text for text in _probes(checkpoint.max_tokens) if checkpoint.is_readable(text)]
     difference = largest_difference(checkpoint, exact, [*probes, *texts[:_COMPARED]])
-    if not difference <= _LARGEST_DIFFERENCE:  # as no number is
+    if not difference <= _LARGEST_DIFFERENCE:  # also if it is not a number
         raise UserError(
-            f"the graph of {folder} scores up to {difference:.1g} beside the checkpoint: "
+            f"the scores of {folder} and of its graph differ by up to {difference:.1g}: "
             "its architecture cannot be exported by this version of torch"
         )
     parts = exact.int8() if int8 else exact
-    labels = np.array([example.is_interested for example in examples], dtype=np.int64)
+    labels = labels_of(examples)
     metrics = _metrics(exact, parts, texts, labels)
     if not force:
-        _check_against_the_majority(folder, metrics, labels)
-    lost = metrics.get("checkpoint_accuracy", 0.0) - metrics.get("accuracy", 0.0)
-    if lost > _MOST_ACCURACY_LOST and not force:
-        raise UserError(
-            f"int8 takes {lost:.4f} from the accuracy of {folder} on these labels, more than {_MOST_ACCURACY_LOST}: "
-            "export it with --fp32, or with --force all the same"
-        )
+        _check_accuracy(folder, metrics, labels)
     card = Card(
         version=folder.resolve().name,
         taste="owner",
@@ -82,24 +77,30 @@ def export_package(
 
 
 def _probes(max_tokens: int) -> list[str]:
-    """Return texts that try a tokenizer: none, one character, several scripts, and more than it keeps."""
+    """Return texts that test a tokenizer: empty, one character, several scripts, and more than it keeps."""
     sentence = "雨の図書館で、司書さんと静かに本を閉じる夜。 "
     return ["", " ", "雨", "ｱﾒ か\u3099", "Rain & TEA", "😀👨‍👩‍👧", "\u202e<b>雨</b>", sentence, sentence * max_tokens]
 
 
-def _check_against_the_majority(folder: Path, metrics: dict[str, float], labels: np.ndarray) -> None:
+def _check_accuracy(folder: Path, metrics: dict[str, float], labels: Labels) -> None:
     if not len(labels):
         return
     majority = max(labels.mean(), 1 - labels.mean())
     if metrics["accuracy"] < majority:
         raise UserError(
-            f"{folder} is right on {metrics['accuracy']:.2f} of the labels, calling them all what most are on"
-            f" {majority:.2f}: check which label means interest (--positive-label), or export it with --force"
+            f"{folder} is right on {metrics['accuracy']:.2f} of the labels, and the majority class on {majority:.2f}:"
+            " check which label means interest (--positive-label), or export it with --force"
+        )
+    lost = metrics["checkpoint_accuracy"] - metrics["accuracy"]
+    if lost > _MOST_ACCURACY_LOST:
+        raise UserError(
+            f"int8 takes {lost:.4f} from the accuracy of {folder} on these labels, more than {_MOST_ACCURACY_LOST}: "
+            "export it with --fp32, or with --force all the same"
         )
 
 
-def _metrics(exact: Parts, parts: Parts, texts: Sequence[str], labels: np.ndarray) -> dict[str, float]:
-    """Return how far the package's scores are from the checkpoint's, for which its graph in fp32 stands."""
+def _metrics(exact: Parts, parts: Parts, texts: Sequence[str], labels: Labels) -> dict[str, float]:
+    """Return how far the package's scores are from those of the graph in fp32, which equals the checkpoint."""
     exact_scores = exact.scores(texts)
     scores = exact_scores if parts is exact else parts.scores(texts)
     metrics = {

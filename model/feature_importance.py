@@ -1,4 +1,4 @@
-"""What a package leans on: the field values and n-grams that move its scores most, both ways."""
+"""The field values and n-grams with the largest effect on a package's scores, in both directions."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ FIELDS = "field values, by weight in the logit"
 NGRAMS = "n-grams of the text, by weight"
 
 MOST_ITEMS = 100
-"""Each item measured costs up to `model.serving.reasons.MOST_VALUES` runs of the encoder."""
+"""Each measured item needs up to `model.serving.reasons.MOST_VALUES` runs of the encoder."""
 
 MOST_LEANINGS = 12
 _LEAST_ITEMS = 2
 _LEAST_SHARE = 0.005
-"""An n-gram of fewer items in a thousand than this, or of fewer than three, tells more of these items than of taste."""
+"""An n-gram in a smaller share of items, or in fewer than three, says more about those items than about taste."""
 
 _PARTS = {"item": "text", "title": "title", "sections": "sections"}
-"""What a view looks at, in a reader's words."""
+"""The source of a view, as the report names it."""
 
 Leanings = dict[str, list["Leaning"]]
-"""By what the effects are, which is one of `MEASURED`, `FIELDS` and `NGRAMS`."""
+"""By kind of effect: `MEASURED`, `FIELDS` or `NGRAMS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaning:
-    """A value of a field, or an n-gram of the text, and how much it speaks for an item that has it, or against."""
+    """A value of a field or an n-gram of the text, and its effect on the score of an item that has it."""
 
     field: str
     value: str
@@ -43,10 +43,10 @@ class Leaning:
 def leanings(
     package: ModelPackage, items: Sequence[Item], *, advance: Callable[[float], None] = lambda _share: None
 ) -> Leanings:
-    """Return what the package leans on, the strongest for first and the strongest against last.
+    """Return what the package leans on, from the most positive to the most negative effect.
 
-    A head that weighs fields or n-grams says so itself. Of one over an embedding alone, the effect of each field value
-    is measured by leaving it out of the first `MOST_ITEMS` items. `advance` is told the share that is done.
+    The effects are the head's own weights if it weighs fields or n-grams. For a head over an embedding alone they are
+    measured by leaving each field value out of the first `MOST_ITEMS` items. `advance` gets the share that is done.
     """
     if package.head.reads_items:
         found = {FIELDS: _fields(package.head), NGRAMS: _ngrams(package.head)}
@@ -60,7 +60,7 @@ def _fields(head: Head) -> list[Leaning]:
 
 
 def _ngrams(head: Head) -> list[Leaning]:
-    """Return n-grams of words where the head reads any, since those of characters are fragments."""
+    """Return n-grams of words if the head has any, because those of characters are fragments."""
     terms = [term for term in head.text if term.view.unit == "words"] or head.text
     return [leaning for term in terms for leaning in _of_term(term)]
 
@@ -91,7 +91,7 @@ def _measured(package: ModelPackage, items: Sequence[Item], advance: Callable[[f
 
 
 def _both_ways(found: Sequence[Leaning]) -> list[Leaning]:
-    """Return up to `MOST_LEANINGS` for an item and as many against, none that only repeats part of a stronger one."""
+    """Return up to `MOST_LEANINGS` in each direction, without those that only repeat part of a stronger one."""
     chosen: list[Leaning] = []
     strongest = sorted(found, key=lambda leaning: (-abs(leaning.effect), leaning.field, leaning.value))
     for positive in (True, False):
@@ -106,6 +106,6 @@ def _both_ways(found: Sequence[Leaning]) -> list[Leaning]:
 
 
 def _repeats(ngram: Leaning, other: Leaning) -> bool:
-    """Return whether an n-gram is part of another, or has it as a part; a field's values are each their own."""
+    """Return whether an n-gram is part of another or the reverse; values of fields never repeat each other."""
     in_text = ngram.field == other.field and ngram.field in _PARTS.values()
     return in_text and (ngram.value in other.value or other.value in ngram.value)

@@ -1,15 +1,14 @@
-"""Fine-tuning: an encoder trained on labels, and what it says of items it did not learn from. Needs torch."""
+"""Fine-tuning: trains an encoder on labels, and scores items that it did not learn from. Needs torch."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.model_selection import StratifiedKFold
 from transformers import (
     AutoModelForSequenceClassification,
     DataCollatorWithPadding,
@@ -19,6 +18,7 @@ from transformers import (
 
 from model.encoder_export import load_pretrained, most_tokens
 from model.export import Parts, export, load_checkpoint
+from model.folds import stratified
 from model.metrics import Labels
 from model.serving.encoder import Encoder
 from model.serving.head import Head, Scores
@@ -32,7 +32,7 @@ _LEARNING_RATE = 5e-5
 
 @dataclass(frozen=True, slots=True)
 class FineTuned:
-    """The parts that all labels taught, and a logit for each text from parts that had not seen its label."""
+    """The parts trained on all labels, and for each text a logit from parts trained without its label."""
 
     parts: Parts
     held_out: Scores
@@ -50,37 +50,30 @@ def fine_tune(
 ) -> FineTuned:
     """Train the encoder that `source` names as a classifier of the texts.
 
-    An encoder knows the texts that it learnt from too well to say how far it can be relied on. So it is trained once
-    more on each two thirds of the labels, to judge the third that is left. `report_to` is a tracker of transformers'
-    Trainer, which is told of the training on all labels.
+    An encoder memorises its training texts, so its logits of them say little. It is therefore trained three more times
+    on two thirds of the labels, to score the remaining third. `report_to` names a tracker of transformers' Trainer,
+    which receives the training on all labels.
 
-    Raises `UserError` when the encoder cannot be had, the tracker is not installed, or a kind has one label alone.
+    Raises `UserError` when the encoder is unavailable, the tracker is not installed, or a kind has only one label.
     """
-    folds = min(_FOLDS, int(np.bincount(labels, minlength=2).min()))
-    if folds < 2:
+    splits = stratified(labels, _FOLDS, seed)
+    if not splits:
         raise UserError("one kind has a single label: label more, or leave out --fine-tune")
     held_out = np.zeros(len(labels))
-    divided = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
-    for number, (training, test) in enumerate(divided, 1):
+    for number, (training, test) in enumerate(splits, 1):
         parts = _trained(source, [texts[row] for row in training], labels[training], max_tokens=max_tokens, seed=seed)
         encoder = Encoder(parts.encoder, parts.tokenizer, parts.max_tokens)
         held_out[test] = parts.head.logits(encoder.embed([texts[row] for row in test]))
-        advance(number / (folds + 1))
+        advance(number / (len(splits) + 1))
     parts = _trained(source, texts, labels, max_tokens=max_tokens, seed=seed, report_to=report_to)
     advance(1.0)
     return FineTuned(parts, held_out)
 
 
 def onto_embedding(head: Head, first: Head) -> Head:
-    """Return `head`, which weighs the logit of the head `first`, as one that weighs the embedding itself."""
+    """Return `head`, which weighs the logit of the head `first`, as a head that weighs the embedding itself."""
     (weight,) = head.embedding
-    return Head(
-        embedding=weight * first.embedding,
-        bias=head.bias + float(weight) * first.bias,
-        threshold=head.threshold,
-        text=head.text,
-        fields=head.fields,
-    )
+    return replace(head, embedding=weight * first.embedding, bias=head.bias + float(weight) * first.bias)
 
 
 def _trained(

@@ -1,8 +1,8 @@
-"""Attention as one operator of the graph. Needs torch.
+"""Exports attention as one operator of the graph. Needs torch.
 
-Exported as transformers computes it, attention becomes some ten operators a layer, with every product of queries and
-keys written to memory in between. ONNX Runtime has the whole as `MultiHeadAttention`, and no pattern of its optimizer
-finds it in what torch exports; so it is put there while torch traces, through transformers' own switch for attention.
+Otherwise attention becomes about ten operators a layer, which write every product of queries and keys to memory. ONNX
+Runtime has one operator for all of it, `MultiHeadAttention`, but its optimizer does not find the pattern in what torch
+exports. So the operator is inserted while torch traces, through transformers' own setting for attention.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 
 _NAME = "onnxruntime"
 NOWHERE = -1e9
-"""Added to the logit of a key that a query may not see; not infinity, which makes a row without a key not a number."""
+"""Added to the logit of a key that a query may not see. Infinity would turn a row without keys into NaN."""
 
 
 @contextmanager
 def fused_attention(model: PreTrainedModel) -> Iterator[None]:
-    """While it lasts, `torch.onnx.export` turns the model's attention into ONNX Runtime's operator.
+    """Make `torch.onnx.export` turn the model's attention into ONNX Runtime's operator inside the context.
 
-    The model then takes texts without padding only, and cannot run outside the export. A model that does not let its
-    attention be chosen (DeBERTa, whose attention is of another kind) stays as it is.
+    The model then takes texts without padding only, and cannot run outside the export. A model without a choice of
+    attention, such as DeBERTa, is not changed.
     """
     before = model.config._attn_implementation
-    if not model._can_set_attn_implementation():  # asked first, for choosing would warn
+    if not model._can_set_attn_implementation():  # otherwise setting it would warn
         yield
         return
     model.set_attn_implementation(_NAME)
@@ -45,9 +45,9 @@ def multi_head_attention(
     bias: torch.Tensor | None = None,
     scaling: float | None = None,
 ) -> torch.Tensor:
-    """Return what ONNX Runtime's attention gives; every tensor is batch x tokens x width of all heads together.
+    """Return the result of ONNX Runtime's attention; every tensor is batch x tokens x width of all heads together.
 
-    The logits are multiplied by `scaling`, by one over the root of a head's width where that is None; then `bias`
+    The logits are multiplied by `scaling`, by default one over the root of a head's width. Then `bias`
     (batch x 1 x queries x keys) is added.
     """
     return torch.onnx.ops.symbolic(
@@ -71,7 +71,7 @@ def _attention(
     position_bias: torch.Tensor | None = None,
     **_other: object,
 ) -> tuple[torch.Tensor, None]:
-    """Attention as transformers asks for it: batch, heads, tokens, width in; batch, tokens, heads, width out."""
+    """Return attention in transformers' layout: batch, heads, tokens, width in; batch, tokens, heads, width out."""
     heads, width = query.shape[1], query.shape[3]
     if key.shape[1] != heads:
         key, value = (part.repeat_interleave(heads // part.shape[1], dim=1) for part in (key, value))
@@ -91,7 +91,7 @@ def _mask(
     allow_is_bidirectional_skip: bool = False,
     **_other: object,
 ) -> torch.Tensor | None:
-    """Return what to add to the attention's logits, None where every token sees every other."""
+    """Return what to add to the attention's logits, None if every token sees every other."""
     if allow_is_bidirectional_skip and local_size is None:
         return None
     queries, keys = torch.arange(q_length)[:, None], torch.arange(kv_length)[None, :]

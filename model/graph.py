@@ -1,14 +1,16 @@
-"""A torch module made into an ONNX graph that is ready to run. Needs torch."""
+"""Turns a torch module into an ONNX graph that is ready to run. Needs torch."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
 import warnings
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-defined]  # it has no __all__
@@ -22,17 +24,17 @@ from model.modernbert import faster_layers
 from osusume.errors import UserError
 
 _LARGEST_DIFFERENCE = 1e-4
-"""Between a module and its graph, both in fp32, as a share of the largest number: what rounding may do, and no more."""
+"""The rounding error allowed between a module and its graph, both in fp32, as a share of the largest number."""
 
 
 def trace(module: torch.nn.Module, model: PreTrainedModel, max_tokens: int) -> bytes:
     """Return the graph of `module`, which turns the token ids of one text (1 x tokens) into its embedding by `model`.
 
-    The graph has the input `input_ids` and the output `embedding`, takes texts of any length up to `max_tokens`, and is
-    seen to give what the module gives. Raises `UserError` when torch cannot export the module to such a graph.
+    The graph has the input `input_ids` and the output `embedding`, takes texts of up to `max_tokens`, and was compared
+    with the module. Raises `UserError` when torch cannot export the module to such a graph.
     """
     module.eval()
-    # Some model may not bear what makes the graph fast: then a slower graph is better than none.
+    # Where a model does not work with the changes for speed, a slower graph is better than none.
     for fast in (True, False):
         try:
             graph = _exported(module, model, max_tokens, fast=fast)
@@ -42,12 +44,12 @@ def trace(module: torch.nn.Module, model: PreTrainedModel, max_tokens: int) -> b
         else:
             if difference <= _LARGEST_DIFFERENCE:
                 return graph
-            reason = f"its graph's embeddings differ from its own by {difference:.1g}"
+            reason = f"the graph's embeddings differ by {difference:.1g}"
     raise UserError(f"{type(model).__name__} cannot be exported by this version of torch ({reason}): use another")
 
 
 def _exported(module: torch.nn.Module, model: PreTrainedModel, max_tokens: int, *, fast: bool) -> bytes:
-    # The exporter warns of its own internals and of torchvision, which is neither here nor needed.
+    # The exporter warns about its own internals and about torchvision, which is not needed.
     for name in ("torch.onnx", "onnxscript"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), ExitStack() as changes:
@@ -64,45 +66,50 @@ def _exported(module: torch.nn.Module, model: PreTrainedModel, max_tokens: int, 
             dynamic_shapes=({1: torch.export.Dim("tokens", max=max(max_tokens, 10))},),
             verbose=False,
         )
-    if program is None:  # which only the exporter before dynamo gives
+    if program is None:  # only by the exporter before dynamo
         raise UserError(f"torch exported no graph of {type(model).__name__}")
     graph: onnx.ModelProto = program.model_proto
     _strip(graph)
-    # torch names values after operators, of which one is "embedding": that name is taken until here.
+    # torch names values after operators, and one operator is "embedding".
     _rename(graph, {"embedding": "token_embedding", "item_embedding": "embedding"})
     return bytes(graph.SerializeToString())
 
 
 def _difference(graph: bytes, module: torch.nn.Module, model: PreTrainedModel, max_tokens: int) -> float:
-    """Return how far graph and module are apart at most, as a share of the largest number of the embedding."""
-    options = SessionOptions()
-    options.log_severity_level = 4  # it raises what it logs
-    session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    """Return the largest difference between graph and module, as a share of the embedding's largest number."""
+    run = _runner(graph)
     differences = []
     for length in sorted({min(length, max_tokens) for length in (1, 2, 9, 70, 200, max_tokens)}):
         ids = _ids(length, model)
         with torch.inference_mode():
             own = module(ids).numpy()
-        given = session.run(["embedding"], {"input_ids": ids.numpy()})[0]
-        differences.append(np.abs(given - own).max() / np.abs(own).max())
+        differences.append(np.abs(run(ids.numpy()) - own).max() / np.abs(own).max())
     return float(np.max(differences))
 
 
+def _runner(graph: bytes) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]:
+    """Return a function that runs the graph on token ids."""
+    options = SessionOptions()
+    options.log_severity_level = 4  # it raises what it logs
+    session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return lambda ids: np.asarray(session.run(["embedding"], {"input_ids": ids})[0])
+
+
 def _ids(length: int, model: PreTrainedModel) -> torch.Tensor:
-    """Return a text of many different tokens, none of them the one for padding."""
+    """Return a text of many different tokens, none of them padding."""
     ids = torch.arange(length) * 7919 % model.config.vocab_size
     padding = getattr(model.config, "pad_token_id", None)
     return (ids if padding is None else torch.where(ids == padding, 1 - min(padding, 1), ids)).reshape(1, -1)
 
 
 def quantized(graph: bytes) -> bytes:
-    """Return the graph with weights of eight bits, which is a quarter of the size and faster."""
+    """Return the graph with weights of eight bits: a quarter of the size, and faster."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "int8.onnx")
         model = onnx.load_from_string(graph)
-        logging.disable(logging.WARNING)  # it advises a pass over the graph that the exporter has made
+        logging.disable(logging.WARNING)  # it advises a pass over the graph that the exporter already made
         try:
-            # Seven bits of weight: processors without VNNI add two products in 16 bits, which eight would overflow.
+            # Seven bits of weight: processors without VNNI add two products in 16 bits, and eight would overflow.
             quantize_dynamic(
                 model,
                 path,
@@ -110,9 +117,9 @@ def quantized(graph: bytes) -> bytes:
                 per_channel=True,
                 reduce_range=True,
                 weight_type=QuantType.QInt8,
-                extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # no shapes behind a fused attention
+                extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # no shapes after fused attention
             )
-        except Exception as error:  # onnxruntime's tools raise whatever they meet
+        except Exception as error:  # onnxruntime's tools have no error class of their own
             raise UserError(f"its weights cannot be stored in int8 ({error}): export it with --fp32") from error
         finally:
             logging.disable(logging.NOTSET)
@@ -122,7 +129,7 @@ def quantized(graph: bytes) -> bytes:
 
 
 def _odd_products(model: onnx.ModelProto) -> list[str]:
-    """Return the products by a constant that is no matrix: quantizing by column knows only those."""
+    """Return the products by a constant that is not a matrix, which cannot be quantized by column."""
     dimensions = {constant.name: len(constant.dims) for constant in model.graph.initializer}
     return [
         node.name
@@ -132,22 +139,19 @@ def _odd_products(model: onnx.ModelProto) -> list[str]:
 
 
 def _check_runs(graph: bytes) -> None:
-    """Raise `UserError` where a graph cannot be run, or gives what is no number."""
-    options = SessionOptions()
-    options.log_severity_level = 4
+    """Raise `UserError` if a graph cannot be run, or gives numbers that are not finite."""
     try:
-        session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        (embedding,) = session.run(["embedding"], {"input_ids": np.zeros((1, 5), np.int64)})
+        embedding = _runner(graph)(np.zeros((1, 5), np.int64))
     except Exception as error:  # onnxruntime has a class for each status, under Exception alone
         raise UserError(f"its graph in int8 cannot be run ({error}): export it with --fp32") from error
-    if not np.isfinite(np.asarray(embedding)).all():
-        raise UserError("its graph in int8 gives what is no number: export it with --fp32")
+    if not np.isfinite(embedding).all():
+        raise UserError("its graph in int8 gives numbers that are not finite: export it with --fp32")
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Take out what only a debugger of the export reads: stack traces with this machine's paths, and inferred shapes.
+    """Remove debugging data: stack traces, which hold this machine's paths, and inferred shapes.
 
-    The shapes go because `quantize_dynamic` infers its own and fails where the two differ.
+    `quantize_dynamic` infers its own shapes and fails if the two differ.
     """
     graph = model.graph
     del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
@@ -160,7 +164,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def _rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
-    """Give values of the graph other names."""
+    """Rename values of the graph."""
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]

@@ -1,10 +1,12 @@
-"""How sure the figures are: percentile bootstrap intervals of a model's metrics.
+"""How certain the figures are: percentile bootstrap intervals of a model's metrics.
 
-Rows are drawn again with replacement, the liked and the not liked each among themselves, so that every resample has
-both kinds and every metric a value; 95 % of the resamples' figures lie within an interval (B. Efron and R. J.
-Tibshirani, An Introduction to the Bootstrap, 1993: percentile intervals in chapter 13, resampling each of several
-samples by itself in chapter 8). The intervals tell what other items of the same kind would do to the figures, not what
-another training would.
+Rows are resampled with replacement within each kind of label, so that every resample has both kinds and every metric a
+value. An interval holds 95 % of the resamples' figures (B. Efron and R. J. Tibshirani, An Introduction to the
+Bootstrap, 1993: percentile intervals in chapter 13, several samples in chapter 8). The intervals show the effect of
+other items of the same kind, not of another training.
+
+This is not scipy.stats.bootstrap, which refuses a kind with a single label, and the metrics are not scikit-learn's,
+which sort all rows again in each resample. `tests/unit/test_intervals.py` shows that they give the same figures.
 """
 
 from __future__ import annotations
@@ -22,12 +24,12 @@ RESAMPLES = 1_000
 LEVEL = 0.95
 
 Counts = npt.NDArray[np.int64]
-"""How often each row counts: once for the rows as they are, 0 to many times in a resample."""
+"""How often each row counts: once in the original rows, 0 to many times in a resample."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A model's scores of the rows, and which of them it takes for liked."""
+    """A model's scores of the rows, and which rows it labels 1."""
 
     scores: Scores
     chosen: npt.NDArray[np.bool_]
@@ -35,7 +37,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and the interval around it."""
+    """A figure and its interval."""
 
     value: float
     low: float
@@ -43,7 +45,7 @@ class Estimate:
 
 
 class Figures:
-    """The metrics of one model on one set of rows; it sorts once, so that a resample takes a few sums only."""
+    """The metrics of one model on one set of rows; it sorts once, so that a resample needs only a few sums."""
 
     def __init__(self, judged: Judged, labels: Labels) -> None:
         """`labels` must hold both 0 and 1."""
@@ -51,7 +53,7 @@ class Figures:
         self._liked = labels[self._order] == 1
         self._chosen = judged.chosen[self._order]
         self._squared_errors = (judged.scores[self._order] - self._liked) ** 2
-        # Rows of equal score are one step of every curve, so that their order makes no difference.
+        # Rows of equal score are one step of every curve, so their order does not matter.
         self._last_of_ties = np.append(np.diff(judged.scores[self._order]) != 0, True)
 
     def of(self, counts: Counts) -> npt.NDArray[np.float64]:
@@ -89,7 +91,7 @@ class Bootstrap:
         return _estimates(self.values[model], self.resampled[model])
 
     def differences(self, model: str, other: str) -> dict[str, Estimate]:
-        """Return what a model's metrics are above the other's, paired: both see the same rows in every resample."""
+        """Return the paired differences of two models' metrics: both see the same rows in every resample."""
         return _estimates(self.values[model] - self.values[other], self.resampled[model] - self.resampled[other])
 
 
@@ -103,7 +105,7 @@ def bootstrap(
 ) -> Bootstrap:
     """Return the figures of each model on rows with `labels`, which must hold both 0 and 1.
 
-    `advance` is told the share that is done.
+    `advance` gets the share that is done.
     """
     figures = {name: Figures(judged, labels) for name, judged in models.items()}
     rng = np.random.default_rng(seed)

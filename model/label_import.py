@@ -1,4 +1,4 @@
-"""Labels that were given elsewhere, brought into a stack's tables together with their items."""
+"""Imports labels from files into a stack's tables, together with their items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DATELESS = 0.0
 
 @dataclass(frozen=True, slots=True)
 class GivenLabel:
-    """A label to bring in; `given_at` is in seconds since the epoch, 0 where nobody knows: older than any other."""
+    """A label to import; `given_at` is in seconds since the epoch, 0 (older than any other) if it is unknown."""
 
     example: Example
     given_at: float
@@ -26,9 +26,9 @@ class GivenLabel:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many labels were stored, how many gave way to one as late or later, how many items the ledger did not know.
+    """How many labels were stored, how many stored labels were kept instead, and how many items are new to the ledger.
 
-    A label that stands already, since the same file was imported before, is among those that gave way.
+    A label that a previous import of the file already stored counts as kept.
     """
 
     stored: int
@@ -39,9 +39,9 @@ class Imported:
 def read_labels(path: Path, time_zone: tzinfo) -> list[GivenLabel]:
     """Return the labels of a training file or an annotation file.
 
-    `created_at` is a time in `time_zone`, unless it names its own. A row may say its `origin` (slack or annotation);
-    one that does not is an annotation. Raises `UserError` for an origin that makes no
-    sense or an item that does not fit the ledger; either names the line. Nothing is stored by then.
+    `created_at` is in `time_zone` unless it has an offset. A row may have an `origin` (slack or annotation); the
+    default is annotation. Raises `UserError`, with the line number, for an invalid origin or an item that does not fit
+    into the ledger.
     """
     labels = []
     for row, example in numbered_examples(path, time_zone):
@@ -63,21 +63,21 @@ def import_labels(
     now: float,
     advance: Callable[[], None] = lambda: None,
 ) -> Imported:
-    """Store the labels where no later one stands, each after its item: doing it again changes nothing.
+    """Store each item, then its label unless a later one is stored; repeating an import changes nothing.
 
-    `created_at` is written in `time_zone`, the owner's. `now`, in seconds since the epoch, is when the items come into
-    the ledger, and the time of a label that says it is from later. `advance` is called after each label.
+    `created_at` is written in `time_zone`, the owner's. `now`, in seconds since the epoch, becomes the time of the
+    items in the ledger, and of labels with a time in the future. `advance` is called after each label.
     """
     stored = new_items = 0
     for each in given:
         item = each.example.item
-        # the item first: a label without one is of no use to anybody
+        # The item comes first: a label without an item is useless.
         new_items += ledger.record(labelled_elsewhere(item, now))
         at = min(each.given_at, now)
         action_ts = f"{at:.6f}"
         created_at = local_time(action_ts, time_zone)
         before = labels.get(item.item_id)
-        # a label from the future has no time that can be trusted: it gives way to any that stands
+        # A time in the future is wrong, so such a label never replaces a stored one.
         if before is None or (float(before.action_ts) < at and each.given_at <= now):
             label = Label(item.item_id, each.example.is_interested, IMPORT_USER, action_ts, created_at, each.origin)
             stored += labels.store(label) == label

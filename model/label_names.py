@@ -1,4 +1,4 @@
-"""Which of a checkpoint's two labels means that the owner is interested, by their names."""
+"""Decides by name which of a checkpoint's two labels means that the owner is interested."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _NO = frozenset(
 
 
 def interested_label(names: Mapping[int, str], chosen: str | None = None) -> int:
-    """Return which of the labels 0 and 1 stands for interest; `chosen` is the name that its owner says it has.
+    """Return which of the labels 0 and 1 means interest; `chosen` is its name, if the user gave one.
 
-    Raises `UserError` where no label has the name that was chosen, and where the names do not tell.
+    Raises `UserError` if no label has the chosen name, or if the names leave it open.
     """
     if chosen is not None:
         found = [label for label, name in names.items() if _plain(name) == _plain(chosen)]
@@ -39,8 +39,8 @@ def interested_label(names: Mapping[int, str], chosen: str | None = None) -> int
     candidates = yes or (set(names) - no if no else set())
     if len(candidates) != 1 or candidates & no:
         raise UserError(
-            f"the checkpoint's labels are called {_listed(names)}, which does not tell which of them means interest:"
-            " say it with --positive-label"
+            f"the checkpoint's labels are called {_listed(names)}, which leaves open which of them means interest:"
+            " name it with --positive-label"
         )
     return candidates.pop()
 

@@ -1,6 +1,6 @@
 """The features of many items as sparse matrices, for training. Needs scipy.
 
-The columns are what `model.serving.head` weighs: `tests/unit/test_train.py` holds a trained head to its own sums.
+The columns are what `model.serving.head` weighs; `tests/unit/test_train.py` compares the two.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from osusume.items import Item
 Rows = npt.NDArray[np.int64]
 
 MOST_NGRAMS = 40_000
-"""Of one view; it bounds the package's size. Above it n-grams must be in more items to be kept."""
+"""The most n-grams of one view, which bounds the package's size. Beyond it n-grams must be in more items."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The n-grams that some rows teach: their columns, how many of the rows have each, and how many rows there are."""
+    """The n-grams in some rows: their columns, how many of the rows have each, and how many rows there are."""
 
     columns: Rows
     items: npt.NDArray[np.int32]
@@ -33,9 +33,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class ViewColumns:
-    """The n-grams of one view in all items: a row an item, `1 + log(count)` in each cell.
+    """The n-grams of one view in all items: one row for each item, `1 + log(count)` in each cell.
 
-    `rest` is the sum of squares of what has no column because too few items have it (`least`).
+    An n-gram that fewer than `least` items have has no column; `rest` is the sum of squares of those.
     """
 
     view: View
@@ -51,7 +51,7 @@ class ViewColumns:
         return Known(columns, items[columns].astype(np.int32), len(rows))
 
     def weighed(self, rows: Rows, known: Known) -> sparse.csr_matrix:
-        """Return the rows as the head sees them, a column for each n-gram that is known."""
+        """Return the rows as the head sees them, with a column for each known n-gram."""
         cells = self.cells[rows]
         kept = cells[:, known.columns] @ sparse.diags(rarity(known.items, known.total))
         left_out = _squares(cells) - _squares(cells[:, known.columns]) + self.rest[rows]
@@ -61,7 +61,7 @@ class ViewColumns:
 
 
 def read_view(items: Sequence[Item], view: View, least: int) -> ViewColumns:
-    """Return the n-grams of a view that at least `least` items have, or more where they would be too many."""
+    """Return the n-grams of a view that at least `least` items have, or more items if there are too many n-grams."""
     having: Counter[str] = Counter()
     for item in items:
         having.update(view.ngrams(item).keys())

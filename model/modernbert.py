@@ -1,8 +1,8 @@
-"""ModernBERT's layers in a form that ONNX Runtime runs faster; they compute the same. Needs torch.
+"""ModernBERT's layers in an equivalent form that ONNX Runtime runs faster. Needs torch.
 
-What one linear layer computes together ModernBERT takes apart again, which copies it: here each part has a layer of its
-own. Queries and keys are rotated by one operator. And a layer that sees only so many neighbours of a token compares
-blocks of tokens with the blocks beside them, not every token with every other.
+ModernBERT splits the result of one linear layer, which copies it; here each part has its own layer. One operator
+rotates queries and keys. A layer with a limited window compares blocks of tokens with their neighbouring blocks, not
+every token with every other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from model.fusion import NOWHERE, multi_head_attention
 
 @contextmanager
 def faster_layers(model: PreTrainedModel) -> Iterator[None]:
-    """While it lasts, the model's ModernBERT layers, if it has any, have the form that exports to a faster graph."""
+    """Replace the model's ModernBERT layers, if any, by a form that exports to a faster graph, inside the context."""
     layers = [layer for layer in model.modules() if isinstance(layer, ModernBertEncoderLayer)]
     before = [(layer.attn, layer.mlp) for layer in layers]
     for layer in layers:
@@ -43,7 +43,7 @@ class _Attention(torch.nn.Module):
         self.output = attention.Wo
         self.heads = attention.config.num_attention_heads
         self.window = None if attention.sliding_window is None else attention.config.sliding_window
-        """How many tokens to either side a token sees; None where it sees all."""
+        """How many tokens on each side a token sees; None if it sees all."""
 
     def forward(
         self,
@@ -75,9 +75,9 @@ class _Mlp(torch.nn.Module):
 def _nearby_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, heads: int, window: int
 ) -> torch.Tensor:
-    """Return attention in which a token sees `window` tokens to either side.
+    """Return attention in which a token sees `window` tokens on each side.
 
-    The text is cut into blocks as long as the window, so that a block needs only the keys of itself and of the blocks
+    The text is cut into blocks as long as the window, so that a block needs only its own keys and those of the blocks
     before and after it.
     """
     tokens, width = query.shape[1:]
@@ -85,7 +85,7 @@ def _nearby_attention(
     padding = blocks * window - tokens
     query = torch.nn.functional.pad(query, (0, 0, 0, padding)).view(blocks, window, width)
     key, value = (_beside(part, blocks, window, padding) for part in (key, value))
-    # Where a query and the keys of its own and the neighbouring blocks stand in the text.
+    # The positions in the text of a query, and of the keys in its own and the neighbouring blocks.
     first = torch.arange(blocks)[:, None, None] * window
     here, there = first + torch.arange(window)[:, None], first - window + torch.arange(3 * window)[None, :]
     seen = ((here - there).abs() <= window) & (there >= 0) & (there < tokens)
@@ -96,13 +96,13 @@ def _nearby_attention(
 
 
 def _beside(states: torch.Tensor, blocks: int, window: int, padding: int) -> torch.Tensor:
-    """Return for each block its states with those of the blocks before and after it, zeros beyond the text's ends."""
+    """Return each block's states with those of the blocks before and after it, zeros beyond the ends of the text."""
     padded = torch.nn.functional.pad(states, (0, 0, window, padding + window)).view(blocks + 2, window, -1)
     return torch.cat([padded[:-2], padded[1:-1], padded[2:]], dim=1)
 
 
 def _parts(linear: torch.nn.Linear, count: int) -> list[torch.nn.Linear]:
-    """Return linear layers that give the first, second, … part of what `linear` gives."""
+    """Return linear layers that compute the first, second, … part of the result of `linear`."""
     parts = []
     biases = [None] * count if linear.bias is None else linear.bias.chunk(count)
     for weight, bias in zip(linear.weight.chunk(count), biases, strict=True):
@@ -115,7 +115,7 @@ def _parts(linear: torch.nn.Linear, count: int) -> list[torch.nn.Linear]:
 
 
 def _rotated(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    half = cos.shape[-1] // 2  # either half of the angles is the other again
+    half = cos.shape[-1] // 2  # both halves of the angles are equal
     return torch.onnx.ops.symbolic(
         "com.microsoft::RotaryEmbedding",
         [states, torch.zeros(1, dtype=torch.int64), cos[0, :, :half], sin[0, :, :half]],

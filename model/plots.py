@@ -1,4 +1,4 @@
-"""The plots of an evaluation: as SVG for a page in light and dark, the main one as PNG too. Needs matplotlib."""
+"""Draws the plots of an evaluation: as SVG for a page in light and dark, and the main one as PNG. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class _Palette:
 
 _LIGHT = _Palette(ink="#1c2430", faint="#c9ced6", model="#0b62c4", other="#b45309")
 _STAND_INS = _Palette(ink="#123450", faint="#123451", model="#123452", other="#123453")
-"""Colours found nowhere else; in an SVG they become the page's variables, so that it follows the reader's theme."""
+"""Unused colours, which an SVG replaces by the page's variables, so that it follows the reader's theme."""
 
 _Draw = Callable[[Axes, Evaluation, _Palette], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A plot as inline SVG, its heading and what it shows, for those who read it and those who hear it read."""
+    """A plot as inline SVG, with its heading and a description for readers and screen readers."""
 
     heading: str
     says: str
@@ -57,43 +57,43 @@ def plots_of(evaluation: Evaluation) -> list[Plot]:
     drawn = [
         Plot(
             "Precision and recall",
-            f"How many of the chosen items are liked, against how many of the liked ones are chosen. Average precision"
-            f" is {ranking:.3f}; the dot is where the threshold stands.",
+            f"The share of chosen items that are liked, by the share of liked items that are chosen. Average precision"
+            f" is {ranking:.3f}; the dot marks the threshold.",
             _svg("ranking", _precision_recall, evaluation),
         ),
         Plot(
             "Calibration",
-            "How many of the items with about one score are liked, with 95 % intervals. On the diagonal, seven in ten"
-            " are liked at a score of 0.7.",
+            "The share of items with about the same score that are liked, with 95 % intervals. On the diagonal, seven"
+            " in ten are liked at a score of 0.7.",
             _svg("calibration", _calibration, evaluation),
         ),
         Plot(
             "Scores by label",
-            "The share of either kind's items at each score. The better the two part, the better the model. "
-            + ("Each fold has a threshold of its own." if evaluation.refitted else "The line is the threshold."),
+            "The share of each kind's items at each score. A better model separates the two more. "
+            + ("Each fold has its own threshold." if evaluation.refitted else "The line is the threshold."),
             _svg("scores", _histogram, evaluation),
         ),
     ]
     if evaluation.curve:
-        says = "Average precision after learning from so many labels: the mean of the repeats, and their range."
+        says = "Average precision by number of training labels: the mean of the repeats, and their range."
         drawn.insert(0, Plot("Learning curve", says, _svg("curve", _learning_curve, evaluation)))
     return drawn
 
 
 def write_main_plot(path: Path, evaluation: Evaluation) -> None:
-    """Write the learning curve, or where there is none the precision-recall curve, as a PNG on white."""
+    """Write the learning curve, or the precision-recall curve if there is none, as a PNG on white."""
     draw = _learning_curve if evaluation.curve else _precision_recall
     with _style(_LIGHT):
         _figure(draw, evaluation, _LIGHT).savefig(path, dpi=_PNG_DPI, facecolor="white")
 
 
 def _svg(name: str, draw: _Draw, evaluation: Evaluation) -> str:
-    """Return the drawing as SVG that stands in a page: ids that begin with `name`, the page's own colours and fonts."""
+    """Return the drawing as SVG for a page: its ids begin with `name`, its colours and fonts are the page's."""
     written = io.StringIO()
     with _style(_STAND_INS):
         figure = _figure(draw, evaluation, _STAND_INS)
         for artist in figure.findobj():
-            artist.set_clip_on(False)  # a clip path has an id, which two plots of a page might share
+            artist.set_clip_on(False)  # a clip path has an id, which two plots might share
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     svg = written.getvalue()
     svg = re.sub(
@@ -110,13 +110,13 @@ def _svg(name: str, draw: _Draw, evaluation: Evaluation) -> str:
 
 
 def _figure(draw: _Draw, evaluation: Evaluation, palette: _Palette) -> Figure:
-    figure = Figure(figsize=_INCHES, layout="constrained")  # not pyplot's, which are kept for the process's life
+    figure = Figure(figsize=_INCHES, layout="constrained")  # pyplot would keep it for the life of the process
     draw(figure.subplots(), evaluation, palette)
     return figure
 
 
 def _style(palette: _Palette) -> AbstractContextManager[None]:
-    settings: Any = {  # its own type lists every setting there is
+    settings: Any = {  # its own type lists every setting
         "svg.fonttype": "none",
         "svg.hashsalt": "osusume",
         "font.size": 11,
@@ -139,7 +139,7 @@ def _precision_recall(axes: Axes, evaluation: Evaluation, palette: _Palette) -> 
     share = evaluation.liked / len(evaluation.labels)
     axes.axhline(share, color=palette.faint, linewidth=1.5)
     axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", ylabel="precision")
-    # The names stand in the corner that curves seldom reach: above the line of the majority class, or well below it.
+    # The names are in a corner that curves seldom reach: above the line of the majority class, or well below it.
     lowest = share + 0.04 if share < 0.35 else 0.06
     colours = {MAJORITY: palette.ink, NGRAMS: palette.other, PACKAGE: palette.model}
     for row, name in enumerate(name for name in colours if name in evaluation.figures):
@@ -159,7 +159,7 @@ def _calibration(axes: Axes, evaluation: Evaluation, palette: _Palette) -> None:
         interval = binomtest(liked, rows).proportion_ci(LEVEL, method="wilson")
         axes.plot([score, score], [interval.low, interval.high], color=palette.model, alpha=0.45)
         axes.plot(score, liked / rows, "o", color=palette.model)
-    axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="score", ylabel="share that is liked")
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="score", ylabel="share of liked items")
 
 
 def _bins(judged: Judged, evaluation: Evaluation) -> list[tuple[float, int, int]]:
@@ -200,6 +200,6 @@ def _learning_curve(axes: Axes, evaluation: Evaluation, palette: _Palette) -> No
         )
         axes.plot(sizes, [sum(v) / len(v) for v in values], "o-", color=colour, markersize=4)
         axes.text(0.98, 0.06 + 0.085 * row, name, color=colour, ha="right", transform=axes.transAxes)
-    axes.set(xscale="log", xlabel="labels learnt from", ylabel="average precision", ylim=(None, 1.0))
+    axes.set(xscale="log", xlabel="training labels", ylabel="average precision", ylim=(None, 1.0))
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.set_xticks([], minor=True)

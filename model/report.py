@@ -1,4 +1,4 @@
-"""An evaluation as a page: one HTML file that asks the network for nothing, and its main plot as a picture."""
+"""Writes an evaluation as one HTML file that needs no network, and its main plot as a picture."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PAGE, PICTURE = "index.html", "plot.png"
 def write_report(folder: Path, evaluation: Evaluation) -> list[Path]:
     """Write `index.html` and `plot.png` to `folder` and return their paths.
 
-    Raises `UserError` where the folder cannot be written to.
+    Raises `UserError` if the folder cannot be written to.
     """
     page, picture = folder / PAGE, folder / PICTURE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        page.write_bytes(render(evaluation).encode("utf-8", "replace"))  # JSON may carry half a surrogate pair
+        page.write_bytes(render(evaluation).encode("utf-8", "replace"))  # JSON may hold half a surrogate pair
         write_main_plot(picture, evaluation)
     except OSError as error:
         raise UserError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
@@ -30,7 +30,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> list[Path]:
 
 
 def render(evaluation: Evaluation) -> str:
-    """Return the page. Titles and values come from the web: everything but the drawings is escaped."""
+    """Return the page. Titles and values come from the web, so everything except the drawings is escaped."""
     templates = Environment(loader=PackageLoader("model"), autoescape=True, undefined=StrictUndefined)
     return templates.get_template("report.html").render(
         evaluation=evaluation,

@@ -1,13 +1,13 @@
-"""The starter package: a small transformer trained from scratch on made-up works and a made-up taste. Needs torch.
+"""Trains the starter package: a small transformer, from scratch, on made-up works and a made-up taste. Needs torch.
 
-It knows nothing of any owner. It is there so that tests, the demo and a first deployment run the real path.
+It knows nothing about any owner. It lets tests, the demo and a first deployment run the real code.
 """
 
 from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,8 @@ from transformers.utils import logging as transformers_logging
 
 from model.dataset import Example
 from model.export import export, largest_difference, load_checkpoint
-from model.metrics import Labels, accuracy, average_precision, f1
+from model.folds import labels_of
+from model.metrics import accuracy, average_precision, f1
 from model.serving.card import Card
 from model.serving.encoder import Encoder
 from model.serving.package import ModelPackage, write_package
@@ -30,14 +31,14 @@ from osusume.items import Item
 from samples.works import demo_works, generate_works, made_up_taste
 
 _SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-_PAD, _UNK, _CLS, _SEP = range(4)
+PAD, _UNK, CLS, SEP = range(4)
 _THREADS = 1
-"""One, because how sums are divided among threads decides their last bits, and on a busy machine two are slower."""
+"""One: the division of sums among threads changes their last bits, and two are slower on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How much is trained on, how long, and how large the model is."""
+    """The amount of training data, the length of the training, and the size of the model."""
 
     works: int = 9_000
     held_out: int = 1_600
@@ -52,39 +53,31 @@ class Recipe:
     layers: int = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """Works and what the made-up owner says of them."""
-
-    items: list[Item]
-    labels: Labels
-
-    @classmethod
-    def of(cls, items: list[Item]) -> _Judged:
-        return cls(items, np.array([made_up_taste(item) for item in items], dtype=np.int64))
-
-
 def train_starter(
-    output: Path, *, seed: int, today: date, recipe: Recipe = Recipe(), advance: Callable[[float], None] | None = None
+    output: Path,
+    *,
+    seed: int,
+    today: date,
+    recipe: Recipe = Recipe(),
+    advance: Callable[[float], None] = lambda _share: None,
 ) -> Card:
     """Train a starter package, write it to `output` and return its card.
 
-    The demo's works are kept out of training: they are what the card's metrics are measured on. The encoder learns
-    from most works; the end of its training is chosen on those held out from it, which the head then learns from.
-    `advance` is told the share of training done.
+    The card's metrics are measured on the demo's works, which training never sees. The encoder learns from most other
+    works. The held-out ones decide when its training ends, and then train the head. `advance` gets the share that is
+    done.
     """
-    advance = advance or (lambda _share: None)
     torch.manual_seed(seed)
-    torch.set_flush_denormal(True)  # the optimizer's averages of rare tokens fade to denormals, which are slow
+    torch.set_flush_denormal(True)  # the optimizer's averages of rare tokens become denormals, which are slow
     torch.set_num_threads(_THREADS)
     torch.use_deterministic_algorithms(True)
-    test = _Judged.of(demo_works())
-    shown = {item.title for item in test.items}
+    test = _labelled(demo_works())
+    shown = {example.item.title for example in test}
     works = [item for item in generate_works(recipe.works + recipe.held_out, seed) if item.title not in shown]
     random.Random(seed).shuffle(works)  # noqa: S311  # divides works, guards nothing
-    held_out, training = _Judged.of(works[: recipe.held_out]), _Judged.of(works[recipe.held_out :])
+    held_out, training = _labelled(works[: recipe.held_out]), _labelled(works[recipe.held_out :])
 
-    tokenizer = _tokenizer(_texts(training.items), recipe)
+    tokenizer = pretrained(train_tokenizer(_texts(training), recipe.vocabulary, longest_token=6), recipe.max_tokens)
     model = _model(tokenizer, recipe)
     _train(model, tokenizer, training, held_out, recipe, advance=lambda share: advance(0.9 * share))
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -93,7 +86,7 @@ def train_starter(
         tokenizer.save_pretrained(folder)
         checkpoint = load_checkpoint(Path(folder), recipe.max_tokens)
     parts = export(checkpoint)
-    of_all = np.concatenate([training.labels, held_out.labels])
+    liked = int(labels_of([*training, *held_out]).sum())
     card = Card(
         version="starter",
         taste="made-up",
@@ -102,56 +95,67 @@ def train_starter(
         order=ORDER,
         keywords=KEYWORDS,
         max_tokens=recipe.max_tokens,
-        labels={"interested": int(of_all.sum()), "not_interested": int((1 - of_all).sum())},
+        labels={"interested": liked, "not_interested": len(works) - liked},
         metrics={},
         files={},
     )
     encoder = Encoder(parts.encoder, parts.tokenizer, recipe.max_tokens)
-    # The encoder knows the works it learnt from too well: what its embedding is worth shows on those held out.
-    examples = [Example(item, bool(label)) for item, label in zip(held_out.items, held_out.labels, strict=True)]
-    trained = train(examples, encoder=encoder, seed=seed, advance=lambda share: advance(0.9 + 0.1 * share))
+    # The encoder has memorised its training works, so the head learns how reliable it is from the others.
+    trained = train(held_out, encoder=encoder, seed=seed, advance=lambda share: advance(0.9 + 0.1 * share))
     package = ModelPackage(card, encoder, trained.head)
-    scores = np.array(package.probabilities(test.items))
+    scores, labels = np.array(package.probabilities([example.item for example in test])), labels_of(test)
     metrics = {
-        "accuracy": accuracy(scores, test.labels, package.threshold),
-        "f1": f1(scores, test.labels, package.threshold),
-        "average_precision": average_precision(scores, test.labels),
+        "accuracy": accuracy(scores, labels, package.threshold),
+        "f1": f1(scores, labels, package.threshold),
+        "average_precision": average_precision(scores, labels),
         **trained.metrics,
-        "largest_difference_from_checkpoint": largest_difference(checkpoint, parts, _texts(test.items)),
+        "largest_difference_from_checkpoint": largest_difference(checkpoint, parts, _texts(test)),
     }
     card = replace(card, metrics={name: round(value, 4) for name, value in metrics.items()})
     return write_package(output, card, trained.head, parts.encoder, parts.tokenizer)
 
 
-def _texts(items: Sequence[Item]) -> list[str]:
-    return [compose(item, ORDER, KEYWORDS) for item in items]
+def _labelled(items: Sequence[Item]) -> list[Example]:
+    return [Example(item, made_up_taste(item)) for item in items]
 
 
-def _tokenizer(texts: Sequence[str], recipe: Recipe) -> PreTrainedTokenizerFast:
-    """Return a tokenizer learnt from the texts.
+def _texts(examples: Sequence[Example]) -> list[str]:
+    return [compose(example.item, ORDER, KEYWORDS) for example in examples]
 
-    Japanese has no spaces: words are cut where the script changes, and pieces kept short, or whole sentences of the
-    made-up works would become tokens. Byte pairs rather than unigrams, whose training differs from run to run.
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int, longest_token: int) -> Tokenizer:
+    """Return a tokenizer of byte pairs, trained on the texts.
+
+    Japanese has no spaces, so words are split where the script changes, and tokens are kept short; otherwise whole
+    sentences of the made-up works would become tokens. It is not a unigram model, whose training is not deterministic.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=_SPECIAL_TOKENS[_UNK]))
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.UnicodeScripts()])
     trainer = trainers.BpeTrainer(
-        vocab_size=recipe.vocabulary, max_token_length=6, special_tokens=list(_SPECIAL_TOKENS), show_progress=False
+        vocab_size=vocabulary,
+        max_token_length=longest_token,
+        special_tokens=list(_SPECIAL_TOKENS),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", _CLS), ("[SEP]", _SEP)]
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)]
     )
+    return tokenizer
+
+
+def pretrained(tokenizer: Tokenizer, max_tokens: int) -> PreTrainedTokenizerFast:
+    """Return a tokenizer that `train_tokenizer` made in the form that transformers saves."""
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers types only some of its functions
         tokenizer_object=tokenizer,
-        model_max_length=recipe.max_tokens,
+        model_max_length=max_tokens,
         **dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), _SPECIAL_TOKENS, strict=True)),
     )
 
 
 def _model(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> ModernBertForSequenceClassification:
-    # Mean pooling learns from a word wherever it stands; the first token's vector took twice the works to get there.
+    # The mean learns from a word in any position; the first token's vector needed twice as many works.
     config = ModernBertConfig(  # type: ignore[call-arg]  # it takes more than its declaration says
         vocab_size=len(tokenizer),
         hidden_size=recipe.hidden,
@@ -166,11 +170,11 @@ def _model(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> ModernBertForS
         mlp_dropout=0.1,
         classifier_dropout=0.1,
         num_labels=2,
-        pad_token_id=_PAD,
-        bos_token_id=_CLS,
-        cls_token_id=_CLS,
-        eos_token_id=_SEP,
-        sep_token_id=_SEP,
+        pad_token_id=PAD,
+        bos_token_id=CLS,
+        cls_token_id=CLS,
+        eos_token_id=SEP,
+        sep_token_id=SEP,
     )
     return ModernBertForSequenceClassification(config)
 
@@ -178,15 +182,15 @@ def _model(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> ModernBertForS
 def _train(
     model: ModernBertForSequenceClassification,
     tokenizer: PreTrainedTokenizerFast,
-    training: _Judged,
-    held_out: _Judged,
+    training: Sequence[Example],
+    held_out: Sequence[Example],
     recipe: Recipe,
     *,
     advance: Callable[[float], None],
 ) -> None:
-    """Train the model and leave it as it was at the check with the least loss on the held-out works."""
-    rows, held_out_rows = (_token_rows(tokenizer, judged.items) for judged in (training, held_out))
-    labels, held_out_labels = torch.from_numpy(training.labels), torch.from_numpy(held_out.labels)
+    """Train the model and keep its state at the check with the least loss on the held-out works."""
+    rows, held_out_rows = (_token_rows(tokenizer, examples) for examples in (training, held_out))
+    labels, held_out_labels = (torch.from_numpy(labels_of(examples)) for examples in (training, held_out))
     batches = [batch for _ in range(recipe.passes) for batch in _batches(rows, recipe.batch_size)]
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -216,8 +220,8 @@ def _train(
     model.train(False)
 
 
-def _token_rows(tokenizer: PreTrainedTokenizerFast, items: Sequence[Item]) -> list[list[int]]:
-    encoded = tokenizer(_texts(items), truncation=True)
+def _token_rows(tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]) -> list[list[int]]:
+    encoded = tokenizer(_texts(examples), truncation=True)
     rows: list[list[int]] = encoded["input_ids"]
     return rows
 
@@ -233,8 +237,8 @@ def _batches(rows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
 
 
 def _logits(model: ModernBertForSequenceClassification, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=_PAD)
-    logits: torch.Tensor = model(ids, attention_mask=(ids != _PAD).long()).logits
+    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=PAD)
+    logits: torch.Tensor = model(ids, attention_mask=(ids != PAD).long()).logits
     return logits
 
 

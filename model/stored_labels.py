@@ -1,4 +1,4 @@
-"""What a deployed stack has learnt: the owner's labels and the items they are about, from its two tables."""
+"""Reads the owner's labels and their items from the two tables of a deployed stack."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from osusume.times import written_time
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """The examples of a stack, and the ids of the labels whose item neither its ledger nor anything else knows."""
+    """The examples of a stack, and the ids of the labels whose item is unknown."""
 
     examples: list[Example]
     unknown: list[str]
@@ -28,7 +28,7 @@ def read_tables(
     advance: Callable[[float], None],
     time_zone: tzinfo = TOKYO,
 ) -> Learnt:
-    """Return the labels with their items from the ledger, or else from `known`, and their times in `time_zone`."""
+    """Return the labels with their items from the ledger, or from `known`, and their times in `time_zone`."""
     standing = sorted(labels, key=lambda label: label.item_id)
     examples: list[Example] = []
     unknown: list[str] = []
@@ -48,4 +48,4 @@ def read_tables(
 
 def _written(label: Label, time_zone: tzinfo) -> str | None:
     seconds = float(label.action_ts)
-    return written_time(seconds, time_zone) if seconds > 0 else None  # 0 stands for a time that nobody knows
+    return written_time(seconds, time_zone) if seconds > 0 else None  # 0 is an unknown time

@@ -1,7 +1,7 @@
-"""Training the head: from labelled items to weights, calibrated, with a threshold. Needs scikit-learn.
+"""Trains a head on labelled items: its weights, their calibration and the threshold. Needs scikit-learn.
 
-How much each part counts and how far weights are held back is chosen by cross-validation among the training items, and
-calibration and threshold come from the sums that each of them got from heads that had not seen it.
+Cross-validation among the training items chooses how much each part counts and how strong the regularisation is. The
+calibration and the threshold come from the sums that held-out items got.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
 from model.calibration import calibrate, threshold_of_best_f1
 from model.dataset import Example, check_trainable
 from model.embeddings import embed
+from model.folds import FOLDS, labels_of, stratified
 from model.matrix import Known, Rows, ViewColumns, read_fields, read_view
 from model.metrics import Labels, accuracy, average_precision, f1
 from model.serving import features
@@ -31,29 +31,28 @@ from model.serving.text import KEYWORDS, ORDER, compose
 from osusume.items import Item
 
 MOST_CHARACTERS = 4_000_000
-"""A draw of the examples is trained on where their texts are longer together: it bounds time and memory."""
+"""If the texts are longer than this in total, a sample of the examples is trained on: it bounds time and memory."""
 
 MOST_SEARCHED = 3_000
-"""The search for strengths looks at no more examples than this."""
+"""The search for strengths uses at most this many examples."""
 
-FOLDS = 5
 _SECOND, _THIRD = 500, 1_000
-"""From so many examples on an n-gram counts from its second item, or its third, and before that from its first."""
+"""With at least so many examples an n-gram must be in two items, or in three; with fewer, in one."""
 
 _SMOOTHING = 0.1
-"""Added to what either kind of item has of an n-gram, in the scale of the views' strengths."""
+"""Added to each kind's sum of an n-gram, in the scale of the views' strengths."""
 
 _ENOUGH = 400
-"""With fewer examples the folds are drawn several times, since one draw says little."""
+"""With fewer examples the folds are drawn several times, because one draw is not reliable."""
 
 Advance = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Strengths:
-    """How much the parts count beside the text, and how free the weights are (the inverse of the penalty).
+    """How much the parts count relative to the text, and how free the weights are (the inverse of the penalty).
 
-    `emphasis` is how far an n-gram is stretched that tells the kinds apart; with 0 all are alike.
+    `emphasis` is how much an n-gram that separates the kinds is scaled up; with 0 all are alike.
     """
 
     emphasis: float = 0.5
@@ -64,7 +63,7 @@ class Strengths:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained head, how it was trained, and its metrics on items while they were held out of training."""
+    """A trained head, how it was trained, and its metrics on held-out items."""
 
     head: Head
     strengths: Strengths
@@ -81,20 +80,19 @@ def train(
     order: Sequence[str] = ORDER,
     keywords: Sequence[str] = KEYWORDS,
     seed: int = 1,
-    advance: Advance | None = None,
+    advance: Advance = lambda _share: None,
 ) -> Trained:
     """Train a head on the examples.
 
-    The encoder's embeddings are computed, but for those that `store` holds (see `model.embeddings`), or they are
-    given, a row an example; without either the head looks at text and fields alone. `advance` is told the
-    share that is done. The same examples, encoder and seed give the same head, bit for bit, on one machine. Raises
-    `UserError` where the examples are too few, or all of one kind.
+    `embeddings` has a row for each example. Without it the encoder computes those that `store` (see
+    `model.embeddings`) lacks; without both, the head uses text and fields alone. `advance` gets the share that is done.
+    The same examples, encoder and seed give the same head, bit for bit, on one machine. Raises `UserError` if the
+    examples are too few, or all of one kind.
     """
     check_trainable(examples)
-    advance = advance or (lambda _share: None)
     rows = _drawn(examples, seed)
     items = [examples[row].item for row in rows]
-    labels = np.array([int(examples[row].is_interested) for row in rows], dtype=np.int64)
+    labels = labels_of([examples[row] for row in rows])
     began = 0.4 if encoder and embeddings is None else 0.0
     if embeddings is not None:
         embeddings = embeddings[rows]
@@ -104,7 +102,7 @@ def train(
     else:
         embeddings = np.zeros((len(items), 0), dtype=np.float32)
     parts = _Parts.read(items, embeddings, order)
-    # The matrices are sparse or small: more threads would only wait for each other, and add in another order.
+    # The matrices are sparse or small: more threads would wait for each other, and would change the order of sums.
     with threadpool_limits(1, user_api="blas"):
         advance(began + 0.1)
         strengths, sums = _searched(parts, labels, seed, lambda share: advance(began + 0.1 + share * (0.85 - began)))
@@ -129,11 +127,11 @@ def train(
 def refit(
     package: ModelPackage, examples: Sequence[Example], *, seed: int = 1, created_on: date | None = None
 ) -> ModelPackage:
-    """Return the package with a head trained anew on the examples, which say what the owner likes.
+    """Return the package with a new head, trained on the examples of the owner's taste.
 
-    Encoder, order and keywords stay; `created_on` is the new card's date, the old one's where it is not given. What
-    the encoder made of a text is remembered as long as the package lives, so that a second refit does not run it
-    again. Raises `UserError` as `train` does.
+    Encoder, order and keywords stay. `created_on` is the new card's date, by default the old one. Embeddings are
+    remembered as long as the package lives, so that a second refit does not run the encoder again. Raises `UserError`
+    as `train` does.
     """
     card = package.card
     trained = train(examples, encoder=package.encoder, order=card.order, keywords=card.keywords, seed=seed)
@@ -150,7 +148,7 @@ def refit(
 
 @dataclass(frozen=True, slots=True)
 class _Fold:
-    """What some rows teach of the parts: the n-grams known, and the embedding's mean and spread."""
+    """What some rows teach about the parts: the known n-grams, and the embedding's mean and spread."""
 
     known: list[Known]
     mean: Scores
@@ -159,7 +157,7 @@ class _Fold:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What is known of all items, by part."""
+    """The features of all items, by part."""
 
     views: list[ViewColumns]
     pairs: list[tuple[str, str]]
@@ -180,14 +178,14 @@ class _Parts:
         )
 
     def blocks(self, rows: Rows, fold: _Fold) -> list[sparse.csr_matrix]:
-        """Return text, fields and embedding of the rows; an embedding is scaled to about the length of a view."""
+        """Return text, fields and embedding of the rows; embeddings are scaled to about the length of a view."""
         text = [view.weighed(rows, known) for view, known in zip(self.views, fold.known, strict=True)]
         dimensions = max(self.embeddings.shape[1], 1)
         standard = (self.embeddings[rows].astype(np.float64) - fold.mean) / (fold.spread * np.sqrt(dimensions))
         return [sparse.hstack(text, format="csr"), self.values[rows], sparse.csr_matrix(standard)]
 
     def head(self, labels: Labels, strengths: Strengths, slope: float, offset: float, threshold: float) -> Head:
-        """Return the head that all items teach, its sums turned into logits by slope and offset."""
+        """Return the head trained on all items; slope and offset turn its sums into logits."""
         rows = np.arange(len(labels))
         fold = self.fold(rows)
         learnt, intercept = _learnt(self.blocks(rows, fold), labels, strengths)
@@ -229,10 +227,10 @@ def _learnt(blocks: Sequence[sparse.csr_matrix], labels: Labels, strengths: Stre
 
 
 def _stretch(text: sparse.csr_matrix, labels: Labels, emphasis: float) -> Scores:
-    """Return how far each n-gram's column is stretched before the regression: further, the more it tells kinds apart.
+    """Return the factor of each n-gram's column before the regression: larger if it separates the kinds better.
 
-    That is the log-count ratio of Wang and Manning, Baselines and Bigrams (ACL 2012), without its sign, which a weight
-    can take by itself, to the power of `emphasis`, since in full it trusts the counts too far; its mean square is 1.
+    It is the log-count ratio of Wang and Manning, Baselines and Bigrams (ACL 2012), scaled to a mean square of 1. The
+    sign is dropped, because a weight has its own. The power of `emphasis` weakens it, because the counts are noisy.
     """
     liked = np.asarray(text[labels == 1].sum(axis=0)).ravel() + _SMOOTHING
     other = np.asarray(text[labels == 0].sum(axis=0)).ravel() + _SMOOTHING
@@ -258,8 +256,8 @@ class _Split:
 def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tuple[Strengths, Scores]:
     """Return the strengths that judge held-out items best, and the sums of all items while they were held out.
 
-    One strength is varied after another, and a change must be worth twice its standard error over the folds:
-    where labels are few the search is a matter of chance, and what works in general is the better guess.
+    The search varies one strength after another. A change must gain twice its standard error over the folds: with few
+    labels a smaller gain is chance, and the default is the better guess.
     """
     drawn = _stratified_draw(labels, MOST_SEARCHED, seed)
     splits = list(_splits(parts, drawn, labels, seed))
@@ -288,7 +286,7 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
             if gained.mean() > 2 * gained.std() / np.sqrt(len(splits)):
                 best, reached = tried, found
     sums, times = np.zeros(len(labels)), np.zeros(len(labels))
-    # Of all items only one fold's matrices at a time fit into little memory.
+    # One fold's matrices at a time: those of all folds would take too much memory.
     every = splits if len(drawn) == len(labels) else _splits(parts, np.arange(len(labels)), labels, seed)
     for split in every:
         sums[split.test] += split.sums(labels, best)
@@ -298,27 +296,23 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
 
 
 def _splits(parts: _Parts, rows: Rows, labels: Labels, seed: int) -> Iterator[_Split]:
-    """Yield stratified folds of the rows, several draws of them where rows are few, none where a kind has one row."""
-    folds = min(FOLDS, int(np.bincount(labels[rows], minlength=2).min()))
-    if folds < 2:
-        return
+    """Yield stratified folds of the rows: several draws if rows are few, none if a kind has only one row."""
     for draw in range(max(1, min(4, _ENOUGH // len(rows)))):
-        divided = StratifiedKFold(folds, shuffle=True, random_state=seed + draw).split(rows, labels[rows])
-        for training, test in ((rows[training], rows[test]) for training, test in divided):
+        for split in stratified(labels[rows], FOLDS, seed + draw):
+            training, test = rows[split.training], rows[split.test]
             fold = parts.fold(training)
             yield _Split(training, test, parts.blocks(training, fold), parts.blocks(test, fold))
 
 
 def _drawn(examples: Sequence[Example], seed: int) -> Rows:
-    """Return all rows, or a draw of both kinds alike whose texts are together short enough to train on."""
+    """Return all rows, or a stratified sample whose texts are short enough in total to train on."""
     lengths = [len(e.item.title) + sum(len(section.text) for section in e.item.sections) for e in examples]
     mean = sum(min(length, features.MOST_CHARACTERS) for length in lengths) / len(lengths)
-    labels = np.array([int(example.is_interested) for example in examples], dtype=np.int64)
-    return _stratified_draw(labels, int(MOST_CHARACTERS / max(mean, 1.0)), seed)
+    return _stratified_draw(labels_of(examples), int(MOST_CHARACTERS / max(mean, 1.0)), seed)
 
 
 def _stratified_draw(labels: Labels, most: int, seed: int) -> Rows:
-    """Return at most about `most` rows in their order, with about the share of either kind that all have."""
+    """Return about `most` rows at most, in their order, with about the same share of each kind."""
     if len(labels) <= most:
         return np.arange(len(labels))
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""`python -m model train`: a package from labelled items. Only exporting an encoder needs torch."""
+"""`python -m model train`: makes a package from labelled items. Only exporting and fine-tuning need torch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from model.dataset import Example, check_trainable
+from model.folds import labels_of
 from model.serving.card import Card
 from model.serving.encoder import Encoder
 from model.serving.package import CARD, ENCODER, TOKENIZER, ModelPackage, write_package
 from model.serving.text import KEYWORDS, ORDER, compose
 from model.train import Trained, train
 from osusume.errors import UserError
-
-DEFAULT_MAX_TOKENS = 256
 
 
 def train_package(
@@ -27,22 +26,21 @@ def train_package(
     *,
     encoder: str | None,
     today: date,
-    fine_tune: bool = False,
-    report_to: str = "none",
-    max_tokens: int = DEFAULT_MAX_TOKENS,
-    seed: int = 1,
-    advance: Callable[[float], None] | None = None,
+    fine_tune: bool,
+    report_to: str,
+    max_tokens: int,
+    seed: int,
+    advance: Callable[[float], None],
 ) -> Card:
     """Train a package on the examples, write it to `output` and return its card.
 
-    `encoder` is the folder of a Hugging Face encoder or its name on the hub, or the folder of a package, whose encoder
-    is taken as it is without torch, or None for a head over text and fields alone. The embeddings trained on are those
-    of the graph in the package, kept beside it in `{output}.{encoder}.embeddings.npz` for the next training. With
-    `fine_tune` the encoder is trained too, and `report_to` names the tracker that is told of it.
+    `encoder` is one of: the folder of a Hugging Face encoder; its name on the hub; the folder of a package, whose
+    encoder is reused without torch; None for a head over text and fields alone. The head is trained on the embeddings
+    of the package's own graph, which are stored in `{output}.{encoder}.embeddings.npz` for the next training. With
+    `fine_tune` the encoder is trained too, and `report_to` names a tracker that follows it.
 
-    Raises `UserError` for examples that cannot be trained on, `UserError` for an encoder that cannot be had or
-    trained and `UserError` for a package that cannot be used; no package is written then, and one that was there
-    stays.
+    Raises `UserError` for examples that cannot be trained on, an encoder that is unavailable or cannot be trained, and
+    a package that cannot be used. No package is written then, and an existing one stays.
     """
     check_trainable(examples)
     fields = {name for example in examples for name in example.item.attributes}
@@ -51,13 +49,7 @@ def train_package(
         made = _Made(train(examples, encoder=None, order=order, seed=seed, advance=advance), "none", max_tokens)
     elif fine_tune:
         made = _fine_tuned(
-            encoder,
-            examples,
-            order=order,
-            max_tokens=max_tokens,
-            seed=seed,
-            report_to=report_to,
-            advance=advance or (lambda _share: None),
+            encoder, examples, order=order, max_tokens=max_tokens, seed=seed, report_to=report_to, advance=advance
         )
     else:
         made = _with_frozen(
@@ -80,7 +72,7 @@ def train_package(
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What a package is written from."""
+    """The parts of a trained package."""
 
     trained: Trained
     base_model: str
@@ -97,12 +89,17 @@ def _with_frozen(
     max_tokens: int,
     seed: int,
     output: Path,
-    advance: Callable[[float], None] | None,
+    advance: Callable[[float], None],
 ) -> _Made:
-    if Path(source, CARD).is_file():
-        graph, tokenizer, max_tokens, name = _of_package(Path(source))
+    folder = Path(source)
+    if (folder / CARD).is_file():
+        package = ModelPackage.load(folder)
+        if package.encoder is None:
+            raise UserError(f"the package {folder} has no encoder: name another, or none")
+        graph, tokenizer = (folder / ENCODER).read_bytes(), (folder / TOKENIZER).read_bytes()
+        max_tokens, name = package.card.max_tokens, package.card.base_model
     else:
-        from model.encoder_export import export_encoder  # noqa: PLC0415  # needs torch, which a head alone does not
+        from model.encoder_export import export_encoder  # noqa: PLC0415  # needs torch
 
         parts = export_encoder(source, max_tokens=max_tokens)
         graph, tokenizer, max_tokens, name = parts.graph, parts.tokenizer, parts.max_tokens, parts.name
@@ -111,15 +108,6 @@ def _with_frozen(
     store = output.with_name(f"{output.name}.{identity[:12]}.embeddings.npz")
     trained = train(examples, encoder=encoder, store=store, order=order, seed=seed, advance=advance)
     return _Made(trained, name, max_tokens, graph, tokenizer)
-
-
-def _of_package(folder: Path) -> tuple[bytes, bytes, int, str]:
-    """Return the graph, the tokenizer, the most tokens and the name of a package's encoder."""
-    package = ModelPackage.load(folder)
-    if package.encoder is None:
-        raise UserError(f"the package {folder} has no encoder: name another, or none")
-    card = package.card
-    return (folder / ENCODER).read_bytes(), (folder / TOKENIZER).read_bytes(), card.max_tokens, card.base_model
 
 
 def _fine_tuned(
@@ -132,27 +120,26 @@ def _fine_tuned(
     report_to: str,
     advance: Callable[[float], None],
 ) -> _Made:
-    from model.finetune import fine_tune, onto_embedding  # noqa: PLC0415  # needs torch
+    from model.encoder_export import short_name  # noqa: PLC0415  # needs torch
+    from model.finetune import fine_tune, onto_embedding  # noqa: PLC0415
 
     tuned = fine_tune(
         source,
         [compose(example.item, order, KEYWORDS) for example in examples],
-        np.array([int(example.is_interested) for example in examples], dtype=np.int64),
+        labels_of(examples),
         max_tokens=max_tokens,
         seed=seed,
         report_to=report_to,
         advance=lambda share: advance(share * 0.9),
     )
-    logits = tuned.held_out[:, None].astype(np.float32)
     trained = train(
         examples,
         encoder=None,
-        embeddings=logits,
+        embeddings=tuned.held_out[:, None].astype(np.float32),
         order=order,
         seed=seed,
         advance=lambda share: advance(0.9 + share * 0.1),
     )
     trained = replace(trained, head=onto_embedding(trained.head, tuned.parts.head))
-    name = Path(source).resolve().name if Path(source).is_dir() else source
     parts = tuned.parts
-    return _Made(trained, f"{name}, fine-tuned", parts.max_tokens, parts.encoder, parts.tokenizer)
+    return _Made(trained, f"{short_name(source)}, fine-tuned", parts.max_tokens, parts.encoder, parts.tokenizer)

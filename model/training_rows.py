@@ -1,4 +1,4 @@
-"""The rows of a training file, in whatever encoding and with whatever line ends it comes."""
+"""Reads the rows of a training file in any common encoding and with any line ends."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from osusume.errors import UserError
 
-_CONVERT = "save it as JSON Lines in UTF-8, a line a label"
+_CONVERT = "save it as JSON Lines in UTF-8, one label on each line"
 _PACKED = {
     b"\x1f\x8b": "packed with gzip",
-    b"PK\x03\x04": "a zip archive, as Excel's workbooks are",
+    b"PK\x03\x04": "a zip archive, like Excel's workbooks",
     b"BZh": "packed with bzip2",
     b"\xfd7zXZ": "packed with xz",
 }
@@ -26,18 +26,17 @@ _LISTS = ("examples", "labels", "rows", "data", "items")
 
 
 class Row(NamedTuple):
-    """One row: the number of its line (of the row, in a JSON array) and what it holds."""
+    """One row: the number of its line (of the row, in a JSON array) and its value."""
 
     line: int
     value: object
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the rows of a training file in its order; blank lines are passed over.
+    """Return the rows of a training file in order; blank lines are skipped.
 
-    A file may be in UTF-8, UTF-16 or CP932, its lines may end as on any system, and it may be one JSON array instead of
-    a line a row. Raises `UserError` for a file that cannot be read, is packed or is a table, and for a row that is
-    not JSON.
+    A file may be UTF-8, UTF-16 or CP932, have any line ends, and be one JSON array instead of one row on each line.
+    Raises `UserError` for a file that cannot be read, is packed or is a table, and for a row that is not JSON.
     """
     try:
         content = path.read_bytes()
@@ -50,13 +49,11 @@ def read_rows(path: Path) -> list[Row]:
     first = next((line.strip() for line in lines if line.strip()), "")
     if first and first[0] not in "[{":
         _refuse_table(path, first)
-    if (whole := _whole(first, lines)) is not None:
-        return whole
-    return list(_each_line(path, lines))
+    return _whole(lines) or list(_each_line(path, lines))
 
 
 def is_plain(path: Path) -> bool:
-    """Return whether a file is JSON Lines in UTF-8, with line feeds alone, so that rows can be added to it."""
+    """Return whether a file is JSON Lines in UTF-8 with line feeds only, so that rows can be appended."""
     content = path.read_bytes()
     try:
         text = content.decode()
@@ -75,13 +72,13 @@ def _decoded(path: Path, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        # one broken byte does not make a file CP932: then hardly anything of it would be UTF-8
+        # A broken byte does not mean CP932, in which hardly any character would be valid UTF-8.
         seen = content.decode("utf-8", "replace")
         understood = sum(character > "\x7f" and character != "\ufffd" for character in seen)
         if understood < seen.count("\ufffd"):
             with suppress(UnicodeDecodeError):
                 text = content.decode("cp932")
-                if not re.search("[\uf8f0-\uf8f3]", text):  # Python's own, for bytes that CP932 does not use
+                if not re.search("[\uf8f0-\uf8f3]", text):  # what Python decodes bytes to that CP932 does not use
                     return text
         return _strictly(path, content, "utf-8")
 
@@ -94,18 +91,16 @@ def _strictly(path: Path, content: bytes, encoding: str) -> str:
         raise UserError(f"{path}, line {line}: {error}: {_CONVERT}") from error
 
 
-def _whole(first: str, lines: list[str]) -> list[Row] | None:
-    """Return the rows of a file that is one JSON array, or one object with a list of them; None for one of lines."""
-    if not first or first[0] not in "[{":
-        return None
+def _whole(lines: list[str]) -> list[Row]:
+    """Return the rows of a file that is one JSON array, or one object with a list of them; otherwise none."""
     try:
         value = json.loads("\n".join(lines))
     except (ValueError, RecursionError):
-        return None
+        return []
     if isinstance(value, dict):
         value = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), [value])
-    if not isinstance(value, list) or not value:
-        return None
+    if not isinstance(value, list):
+        return []
     return [Row(number, row) for number, row in enumerate(value, 1)]
 
 
@@ -125,8 +120,8 @@ def _refuse_table(path: Path, first: str) -> None:
     columns = next(csv.reader(io.StringIO(first), delimiter="\t" if "\t" in first else ","), [])
     if {"text", "target"} <= set(columns):
         raise UserError(
-            f"{path}, line 1: it is a table of text and target for AutoTrain, which does not say what work a label is"
-            " about: give the training file that 'python -m model dataset' wrote beside it"
+            f"{path}, line 1: it is a table of text and target for AutoTrain, which does not name the works: use the"
+            " training file that 'python -m model dataset' wrote beside it"
         )
     if len(columns) > 1:
         raise UserError(f"{path}, line 1: it is a table with the columns {', '.join(columns)[:80]}: {_CONVERT}")

@@ -1,8 +1,8 @@
-"""The hand-written parts that made-up works are put together from: quiet.toml, story.toml, lively.toml, names.toml.
+"""The hand-written parts of made-up works, from quiet.toml, story.toml, lively.toml and names.toml.
 
 A theme is one kind of work. Its `titles`, `openings`, `sentences`, `tracks` and `roles` are patterns. Their slots
-(`{place}`) are filled from its `words` and with the `name` of the work's main character; a work keeps to one value a
-slot, so that its title, story and tracks speak of the same place.
+(`{place}`) take values from its `words`, and the `name` of the work's main character. A work has one value for each
+slot, so that its title, story and tracks are about the same place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STYLES = ("quiet", "story", "lively")
 class Theme:
     """One kind of work.
 
-    `voices` is the least and the greatest number of voice actors. The first two genres are always given.
+    `voices` is the smallest and the largest number of voice actors. A work always has the first two genres.
     """
 
     style: str
@@ -40,7 +40,7 @@ class Theme:
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """A maker of works, and the styles it works in."""
+    """A maker of works, and its styles."""
 
     name: str
     styles: list[str]
@@ -48,9 +48,9 @@ class Circle:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What works of all themes draw from.
+    """The names and small texts for works of all themes.
 
-    `prices` are in JPY, `music` are titles; `headings` go by kind of section, the `tags` of titles by style.
+    `prices` are in JPY, and `music` are titles. `headings` are by kind of section, the `tags` of titles by style.
     """
 
     characters: list[str]

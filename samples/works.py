@@ -1,4 +1,4 @@
-"""Made-up audio works for all ages: the demo's, any number of others to train on, and a made-up owner's taste."""
+"""Made-up audio works for all ages, for the demo and for training, and the taste of a made-up owner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from osusume.items import Item, Section
 from samples.themes import Names, Theme, load_names, load_themes
 
 DEMO_DAYS = (130, 12, 8, 10)
-"""How many of the demo's works are on sale on its first day, and how many each later day adds."""
+"""How many of the demo's works are out on its first day, and how many each later day adds."""
 
 FIRST_DAY = date(2026, 11, 20)
 """The demo's first day."""
@@ -23,12 +23,12 @@ _WORKS_A_DAY = 12
 IMAGE_HOST = "img.dlsite.jp"
 """The host of the works' covers."""
 
-# Ids that the shop has not reached, so that no link of the demo leads to somebody's work.
+# Ids that the shop has not reached, so that no link of the demo leads to a real work.
 _FIRST_ID, _LAST_ID = 9_000_000, 9_999_999
 
 
 def demo_works() -> list[Item]:
-    """Return the works of the demo, oldest first; `DEMO_DAYS` tells which of them are out on which day."""
+    """Return the works of the demo, oldest first; `DEMO_DAYS` says how many are out on each day."""
     works = generate_works(sum(DEMO_DAYS), _DEMO_SEED)
     first, *later = DEMO_DAYS
     dates = [FIRST_DAY - timedelta(days=age // _WORKS_A_DAY) for age in reversed(range(first))]
@@ -38,7 +38,7 @@ def demo_works() -> list[Item]:
 
 
 def generate_works(count: int, seed: int) -> list[Item]:
-    """Return `count` works with titles all distinct, oldest first; the same seed gives the same works."""
+    """Return `count` works with distinct titles, oldest first; the same seed gives the same works."""
     rng = random.Random(seed)  # noqa: S311  # invents works, guards nothing
     works = []
     titles: set[str] = set()
@@ -53,12 +53,12 @@ def generate_works(count: int, seed: int) -> list[Item]:
 
 
 def work_address(item_id: str) -> str:
-    """Return the address a work's page would have in the shop."""
+    """Return the address that a work's page would have in the shop."""
     return f"https://www.dlsite.com/home/work/=/product_id/{item_id}.html"
 
 
 def image_address(item_id: str) -> str:
-    """Return the address of a work's cover; the shop names the folder after the next full thousand.
+    """Return the address of a work's cover; the shop names its folder after the next full thousand.
 
     >>> image_address("RJ09012345")
     'https://img.dlsite.jp/modpub/images2/work/doujin/RJ09013000/RJ09012345_img_main.jpg'
@@ -68,14 +68,14 @@ def image_address(item_id: str) -> str:
 
 
 def _item_ids(count: int, rng: random.Random) -> list[str]:
-    # A work gets its id when it is registered, not when it is released: ids rise with time, but not strictly.
+    # A work gets its id when it is registered, not when it is released, so the order differs slightly.
     numbers = sorted(rng.sample(range(_FIRST_ID, _LAST_ID), count), key=lambda number: number + rng.uniform(0, 20_000))
     return [f"RJ{number:08d}" for number in numbers]
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """What is settled of a work before it is written: its theme, its words by slot, its cast and whom they play."""
+    """The choices for a work before its texts: its theme, its words by slot, its cast and their characters."""
 
     rng: random.Random
     theme: Theme
@@ -191,18 +191,18 @@ def _bulleted(lines: Iterable[str]) -> str:
 
 
 def _merged(sections: list[Section]) -> Section:
-    """Return all sections as one without a heading, as pages were written before 2020."""
+    """Return all sections as one without a heading, as on pages from before 2020."""
     return Section(
         None, "\n\n".join(f"■{part.heading}\n{part.text}" if part.heading else part.text for part in sections)
     )
 
 
 def _in_order(rng: random.Random, values: list[str], count: int) -> list[str]:
-    """Return `count` of the values, at random, in the order they have."""
+    """Return `count` random values in their original order."""
     return [values[index] for index in sorted(rng.sample(range(len(values)), count))]
 
 
-# How much a work is liked for having any of these words in its title, genres or story.
+# How much each group of words in title, genres or story adds to the liking of a work.
 _LIKING = (
     (3.0, ("雨",)),
     (3.0, ("朗読", "読み聞かせ")),
@@ -220,10 +220,10 @@ _WHIM = 0.04
 
 
 def made_up_taste(item: Item) -> bool:
-    """Return whether the demo's made-up owner likes a work, which holds for three in ten of the made-up works.
+    """Return whether the demo's made-up owner likes a work, as is so for three in ten of the made-up works.
 
     The owner likes rain, sleep, reading aloud, quiet, and some voice actors and circles; not comedy, noise, fights or
-    ear cleaning. Four works in a hundred are judged against all that, always the same four.
+    ear cleaning. Four works in a hundred, always the same ones, are judged the other way round.
     """
     text = "\n".join([item.title, *item.values("genres"), *(section.text for section in item.sections[:1])])
     liking = sum(weight for weight, words in _LIKING if any(word in text for word in words))

@@ -1,4 +1,4 @@
-"""`python -m model bench`: how fast packages are, beside transformers' pipeline."""
+"""`python -m model bench`: measures packages against transformers' pipeline."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ def add(commands: Commands) -> None:
     """Describe the command."""
     parser = commands.add_parser(
         "bench",
-        help="measure packages beside transformers' pipeline",
+        help="measure packages against transformers' pipeline",
         description="Measure, in one run and on the same texts, transformers' text-classification pipeline, the "
         "exported graph in fp32 and the package in int8: items a second, seconds from process start to first score, "
-        "size, peak memory, the largest difference of scores, and the share of the machine's peak that is reached. "
+        "size, peak memory, the largest difference of scores, and the share of the machine's peak. "
         "Takes about five minutes on two cores; other work on the machine makes the figures worse.",
         epilog="example: python -m model bench --json bench.json",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured to this file too")
-    parser.add_argument("--quick", action="store_true", help="one small model, to see that it works")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    parser.add_argument("--quick", action="store_true", help="one small model, to test the command")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure, with a progress bar, and print the tables."""
-    from rich.console import Console  # noqa: PLC0415  # --help works where none of these is installed
+    from rich.console import Console  # noqa: PLC0415  # --help needs none of these
     from rich.progress import Progress  # noqa: PLC0415
 
     from model.bench import run_bench, steps, tables  # noqa: PLC0415

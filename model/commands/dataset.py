@@ -1,4 +1,4 @@
-"""`python -m model dataset`: one training file from several."""
+"""`python -m model dataset`: merges training files into one."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ if TYPE_CHECKING:
     from model.dataset import Example
 
 FILES = """\
-An annotation file is a training file: JSONL of {"item": {...}, "is_interested": 0 or 1, "created_at": "..."}. Where an
-item is labelled in more than one file, the label with the later created_at counts; of equally late ones the one of the
-file named later.
-A file may be in UTF-8, UTF-16 or CP932, with any line ends, or one JSON array. A created_at without an offset is in
---time-zone; what is written has its offset."""
+An annotation file is a training file: JSONL of {"item": {...}, "is_interested": 0 or 1, "created_at": "..."}. If
+several files label an item, the label with the latest created_at counts; if those are equal, the file named last wins.
+A file may be UTF-8, UTF-16 or CP932, have any line ends, or be one JSON array. A created_at without an offset is in
+--time-zone; a stack's labels are written with theirs."""
 
 _EPILOG = f"""\
 {FILES}
-The labels of a deployed stack are written by 'python -m ops dataset'.
+To write the labels of a deployed stack, use 'python -m ops dataset'.
 
 example:
   python -m model dataset --annotations old.jsonl new.jsonl --output labels.jsonl --csv autotrain.csv
@@ -47,14 +46,14 @@ def add(commands: Commands) -> None:
 def add_file_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that `read_annotations` and `write_merged` read."""
     parser.add_argument("--output", type=Path, required=True, metavar="F.jsonl", help="the training file to write")
-    parser.add_argument("--csv", type=Path, metavar="F.csv", help="write text,target for AutoTrain too")
+    parser.add_argument("--csv", type=Path, metavar="F.csv", help="also write text,target for AutoTrain")
     parser.add_argument("--annotations", type=Path, nargs="+", default=[], metavar="F.jsonl", help="read these files")
     zone = "of times without an offset (Asia/Tokyo)"
     parser.add_argument("--time-zone", type=ZoneInfo, default="Asia/Tokyo", metavar="ZONE", help=zone)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read, merge and write, and print what was written."""
+    """Read, merge and write the files, and print what was written."""
     if not options.annotations:
         raise UserError(
             "there is nothing to read: name files with --annotations, or read a stack with 'python -m ops dataset'"
@@ -64,14 +63,14 @@ def run(options: argparse.Namespace) -> None:
 
 def read_annotations(options: argparse.Namespace) -> dict[str, list[Example]]:
     """Return the examples of the files that `options` name, by file."""
-    from model.dataset import read_examples  # noqa: PLC0415  # --help needs nothing that must be installed
+    from model.dataset import read_examples  # noqa: PLC0415  # --help needs no packages
 
     return {str(path): read_examples(path, options.time_zone) for path in options.annotations}
 
 
 def write_merged(options: argparse.Namespace, groups: Mapping[str, Sequence[Example]]) -> None:
-    """Merge groups of examples, write them where `options` say, and print how many came from each group."""
-    from model.dataset import merge, write_csv, write_examples  # noqa: PLC0415  # --help needs nothing that must be installed
+    """Merge groups of examples, write them to the files of `options`, and print how many came from each group."""
+    from model.dataset import merge, write_csv, write_examples  # noqa: PLC0415
 
     merged = merge(groups, options.time_zone)
     if not merged.examples:

@@ -1,4 +1,4 @@
-"""`python -m model export`: a Hugging Face sequence classifier as a model package."""
+"""`python -m model export`: makes a model package of a Hugging Face sequence classifier."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from model.commands import Commands
+from model.commands import Commands, positive, print_card
 
 
 def add(commands: Commands) -> None:
@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
         help="make a package of a trained Hugging Face classifier",
         description="Make a model package of a sequence classifier of two labels that transformers has saved (BERT, "
         "DistilBERT, RoBERTa, DeBERTa, ModernBERT) with a fast tokenizer. The package scores as the checkpoint does; "
-        "how far int8 moves its scores is measured, told and written to the card.",
+        "how far int8 moves its scores is measured, printed and written to the card.",
         epilog="example: python -m model export --checkpoint trained --output model/package --data labels.jsonl",
     )
     parser.add_argument(
@@ -26,22 +26,20 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="FILE", help="training file to measure accuracy on; without it, made-up works"
     )
-    parser.add_argument("--fp32", action="store_true", help="keep the weights as they are: four times the size, slower")
+    parser.add_argument("--fp32", action="store_true", help="do not quantize: four times the size, slower")
+    parser.add_argument("--force", action="store_true", help="write the package even if its accuracy on --data is low")
     parser.add_argument(
-        "--force", action="store_true", help="write the package although int8 costs accuracy, or it has none on --data"
+        "--positive-label", metavar="NAME", help="the label that means interest, if the names leave it open"
     )
     parser.add_argument(
-        "--positive-label", metavar="NAME", help="the label that means interest, where the names do not tell"
-    )
-    parser.add_argument(
-        "--max-tokens", type=_positive, metavar="N", help="cut texts there (512, or what the checkpoint takes)"
+        "--max-tokens", type=positive, metavar="N", help="cut texts here (512, or less if the checkpoint takes less)"
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Export, and print what was measured."""
-    from rich.console import Console  # noqa: PLC0415  # --help works where neither this nor torch is installed
+    from rich.console import Console  # noqa: PLC0415  # --help needs neither this nor torch
 
     console = Console(stderr=True)
     with console.status("loading torch"):
@@ -62,13 +60,4 @@ def run(options: argparse.Namespace) -> None:
             force=options.force,
             positive_label=options.positive_label,
         )
-    console.print(f"{options.output}: {card.version}, {card.base_model}, texts of up to {card.max_tokens} tokens")
-    for name, value in card.metrics.items():
-        console.print(f"  {name:36} {value:.3g}")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("it must be above 0")
-    return number
+    print_card(options.output, card)

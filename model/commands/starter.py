@@ -1,12 +1,13 @@
-"""`python -m model starter`: the starter package, trained from scratch."""
+"""`python -m model starter`: trains the starter package from scratch."""
 
 from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from model.commands import Commands
+from model.commands import Commands, print_card, progress_bars
 
 
 def add(commands: Commands) -> None:
@@ -25,18 +26,9 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, with a progress bar, and print the metrics."""
-    from rich.console import Console  # noqa: PLC0415  # --help works where neither this nor torch is installed
-    from rich.progress import Progress  # noqa: PLC0415
+    from model.starter import train_starter  # noqa: PLC0415  # --help needs no torch
 
-    from model.starter import train_starter  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    with Progress(console=console) as progress:
-        bar = progress.add_task("training", total=1.0)
+    with progress_bars() as advance:
         today = datetime.now(UTC).date()
-        card = train_starter(
-            options.output, seed=options.seed, today=today, advance=lambda share: progress.update(bar, completed=share)
-        )
-    console.print(f"{options.output}: {card.version}")
-    for name, value in card.metrics.items():
-        console.print(f"  {name:36} {value:.3f}")
+        card = train_starter(options.output, seed=options.seed, today=today, advance=partial(advance, "training"))
+    print_card(options.output, card)

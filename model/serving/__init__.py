@@ -1,1 +1,1 @@
-"""What runs in the classifier's image: from an item's text to a score with reasons. It needs no torch."""
+"""The code in the classifier's image: turns an item into a score with reasons, without torch and scikit-learn."""

@@ -1,25 +1,25 @@
-"""The card of a model package: where it comes from, how it reads an item, how good it is, what its files hash to."""
+"""The card of a model package: its origin, how it reads an item, its metrics, and the hashes of its files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 FORMAT_VERSION = 2
-"""What this code reads and writes; it goes up when another reader would score wrongly."""
+"""The format that this code reads and writes; it goes up when older code would score wrongly."""
 
 Taste = Literal["made-up", "owner"]
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What `card.json` says.
+    """The contents of `card.json`.
 
-    `taste` tells whose labels taught the package: a `made-up` taste serves tests and demonstrations only. `order` and
-    `keywords` are those of `text.compose`; texts are cut at `max_tokens`. `labels` counts the labels of either
-    kind it was trained on, `metrics` are fractions unless their name says otherwise, `created_on` is an ISO date and
-    `files` maps each other file of the package to its sha256.
+    `taste` says whose labels trained the package; a `made-up` taste is for tests and demonstrations only. `order` and
+    `keywords` are those of `text.compose`; texts are cut at `max_tokens`. `labels` counts the training labels of each
+    kind. `metrics` are fractions unless their name says otherwise, `created_on` is an ISO date, and `files` maps each
+    other file of the package to its sha256.
     """
 
     version: str
@@ -39,72 +39,63 @@ class Card:
 
     @classmethod
     def from_json(cls, value: object) -> Card:
-        """Return the card that `value` describes; keys it does not know are left out.
+        """Return the card that `value` describes; unknown keys are ignored.
 
-        Raises `ValueError` naming the key that is missing, of the wrong type, or of a format that it cannot read.
+        Raises `ValueError` naming the key that is missing, of the wrong type, or of an unreadable format.
         """
         if not isinstance(value, Mapping):
             raise ValueError("it must be a JSON object")  # noqa: TRY004  # the caller catches one kind of error
         _check_format(value.get("format_version"))
-        max_tokens = value.get("max_tokens")
-        if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
-            raise ValueError("max_tokens must be a whole number above 0")
-        return cls(
-            version=_text(value, "version"),
-            taste=_taste(value.get("taste")),
-            base_model=_text(value, "base_model"),
-            created_on=_text(value, "created_on"),
-            order=_texts(value, "order"),
-            keywords=_texts(value, "keywords"),
-            max_tokens=max_tokens,
-            labels={name: int(count) for name, count in _numbers(value, "labels").items()},
-            metrics=_numbers(value, "metrics"),
-            files=_hashes(value.get("files")),
-        )
+        for name, (is_valid, wanted) in _KEYS.items():
+            if not is_valid(value.get(name)):
+                raise ValueError(f"{name} must be {wanted}")
+        for name in value["files"]:
+            if "/" in name or "\\" in name:
+                raise ValueError(f"files must lie in the package's own folder, not at {name}")
+        known = {name: value[name] for name in _KEYS}
+        counts = {kind: int(count) for kind, count in value["labels"].items()}
+        return cls(**{**known, "order": tuple(value["order"]), "keywords": tuple(value["keywords"]), "labels": counts})
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_list_of_strings(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_object_of_numbers(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(number, (int, float)) for number in value.values())
+
+
+def _is_object_of_strings(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+_KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "version": (_is_text, "a string that is not empty"),
+    "taste": (lambda value: value in get_args(Taste), '"made-up" or "owner"'),
+    "base_model": (_is_text, "a string that is not empty"),
+    "created_on": (_is_text, "a string that is not empty"),
+    "order": (_is_list_of_strings, "a list of strings"),
+    "keywords": (_is_list_of_strings, "a list of strings"),
+    "max_tokens": (_is_whole, "a whole number above 0"),
+    "labels": (_is_object_of_numbers, "an object of numbers"),
+    "metrics": (_is_object_of_numbers, "an object of numbers"),
+    "files": (_is_object_of_strings, "an object of file names and their sha256"),
+}
+"""How each key of a card is checked, and what it must be."""
 
 
 def _check_format(version: object) -> None:
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+    if not isinstance(version, int) or not _is_whole(version):
         raise ValueError("format_version must be a whole number above 0")
     if version < FORMAT_VERSION:
         raise ValueError(f"format_version {version} is older than {FORMAT_VERSION}, the only one this code reads")
     if version > FORMAT_VERSION:
         raise ValueError(f"format_version {version} is newer than {FORMAT_VERSION}, the newest this code reads")
-
-
-def _taste(value: object) -> Taste:
-    if value == "made-up":
-        return "made-up"
-    if value == "owner":
-        return "owner"
-    raise ValueError('taste must be "made-up" or "owner"')
-
-
-def _text(value: Mapping[str, object], name: str) -> str:
-    text = value.get(name)
-    if not isinstance(text, str) or not text:
-        raise ValueError(f"{name} must be a string that is not empty")
-    return text
-
-
-def _texts(value: Mapping[str, object], name: str) -> tuple[str, ...]:
-    texts = value.get(name)
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"{name} must be a list of strings")
-    return tuple(texts)
-
-
-def _numbers(value: Mapping[str, object], name: str) -> dict[str, float]:
-    numbers = value.get(name)
-    if not isinstance(numbers, Mapping) or not all(isinstance(number, (int, float)) for number in numbers.values()):
-        raise ValueError(f"{name} must be an object of numbers")
-    return dict(numbers)
-
-
-def _hashes(value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping) or not all(isinstance(sha256, str) for sha256 in value.values()):
-        raise ValueError("files must be an object of file names and their sha256")
-    for name in value:
-        if "/" in name or "\\" in name:
-            raise ValueError(f"files must lie in the package's own folder, not at {name}")
-    return dict(value)

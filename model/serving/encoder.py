@@ -1,4 +1,4 @@
-"""The encoder: texts to embeddings, with ONNX Runtime and a fast tokenizer."""
+"""Turns texts into embeddings, with ONNX Runtime and a fast tokenizer."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tokenizers import Tokenizer
 from model.serving.head import Embeddings
 
 _CHARACTERS_A_TOKEN = 64
-"""No text needs more characters than this for each token it may keep; cutting there bounds what a tokenizer reads."""
+"""Texts are cut at so many characters for each token they may keep, which bounds the tokenizer's work."""
 
 
 class Encoder:
-    """An ONNX graph that gives one `embedding` a text, and the tokenizer it was trained with."""
+    """An ONNX graph that outputs one `embedding` for each text, and its tokenizer."""
 
     def __init__(self, graph: bytes | Path, tokenizer: bytes, max_tokens: int) -> None:
-        """Read the graph, of which a file is read without a copy in memory, and the tokenizer.
+        """Read the graph and the tokenizer; a graph in a file is read without a copy in memory.
 
         Texts are cut at `max_tokens`. Raises `ValueError` naming the part that cannot be read.
         """
-        with ThreadPoolExecutor(1) as pool:  # reading the graph leaves Python to the tokenizer meanwhile
+        with ThreadPoolExecutor(1) as pool:  # the graph is read without the GIL, so the tokenizer loads meanwhile
             session = pool.submit(_session, graph)
             try:
                 self._tokenizer = Tokenizer.from_buffer(tokenizer)
@@ -49,23 +49,23 @@ class Encoder:
     def embed(self, texts: Sequence[str]) -> Embeddings:
         """Return one row for each text, in the order given.
 
-        A text's row does not depend on the others. The int8 graph takes one scale for all activations of a run, so a
-        batch, padded or not, would let its texts shift each other's scores: each runs alone, equal ones once.
+        A text's row does not depend on the others. The int8 graph uses one scale for all activations of a run, so the
+        texts of a batch would change each other's scores. Therefore each text runs alone, and equal texts run once.
         """
         token_ids = [tuple(self._tokenizer.encode(self._readable(text)).ids) for text in texts]
-        # The longest first, so that no thread is left with a long text at the end.
+        # Longest first, so that no thread gets a long text at the end.
         distinct = sorted(set(token_ids), key=len, reverse=True)
         with ThreadPoolExecutor(self._cores) as pool:
             rows = dict(zip(distinct, pool.map(self._embed_one, distinct), strict=True))
         return np.array([rows[ids] for ids in token_ids], dtype=np.float32).reshape(len(texts), self.dimensions)
 
     def _readable(self, text: str) -> str:
-        # JSON may carry half a surrogate pair, which no tokenizer takes.
+        # JSON may hold half a surrogate pair, which no tokenizer accepts.
         kept = text[-self._most_characters :] if self._keeps_the_end else text[: self._most_characters]
         return kept.encode("utf-8", "replace").decode("utf-8")
 
     def _embed_one(self, token_ids: tuple[int, ...]) -> Embeddings:
-        if not token_ids:  # an empty text, to a tokenizer that adds no tokens of its own
+        if not token_ids:  # an empty text, if the tokenizer adds no tokens of its own
             return np.zeros(self.dimensions, dtype=np.float32)
         ids = np.array([token_ids], dtype=np.int64)
         mask = {"attention_mask": np.ones_like(ids)} if self._takes_mask else {}
@@ -75,17 +75,17 @@ class Encoder:
 
 def _session(graph: bytes | Path) -> InferenceSession:
     options = SessionOptions()
-    # Texts run beside each other, one thread each: a text is too short to be worth dividing.
+    # One thread for each text: a text is too short to be divided.
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     try:
         return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a class for each status, under Exception alone
+    except Exception as error:  # onnxruntime's errors have no other base class
         raise ValueError(f"its graph cannot be read ({error})") from error
 
 
 def available_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Return how many cores this process may use: its affinity, or the quota of its control group if that is less."""
+    """Return how many cores this process may use, by its affinity and the quota of its control group."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = cpu_max.read_text().split()

@@ -1,7 +1,7 @@
-"""Features: what the head sees of an item apart from its embedding, in training as in serving.
+"""The features of an item besides its embedding, the same in training and in serving.
 
-The text is seen as n-grams, of characters because Japanese does not part its words, and of the words that a change of
-script parts. Fields are seen as their values, each whole.
+Text becomes n-grams of characters, because Japanese has no spaces, and of words, which are split where the script
+changes. Fields become their whole values.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FieldValue = tuple[str, str]
 """A field and one of its values, as `plain` writes it."""
 
 MOST_CHARACTERS = 2_000
-"""Of an item's text no more is read than this, which bounds the time that one item can take."""
+"""At most so much of an item's text is read, which bounds the time for one item."""
 
 _NUMERAL = re.compile(r"\d")
 _SPACE = re.compile(r"[\s\0]+")
@@ -34,9 +34,9 @@ _WORD = re.compile(r"[a-z0-9][a-z0-9_.+#'-]*|[ァ-ヺー]+|[㐀-䶿一-鿿々]+|
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One way of looking at an item's text: all n-grams of `unit`s, `shortest` to `longest`, in one part of the item.
+    """One view of an item's text: all n-grams of `unit`s, `shortest` to `longest`, in one part of the item.
 
-    An item's n-grams are scaled to the length `strength` together, however long the text.
+    The vector of an item's n-grams is scaled to the length `strength`, however long the text is.
     """
 
     source: Source
@@ -63,7 +63,7 @@ class View:
 
     @classmethod
     def from_json(cls, value: object) -> View:
-        """Return the view that `value` describes; raises `ValueError` for one that this code cannot compute."""
+        """Return the view that `value` describes; raises `ValueError` if this code cannot compute it."""
         if not isinstance(value, Mapping) or value.keys() != {"source", "unit", "shortest", "longest", "strength"}:
             raise ValueError("a view must have source, unit, shortest, longest and strength, and nothing else")
         if value["source"] not in get_args(Source) or value["unit"] not in get_args(Unit):
@@ -85,22 +85,22 @@ VIEWS = (
     View("title", "characters", 2, 4, 0.5),
     View("sections", "characters", 2, 4, 0.7),
 )
-"""What new packages look at. Title and sections also apart, since the same words weigh differently in either."""
+"""The views of new packages. Title and sections also have their own, because words weigh differently in each."""
 
 
 def weigh(counts: Numbers, rarities: Numbers) -> Numbers:
-    """Return the weight of n-grams in a text before it is scaled, from how often it has them and how rare they are."""
+    """Return the weights of n-grams in a text before scaling, from their counts and rarities."""
     return np.asarray((1.0 + np.log(counts)) * rarities, dtype=np.float64)
 
 
 def rarity(items: npt.ArrayLike, total: int) -> Numbers:
-    """Return how much n-grams say that so many `items` of `total` have; one in no item counts like one in one item."""
+    """Return the inverse document frequency of n-grams in `items` of `total` items; 0 items count as 1."""
     having = np.maximum(np.asarray(items, dtype=np.float64), 1.0)
     return np.asarray(1.0 + np.log((1.0 + total) / (1.0 + having)), dtype=np.float64)
 
 
 def field_values(item: Item, order: Sequence[str]) -> Iterator[FieldValue]:
-    """Yield each different value of the fields in `order`, once."""
+    """Yield each distinct value of the fields in `order` once."""
     for name in order:
         for value in dict.fromkeys(plain(value) for value in item.values(name)):
             if value:
@@ -113,13 +113,13 @@ def plain(text: str) -> str:
     >>> plain("ＡＳＭＲ  の　雨 ")
     'asmr の 雨'
     """
-    # JSON may carry half a surrogate pair, which no file takes.
+    # JSON may hold half a surrogate pair, which no file accepts.
     sound = text.encode("utf-8", "replace").decode("utf-8")
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", sound).casefold()).strip()
 
 
 def _text(item: Item, source: Source) -> str:
-    """Return one part of the item's text; numerals are all alike, because it is their shape that tells."""
+    """Return one part of the item's text, with every digit as 0: the shape of a number matters, not its value."""
     parts = [item.title] if source != "sections" else []
     if source != "title":
         parts += [part for section in item.sections for part in (section.heading or "", section.text)]

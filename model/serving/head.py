@@ -1,7 +1,7 @@
-"""The linear head: it turns what is known of an item into a score.
+"""The linear head, which turns the features of an item into a score.
 
-A head sums up to three terms and a bias: `embedding` weighs each dimension of the encoder's embedding, `text` the
-n-grams of the item's text, `fields` each value of its fields. A score depends on the item alone, to the last bit.
+A head is the sum of up to three terms and a bias: `embedding` weighs each dimension of the encoder's embedding, `text`
+the n-grams of the item's text, and `fields` each value of its fields. A score depends on nothing but the item.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Array: TypeAlias = npt.NDArray[Any]
 class TextTerm:
     """Weights over the n-grams of one view.
 
-    `items` says how many of the `total` items of the training had each n-gram, which decides how much it counts.
+    `items` says how many of the `total` training items had each n-gram, which decides how much it counts.
     """
 
     view: View
@@ -48,7 +48,7 @@ class TextTerm:
         ngrams = self.view.ngrams(item)
         if not ngrams:
             return 0.0
-        # An n-gram without a weight still makes the text longer, so it counts in the length, as one seen once.
+        # An n-gram without a weight still adds to the length of the vector, like one that was in one item.
         index = np.array([self._index.get(ngram, -1) for ngram in ngrams])
         known = index >= 0
         counts = np.fromiter(ngrams.values(), dtype=np.float64, count=len(ngrams))
@@ -62,8 +62,8 @@ class TextTerm:
 class Head:
     """A sum of weighted terms and a bias, squashed to a score between 0 and 1.
 
-    `embedding` has a weight a dimension, none where the package has no encoder; `fields` has a weight for each value
-    of a field. An item is labelled 1 when its score reaches `threshold`.
+    `embedding` has a weight for each dimension, none if the package has no encoder; `fields` has a weight for each
+    value of a field. An item is labelled 1 when its score reaches `threshold`.
     """
 
     embedding: npt.NDArray[np.float64]
@@ -74,16 +74,16 @@ class Head:
 
     @property
     def reads_items(self) -> bool:
-        """Whether it looks at more of an item than its embedding."""
+        """Whether the head uses more of an item than its embedding."""
         return bool(self.text or self.fields)
 
     def scores(self, embeddings: Embeddings, items: Sequence[Item] = ()) -> Scores:
-        """Return the score of each row of `embeddings` (items by dimensions); `items` where the head reads them."""
+        """Return the score of each row of `embeddings` (items by dimensions); a head that reads items needs `items`."""
         return squash(self.logits(embeddings, items))
 
     def logits(self, embeddings: Embeddings, items: Sequence[Item] = ()) -> Scores:
-        """Return the logit of each row of `embeddings`; `items` must be given where the head reads them."""
-        # Not a matrix product, whose last bits depend on how many rows are multiplied at a time.
+        """Return the logit of each row of `embeddings`; a head that reads items needs `items`."""
+        # Not a matrix product, because its last bits depend on the number of rows.
         logits = (embeddings.astype(np.float64) * self.embedding).sum(axis=1) + self.bias
         if self.reads_items:
             logits += np.array([self._of_text(item) + self._of_fields(item) for item in items])
@@ -122,8 +122,8 @@ class Head:
     def from_bytes(cls, content: bytes) -> Head:
         """Return the head that `content` holds.
 
-        Raises `ValueError` naming what is wrong, also for a term that it does not know: leaving a term out would give
-        scores that look right and are not.
+        Raises `ValueError` naming what is wrong, also for an unknown term: ignoring it would give scores that look
+        right and are not.
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -138,7 +138,7 @@ class Head:
             )
         except ValueError:
             raise
-        except Exception as error:  # zipfile, zlib and numpy's reader of headers have a class for each kind of damage
+        except Exception as error:  # each kind of damage has its own class in zipfile, zlib and numpy
             raise ValueError(f"it is not a head ({type(error).__name__} {error})") from error
         unknown = sorted([*about, *arrays])
         if unknown:
@@ -149,17 +149,17 @@ class Head:
 
 
 def squash(logits: Scores) -> Scores:
-    """Return the scores of logits; written with tanh because exp overflows for a strongly negative one."""
+    """Return the scores of logits; it uses tanh, because exp overflows for very negative ones."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float64)
 
 
 def _text_term(arrays: dict[str, Array], number: int, about: Mapping[str, Any]) -> TextTerm:
-    """Return a text term, taking its arrays out of `arrays`."""
+    """Return a text term and remove its arrays from `arrays`."""
     ngrams = _unpacked(arrays.pop(f"text.{number}.ngrams"))
     items = arrays.pop(f"text.{number}.items")
     weights = _finite(arrays.pop(f"text.{number}.weights"), "text")
     if not len(ngrams) == len(items) == len(weights):
-        raise ValueError("text must have one weight an n-gram")
+        raise ValueError("text must have one weight for each n-gram")
     view = View.from_json(about["view"])
     return TextTerm(view, tuple(ngrams), items.astype(np.int32), weights.astype(np.float32), int(about["total"]))
 

@@ -1,7 +1,7 @@
-"""The model package: a folder that scores items, and the one place that knows its files.
+"""The model package, a folder that scores items. Only this module knows its files.
 
-`card.json` describes the package and hashes the other files: `encoder.onnx` and `tokenizer.json`, where it has them,
-turn an item's text into an embedding, `head.npz` turns that and the item itself into a score.
+`card.json` describes the package and holds the hashes of the other files. `encoder.onnx` and `tokenizer.json` turn an
+item's text into an embedding; both are optional. `head.npz` turns the embedding and the item into a score.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HEAD = "head.npz"
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model says of one item: a score from 0 to 1, the label at the package's threshold, and the reasons."""
+    """The prediction for one item: a score from 0 to 1, the label at the package's threshold, and the reasons."""
 
     item_id: str
     score: float
@@ -50,31 +50,31 @@ class ModelPackage:
     """A loaded package."""
 
     def __init__(self, card: Card, encoder: Encoder | None, head: Head) -> None:
-        """Put the parts together; `encoder` is None where the head looks at text and fields alone."""
+        """Combine the parts; `encoder` is None if the head uses text and fields alone."""
         self.card = card
         self.encoder = encoder
         self.head = head
 
     @property
     def version(self) -> str:
-        """The version of the package, as its card gives it."""
+        """The version on the card."""
         return self.card.version
 
     @property
     def threshold(self) -> float:
-        """The score from which on an item is labelled 1."""
+        """The lowest score of items that are labelled 1."""
         return self.head.threshold
 
     @classmethod
     def load(cls, folder: Path | str) -> ModelPackage:
-        """Return the package in `folder`, every file checked against the card.
+        """Return the package in `folder` after checking every file against the card.
 
-        Raises `UserError` when a file is missing, altered, not readable, or of a format newer than this code.
+        Raises `UserError` when a file is missing, altered, unreadable, or of another format.
         """
         folder = Path(folder)
         card = read_card(folder)
         encoder_files = (ENCODER, TOKENIZER) if {ENCODER, TOKENIZER} & card.files.keys() else ()
-        with ThreadPoolExecutor(1) as pool:  # hashing a graph takes as long as importing what runs it
+        with ThreadPoolExecutor(1) as pool:  # hashing a graph takes as long as importing onnxruntime
             verified = pool.submit(_verify, folder, sorted({HEAD, *encoder_files, *card.files}), card)
             if encoder_files:
                 from model.serving.encoder import Encoder  # noqa: PLC0415
@@ -96,36 +96,36 @@ class ModelPackage:
         return cls(card, encoder, head)
 
     def with_head(self, card: bytes, head: bytes) -> ModelPackage:
-        """Return this package with another head of its encoder: the contents of the `card.json` and `head.npz` of it.
+        """Return this package with another head, given as the contents of its `card.json` and `head.npz`.
 
-        Version, threshold, the text's order and the keywords come with the head. Raises `UserError` when the two are
-        not readable, do not belong together, or were made for another encoder.
+        Version, threshold, order and keywords are those of the new card. Raises `UserError` when the two are
+        unreadable, do not belong together, or were made for another encoder.
         """
         try:
             new_card, new_head = Card.from_json(json.loads(card)), Head.from_bytes(head)
         except ValueError as error:
             raise UserError(
-                f"the head cannot be used: {error}; train it anew, with this version of the code"
+                f"the head cannot be used: {error}; train it again, with this version of the code"
             ) from error
         if _sha256(head) != new_card.files.get(HEAD):
-            raise UserError(f"the head is not the one that card {new_card.version} hashes: store it anew")
+            raise UserError(f"the head does not match the hash on card {new_card.version}: store it again")
         if _beside_head(new_card) != _beside_head(self.card) or len(new_head.embedding) != len(self.head.embedding):
             raise UserError(
-                f"head {new_card.version} was made for another encoder than the one of package {self.version}:"
-                " deploy the package that it was trained with, or train it anew"
+                f"head {new_card.version} was made for another encoder than that of package {self.version}:"
+                " deploy the package that it was trained with, or train it again"
             )
         return ModelPackage(new_card, self.encoder, new_head)
 
     def probabilities(self, items: Sequence[Item]) -> list[float]:
-        """Return the score of each item, in the order given, without the cost of reasons."""
+        """Return the score of each item, in the order given; this is faster than `score`."""
         return [float(score) for score in self.head.scores(self._embeddings(items), items)]
 
     def score(self, items: Sequence[Item]) -> list[Prediction]:
         """Return a prediction for each item, in the order given.
 
-        An item's prediction is the same whatever it is scored with. Its reasons are the head's own weights of its
-        values, where the head weighs fields; otherwise they are measured, by scoring the item again without each of
-        up to `model.serving.reasons.MOST_VALUES` values.
+        An item's prediction does not depend on the other items. Its reasons come from the head's weights of its values
+        if the head weighs fields. Otherwise they are measured: the item is scored again without each of up to
+        `model.serving.reasons.MOST_VALUES` values.
         """
         if self.head.fields or self.encoder is None:
             logits = self.head.logits(self._embeddings(items), items)
@@ -147,7 +147,7 @@ class ModelPackage:
         return self.encoder.embed([compose(item, self.card.order, self.card.keywords) for item in items])
 
     def _measured(self, items: Sequence[Item]) -> tuple[list[float], list[list[Reason]]]:
-        """Return scores, and the effects of values as leaving each out shows them."""
+        """Return scores and reasons, measured by leaving out each value."""
         tried = [(index, *pair) for index, item in enumerate(items) for pair in tried_values(item, self.card.order)]
         lesser = [without(items[index], field, value) for index, field, value in tried]
         scores = self.probabilities([*items, *lesser])
@@ -158,7 +158,7 @@ class ModelPackage:
 
 
 def read_card(folder: Path) -> Card:
-    """Return the card of the package in `folder`; raises `UserError` where there is none that can be read."""
+    """Return the card of the package in `folder`; raises `UserError` if it cannot be read."""
     try:
         return Card.from_json(json.loads(_contents(folder, CARD)))
     except (ValueError, OverflowError, RecursionError) as error:
@@ -170,8 +170,8 @@ def write_package(
 ) -> Card:
     """Write a package to `folder` and return its card, as `sealed` makes it.
 
-    Replaces an existing package. The card goes first and is written last, so that a folder whose writing was
-    cut short is refused.
+    Replaces an existing package. The old card is removed first and the new one written last, so that an incomplete
+    package is refused.
     """
     parts = {ENCODER: encoder, TOKENIZER: tokenizer}
     files = {name: content for name, content in parts.items() if content is not None}
@@ -187,10 +187,10 @@ def write_package(
 
 
 def sealed(card: Card, head: Head) -> Card:
-    """Return the card of a package with this head: with its hash, and a version made from all that decides a score.
+    """Return the card with the head's hash, and with a version made from everything that decides a score.
 
-    A hash over the files, the order, the keywords and `max_tokens` is appended to `card.version`, so that packages of
-    equal version score equally. `card.files` must hold the encoder's files, where there is one.
+    A hash of the files, the order, the keywords and `max_tokens` is appended to `card.version`, so that packages of
+    the same version give the same scores. `card.files` must hold the encoder's files, if there is one.
     """
     files = {name: sha256 for name, sha256 in card.files.items() if name != HEAD} | {HEAD: _sha256(head.to_bytes())}
     of_all = _sha256(_json([*files.values(), card.order, card.keywords, card.max_tokens]))
@@ -198,7 +198,7 @@ def sealed(card: Card, head: Head) -> Card:
 
 
 def _beside_head(card: Card) -> tuple[dict[str, str], int]:
-    """Return what a head was made for: the hashes of the other files, and where texts are cut."""
+    """Return what a head depends on: the hashes of the other files, and where texts are cut."""
     return {name: sha256 for name, sha256 in card.files.items() if name != HEAD}, card.max_tokens
 
 
@@ -226,16 +226,16 @@ def _opened(folder: Path, name: str) -> Iterator[BinaryIO]:
             "or set MODEL_PACKAGE to a folder that holds one"
         ) from None
     except OSError as error:
-        raise UserError(f"{name} of model package {folder} cannot be read ({error}): mend its permissions") from error
+        raise UserError(f"{name} of model package {folder} cannot be read ({error}): fix its permissions") from error
 
 
 def _verify(folder: Path, names: Iterable[str], card: Card) -> None:
     for name in names:
         with _opened(folder, name) as file:
-            # Mapped, it is hashed without a copy and in one call, which leaves Python to others meanwhile.
+            # A mapped file is hashed in one call, without a copy and without the GIL.
             sha256 = _sha256(mmap(file.fileno(), 0, access=ACCESS_READ) if os.fstat(file.fileno()).st_size else b"")
         if name not in card.files:
-            raise _broken(folder, CARD, f"it gives no sha256 for {name}")
+            raise _broken(folder, CARD, f"it has no sha256 for {name}")
         if sha256 != card.files[name]:
             raise _broken(folder, name, f"its sha256 is not the one in {CARD}, so it was altered or cut short")
 
@@ -243,5 +243,5 @@ def _verify(folder: Path, names: Iterable[str], card: Card) -> None:
 def _broken(folder: Path, name: str, why: object) -> UserError:
     return UserError(
         f"{name} of model package {folder} cannot be used: {why}; "
-        "restore the package, write it anew with 'python -m model', or deploy the code that wrote it"
+        "restore the package, write it again with 'python -m model', or deploy the code that wrote it"
     )

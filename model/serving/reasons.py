@@ -1,8 +1,8 @@
-"""Reasons: what each value of an item does to its score.
+"""Reasons: the effect of each value of an item on its score.
 
-A head that weighs fields says it itself: the effect of a value is the score less the score without the value's weight,
-the embedding held as it is. It is exact for what the head knows of the value, and leaves out what the encoder may read
-into it. For a head over the embedding alone the item is scored again without the value.
+If the head weighs fields, the effect of a value is the score less the score without the value's weight, with the same
+embedding. That is exact for the head, and ignores the effect of the value on the embedding. For a head over the
+embedding alone, the item is scored again without the value.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from osusume.items import Item
 from osusume.records import Reason
 
 MOST_VALUES = 12
-"""How many values of an item are tried; each costs one run of the encoder."""
+"""How many values of an item are tried; each needs one run of the encoder."""
 
 MOST_REASONS = 5
 LEAST_EFFECT = 0.005
-"""Effects nearer to zero than this would not be seen in a score shown in percent."""
+"""Smaller effects would not show in a score in percent."""
 
 
 def tried_values(item: Item, order: Sequence[str]) -> list[tuple[str, str]]:
     """Return up to `MOST_VALUES` (field, value) pairs of the fields in `order`.
 
-    Every field gives its first value before any gives its second, so that many genres leave room for the rest.
+    The first value of every field comes before any second value, so that many genres leave room for other fields.
     """
     columns = [[(name, value) for value in dict.fromkeys(item.values(name)) if value.strip()] for name in order]
     rows = zip_longest(*columns)
@@ -49,12 +49,12 @@ def read_from_head(item: Item, logit: float, head: Head, order: Sequence[str]) -
 
 
 def without(item: Item, field: str, value: str) -> Item:
-    """Return the item as it would be if `field` did not have `value`."""
+    """Return the item without `value` in `field`."""
     rest = [other for other in item.values(field) if other != value]
     return replace(item, attributes={**item.attributes, field: rest})
 
 
 def strongest(reasons: Sequence[Reason]) -> list[Reason]:
-    """Return the reasons worth telling, the strongest effect first, whichever way it goes."""
+    """Return the reasons to show, the strongest effect first, positive or negative."""
     told = [reason for reason in reasons if abs(reason.effect) >= LEAST_EFFECT]
     return sorted(told, key=lambda reason: -abs(reason.effect))[:MOST_REASONS]

@@ -1,4 +1,4 @@
-"""The text that stands for an item: what the encoder reads, in training as in serving."""
+"""The text of an item that the encoder reads, the same in training and in serving."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from osusume.items import ATTRIBUTE_FIELDS, Item, Section
 
 ORDER = ATTRIBUTE_FIELDS
-"""The fields of a new package's text, in their order."""
+"""The fields of a new package's text, in order."""
 
 KEYWORDS = ("あらすじ", "ストーリー", "物語", "作品内容", "内容紹介", "作品紹介")
 """A new package's keywords: headings of the section that describes a work."""
 
 
 def compose(item: Item, order: Sequence[str], keywords: Sequence[str]) -> str:
-    r"""Return the item's text: a line for the title, a line for each field of `order` that has values, the section.
+    r"""Return the item's text: a line for the title, a line for each field of `order` with values, then the section.
 
-    `order` names attributes (`circle`, `genres`, …); a field that the item lacks leaves no line. The section is the
-    one that `chosen_section` picks, its heading first.
+    `order` names attributes (`circle`, `genres`, …). The section is the one that `chosen_section` returns, with its
+    heading first.
 
     >>> rain = Item("RJ1", "dlsite", "https://example.com", "Rain", attributes={"genres": ["ASMR", "sleep"]})
     >>> compose(rain, ["circle", "genres"], [])
@@ -32,10 +32,10 @@ def compose(item: Item, order: Sequence[str], keywords: Sequence[str]) -> str:
 
 
 def chosen_section(item: Item, keywords: Sequence[str]) -> Section | None:
-    """Return the section with the most hits of the keywords, None where the item has no section with text.
+    """Return the section with the most hits of the keywords, None if no section of the item has text.
 
-    A hit is an occurrence in heading or text; width and case make no difference (`ＡＳＭＲ` is `asmr`). Of equal hits
-    the longer text wins, so without any hit the longest does; of equal length, the first.
+    A hit is an occurrence in heading or text, ignoring width and case (`ＡＳＭＲ` is `asmr`). Among equal hits the
+    longest text wins, and among equal lengths the first.
     """
     sections = [section for section in item.sections if section.text.strip()]
     plain_keywords = [plain for keyword in keywords if (plain := _plain(keyword))]

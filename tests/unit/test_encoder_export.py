@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from model.serving.encoder import Encoder
 from osusume.errors import UserError
@@ -13,34 +12,17 @@ from osusume.errors import UserError
 torch = pytest.importorskip("torch", reason="exporting needs requirements/train.txt")
 transformers = pytest.importorskip("transformers", reason="exporting needs requirements/train.txt")
 
-from model.encoder_export import export_encoder  # noqa: E402  # needs torch
+from checkpoints import save_encoder  # noqa: E402  # needs torch
+
+from model.encoder_export import export_encoder  # noqa: E402
 
 TEXTS = ["雨の図書室", "夜の雨", "雨", "", "雨の夜の図書室" * 9, "知らない文字"]
 MAX_TOKENS = 24
 
 
-def save_encoder(folder: Path, modules: dict[str, dict[str, object]] | None = None) -> str:
-    """Save a random BERT that reads single characters, with sentence-transformers' files where `modules` are given."""
-    torch.manual_seed(7)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"雨の図書室夜"]
-    tokenizer = Tokenizer(models.WordPiece({token: index for index, token in enumerate(vocabulary)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
-    ).save_pretrained(folder)
-    config = transformers.BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=MAX_TOKENS,
-        initializer_range=0.3,
-    )
-    transformers.BertModel(config).save_pretrained(folder)
+def save_source(folder: Path, modules: dict[str, dict[str, object]] | None = None) -> str:
+    """Save a random BERT, with sentence-transformers' files if `modules` are given."""
+    save_encoder(folder, "雨の図書室夜", max_position_embeddings=MAX_TOKENS)
     if modules is not None:
         kinds = ["Transformer", *modules]
         (folder / "modules.json").write_text(
@@ -73,24 +55,24 @@ def embed(source: str, *, int8: bool = False) -> np.ndarray[tuple[int, int], np.
 
 
 def test_an_encoder_without_pooling_gives_the_mean_of_its_tokens(tmp_path: Path) -> None:
-    source = save_encoder(tmp_path)
+    source = save_source(tmp_path)
     means = [token_vectors(source, text).mean(axis=0) for text in TEXTS]
     np.testing.assert_allclose(embed(source), means, atol=1e-5)
 
 
-def test_the_first_token_is_taken_when_the_configuration_says_so(tmp_path: Path) -> None:
-    source = save_encoder(tmp_path, {"Pooling": {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}})
+def test_the_first_token_is_used_if_the_configuration_says_so(tmp_path: Path) -> None:
+    source = save_source(tmp_path, {"Pooling": {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}})
     firsts = [token_vectors(source, text)[0] for text in TEXTS]
     np.testing.assert_allclose(embed(source), firsts, atol=1e-5)
 
 
-def test_embeddings_are_normalized_when_the_configuration_says_so(tmp_path: Path) -> None:
-    source = save_encoder(tmp_path, {"Pooling": {"pooling_mode": "mean"}, "Normalize": {}})
+def test_embeddings_are_normalized_if_the_configuration_says_so(tmp_path: Path) -> None:
+    source = save_source(tmp_path, {"Pooling": {"pooling_mode": "mean"}, "Normalize": {}})
     np.testing.assert_allclose(np.linalg.norm(embed(source), axis=1), 1, atol=1e-5)
 
 
-def test_an_int8_encoder_gives_nearly_the_same(tmp_path: Path) -> None:
-    source = save_encoder(tmp_path)
+def test_an_int8_encoder_gives_nearly_the_same_embeddings(tmp_path: Path) -> None:
+    source = save_source(tmp_path)
     exact, int8 = embed(source), embed(source, int8=True)
     cosines = (exact * int8).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(int8, axis=1)
     assert cosines.min() > 0.99
@@ -101,11 +83,11 @@ def test_an_int8_encoder_gives_nearly_the_same(tmp_path: Path) -> None:
 )
 def test_an_unknown_pooling_is_refused(tmp_path: Path, modules: dict[str, dict[str, object]]) -> None:
     with pytest.raises(UserError, match=r"Dense|max_tokens"):
-        export_encoder(save_encoder(tmp_path, modules), max_tokens=MAX_TOKENS)
+        export_encoder(save_source(tmp_path, modules), max_tokens=MAX_TOKENS)
 
 
-def test_texts_are_cut_at_what_the_encoder_takes(tmp_path: Path) -> None:
-    assert export_encoder(save_encoder(tmp_path), max_tokens=4000).max_tokens == MAX_TOKENS
+def test_texts_are_cut_at_the_most_tokens_that_the_encoder_takes(tmp_path: Path) -> None:
+    assert export_encoder(save_source(tmp_path), max_tokens=4000).max_tokens == MAX_TOKENS
 
 
 def test_a_folder_without_an_encoder_is_refused_with_the_remedy(tmp_path: Path) -> None:
@@ -113,8 +95,8 @@ def test_a_folder_without_an_encoder_is_refused_with_the_remedy(tmp_path: Path) 
         export_encoder(str(tmp_path), max_tokens=MAX_TOKENS)
 
 
-def test_a_text_without_a_token_has_an_embedding_of_zeros(tmp_path: Path) -> None:
-    parts = export_encoder(save_encoder(tmp_path), max_tokens=MAX_TOKENS)
+def test_a_text_without_tokens_has_an_embedding_of_zeros(tmp_path: Path) -> None:
+    parts = export_encoder(save_source(tmp_path), max_tokens=MAX_TOKENS)
     contents = {**json.loads(parts.tokenizer), "post_processor": None}
     encoder = Encoder(parts.graph, json.dumps(contents).encode(), parts.max_tokens)
     assert not encoder.embed([""]).any()

@@ -38,7 +38,7 @@ def test_a_head_reads_back_as_it_was_written() -> None:
     )
 
 
-def test_width_and_case_of_a_value_make_no_difference() -> None:
+def test_width_and_case_of_a_value_do_not_matter() -> None:
     small = Item("RJ1", "dlsite", "https://example.com/1", "雨", attributes={"genres": ["癒し", "asmr"]})
     assert logit(RAIN) == logit(small)
 
@@ -47,7 +47,7 @@ def test_unknown_values_and_ngrams_add_nothing() -> None:
     assert logit(Item("RJ2", "dlsite", "https://example.com/2", "図", attributes={"circle": ["asmr"]})) == 0.25
 
 
-def test_a_text_of_more_ngrams_gives_each_less_weight() -> None:
+def test_each_ngram_of_a_longer_text_has_less_weight() -> None:
     title = Item("RJ2", "dlsite", "https://example.com/2", "雨")
     longer = Item("RJ3", "dlsite", "https://example.com/3", "雨の図書館")
     assert 0.25 < logit(longer) < logit(title) < 0.75
@@ -59,18 +59,18 @@ def test_a_text_of_more_ngrams_gives_each_less_weight() -> None:
         ({"genres": np.zeros(3)}, "genres cannot be applied"),
         ({"fields.weights": np.array([np.nan])}, "fields must hold finite numbers"),
         ({"fields.weights": np.zeros(2)}, "argument 2 is longer"),
-        ({"text.0.weights": np.zeros(2)}, "one weight an n-gram"),
+        ({"text.0.weights": np.zeros(2)}, "one weight for each n-gram"),
         ({"embedding": np.zeros((2, 2))}, "embedding must hold"),
         ({"embedding": np.array([object()])}, "pickle"),
         ({"about": np.zeros(0, dtype=np.uint8)}, "Expecting value"),
     ],
 )
-def test_a_head_that_cannot_be_applied_whole_is_refused(changes: dict[str, object], named: str) -> None:
+def test_a_head_with_an_invalid_or_unknown_part_is_refused(changes: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         Head.from_bytes(changed(**changes))
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"PK\x03\x04"])
-def test_what_is_no_archive_is_refused(content: bytes) -> None:
+def test_bytes_that_are_not_an_archive_are_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"not a head|pickle|No data|zip"):
         Head.from_bytes(content)

@@ -1,4 +1,4 @@
-"""Labels of a file brought into a stack: each once, the latest standing, their items never new again."""
+"""Labels of a file are imported into a stack once, the latest label wins, and their items are never new again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_importing_a_file_twice_changes_nothing(stores: Stores) -> None:
     assert sorted(Labels(stores.dynamodb, stores.labels_table).all(), key=lambda label: label.item_id) == before
 
 
-def test_a_label_gives_way_to_a_later_one_and_takes_the_place_of_an_older_one(stores: Stores) -> None:
+def test_a_label_replaces_an_older_one_and_not_a_later_one(stores: Stores) -> None:
     labels = Labels(stores.dynamodb, stores.labels_table)
     for number, action_ts in ((1, NOW + 0.5), (2, NOW - 0.5)):
         labels.store(Label(work(number).item_id, False, "U0OWNER", f"{action_ts:.6f}", "2025-11-25 01:00:00"))
@@ -62,7 +62,7 @@ def test_a_label_gives_way_to_a_later_one_and_takes_the_place_of_an_older_one(st
     assert second.created_at == "2025-11-25 01:00:00"
 
 
-def test_an_item_that_a_label_brings_is_known_and_never_waits_to_be_posted(stores: Stores) -> None:
+def test_an_imported_item_is_known_and_never_posted(stores: Stores) -> None:
     ledger = Ledger(stores.dynamodb, stores.items_table)
     ledger.record(Record(work(1), "recommended", "snapshots/a.json", NOW, score=0.9))
     assert bring([given(1, True), given(2, True)], stores).new_items == 1
@@ -74,7 +74,7 @@ def test_an_item_that_a_label_brings_is_known_and_never_waits_to_be_posted(store
     assert list(ledger.unfinished().records) == [work(1).item_id]
 
 
-def test_times_are_the_owners_unless_they_name_their_zone(tmp_path: Path) -> None:
+def test_times_without_an_offset_are_in_the_owners_time_zone(tmp_path: Path) -> None:
     rows = [
         row(1, 1, "2025-11-25 01:00:00"),
         "",
@@ -98,9 +98,6 @@ def test_times_are_the_owners_unless_they_name_their_zone(tmp_path: Path) -> Non
     [
         (row(2, 1, "yesterday"), "created_at must be a time"),
         (row(2, 1, None, origin="rumour"), "origin must be slack or annotation, not 'rumour'"),
-        (row(2, 2, None), "is_interested must be 0 or 1"),
-        (row(1, 0, None), "stands on line 1 already"),
-        ('{"item": ', "Expecting value"),
         (row(2, 1, None).replace(work(2).item_id, "run:snapshots/a.json"), "item_id begins with run: or scores:"),
     ],
 )
@@ -128,7 +125,7 @@ def test_the_command_finds_the_stack_and_prints_what_it_stored(
     assert "labels.jsonl, line 1: it has no item" in capsys.readouterr().err
 
 
-def test_a_label_from_the_future_is_one_of_now(stores: Stores) -> None:
+def test_a_label_from_the_future_gets_the_current_time(stores: Stores) -> None:
     bring([given(1, True, at=NOW + 17 * 3600)], stores)
     label = Labels(stores.dynamodb, stores.labels_table).get(work(1).item_id)
     assert label is not None
@@ -148,7 +145,7 @@ def huge(number: int) -> str:
         (row(2, 1, None).replace(work(2).title, "\\ud83d"), "half of a character"),
     ],
 )
-def test_what_a_table_does_not_take_is_refused_before_anything_is_stored(
+def test_an_item_that_does_not_fit_a_table_is_refused_before_anything_is_stored(
     tmp_path: Path, bad_row: str, told: str | None
 ) -> None:
     path = tmp_path / "labels.jsonl"
@@ -160,14 +157,14 @@ def test_what_a_table_does_not_take_is_refused_before_anything_is_stored(
         read_labels(path, TOKYO)
 
 
-def test_the_largest_item_that_is_let_in_fits_the_table(stores: Stores, tmp_path: Path) -> None:
+def test_the_largest_accepted_item_fits_the_table(stores: Stores, tmp_path: Path) -> None:
     item = {**work(1).to_json(), "sections": [{"heading": None, "text": "雨" * 133_000}]}
     path = tmp_path / "labels.jsonl"
     path.write_text(json.dumps({"item": item, "is_interested": 1}, ensure_ascii=False), encoding="utf-8")
     assert bring(read_labels(path, TOKYO), stores).stored == 1
 
 
-def test_a_label_from_the_future_gives_way_to_a_press_however_often_it_is_imported(stores: Stores) -> None:
+def test_a_label_from_the_future_never_replaces_a_press(stores: Stores) -> None:
     labels = Labels(stores.dynamodb, stores.labels_table)
     future = [given(1, True, at=NOW + 17 * 3600)]
     bring(future, stores)

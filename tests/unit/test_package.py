@@ -27,7 +27,7 @@ def package() -> ModelPackage:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A package of its own, to be broken."""
+    """A copy of the package that a test may break."""
     return Path(shutil.copytree(STARTER, tmp_path / "package"))
 
 
@@ -41,7 +41,7 @@ def test_predictions_come_in_the_order_of_the_items(package: ModelPackage) -> No
     assert [prediction.item_id for prediction in package.score(shuffled)] == [work.item_id for work in shuffled]
 
 
-def test_an_item_scores_the_same_whatever_it_is_scored_with(package: ModelPackage) -> None:
+def test_an_items_score_does_not_depend_on_the_other_items(package: ModelPackage) -> None:
     together = package.score(WORKS)
     shuffled = WORKS[1::2] + WORKS[::2]
     assert [package.score([work])[0] for work in WORKS] == together
@@ -59,7 +59,7 @@ def test_no_items_give_no_predictions(package: ModelPackage) -> None:
     assert package.score([]) == []
 
 
-def test_a_very_long_text_is_cut_and_scored_soon(package: ModelPackage) -> None:
+def test_a_very_long_text_is_cut_and_scored_quickly(package: ModelPackage) -> None:
     long = Item("RJ1", "dlsite", "https://example.com", "雨", sections=[Section(None, "静かな夜の雨音。" * 100_000)])
     longer = Item("RJ1", "dlsite", "https://example.com", "雨", sections=[Section(None, "静かな夜の雨音。" * 110_000)])
     started = time.perf_counter()
@@ -67,7 +67,7 @@ def test_a_very_long_text_is_cut_and_scored_soon(package: ModelPackage) -> None:
     assert time.perf_counter() - started < 5
 
 
-def test_a_reasons_effect_is_the_score_less_the_score_without_the_value_the_embedding_held(
+def test_a_reasons_effect_is_the_score_less_the_score_without_the_value_for_the_same_embedding(
     package: ModelPackage,
 ) -> None:
     assert package.encoder is not None
@@ -81,7 +81,7 @@ def test_a_reasons_effect_is_the_score_less_the_score_without_the_value_the_embe
     assert checked > 0
 
 
-def test_a_head_over_the_embedding_alone_has_its_reasons_measured(package: ModelPackage) -> None:
+def test_the_reasons_of_a_head_over_the_embedding_alone_are_measured(package: ModelPackage) -> None:
     bare = ModelPackage(package.card, package.encoder, replace(package.head, text=(), fields={}))
     checked = 0
     for work, prediction in zip(WORKS[:5], bare.score(WORKS[:5]), strict=True):
@@ -92,7 +92,7 @@ def test_a_head_over_the_embedding_alone_has_its_reasons_measured(package: Model
     assert checked > 0
 
 
-def test_the_strongest_reasons_come_first_and_weak_ones_not_at_all(package: ModelPackage) -> None:
+def test_the_strongest_reasons_come_first_and_weak_ones_are_left_out(package: ModelPackage) -> None:
     for prediction in package.score(WORKS):
         effects = [abs(reason.effect) for reason in prediction.reasons]
         assert effects == sorted(effects, reverse=True)
@@ -130,15 +130,16 @@ def test_an_altered_file_is_named_with_the_remedy(copy: Path, name: str) -> None
         ModelPackage.load(copy)
 
 
-def test_a_newer_format_is_refused_with_both_numbers(copy: Path) -> None:
-    change_card(copy, format_version=3)
-    with pytest.raises(UserError, match=r"format_version 3 is newer than 2.* deploy the code that wrote it"):
-        ModelPackage.load(copy)
-
-
-def test_an_older_format_is_refused_with_both_numbers(copy: Path) -> None:
-    change_card(copy, format_version=1)
-    with pytest.raises(UserError, match=r"format_version 1 is older than 2.* write it anew"):
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (3, r"format_version 3 is newer than 2.* deploy the code that wrote it"),
+        (1, r"format_version 1 is older than 2.* write it again"),
+    ],
+)
+def test_another_format_is_refused_with_both_numbers(copy: Path, version: int, told: str) -> None:
+    change_card(copy, format_version=version)
+    with pytest.raises(UserError, match=told):
         ModelPackage.load(copy)
 
 
@@ -162,7 +163,7 @@ def test_a_card_that_is_wrong_is_refused_with_the_key_named(copy: Path, changes:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
-def test_a_card_that_is_no_json_object_is_refused(copy: Path, content: str) -> None:
+def test_a_card_that_is_not_a_json_object_is_refused(copy: Path, content: str) -> None:
     (copy / "card.json").write_text(content)
     with pytest.raises(UserError, match=r"card\.json"):
         ModelPackage.load(copy)

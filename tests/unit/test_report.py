@@ -46,7 +46,7 @@ def evaluation(*, curve: bool = True, title: str = "雨の図書館") -> Evaluat
 
 
 class Page(HTMLParser):
-    """What a page holds: its tags with their attributes, and that each is closed where it was opened."""
+    """The tags of a page with their attributes; checks that they are nested correctly."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Page(HTMLParser):
         return [attributes for tag, attributes in self.tags if tag == name]
 
 
-def test_the_page_is_well_formed_and_has_a_plot_and_a_table_of_each() -> None:
+def test_the_page_is_well_formed_with_four_plots_and_labelled_tables() -> None:
     page = Page(render(evaluation()))
     assert len(page.named("svg")) == len(page.named("figure")) == 4
     assert len(page.named("h1")) == 1
@@ -82,7 +82,7 @@ def test_without_a_learning_curve_the_page_has_the_other_plots() -> None:
     assert len(Page(render(evaluation(curve=False))).named("svg")) == 3
 
 
-def test_the_page_asks_the_network_for_nothing() -> None:
+def test_the_page_needs_no_network() -> None:
     page = render(evaluation())
     assert "://" not in page
     assert "url(" not in page
@@ -93,13 +93,13 @@ def test_the_page_asks_the_network_for_nothing() -> None:
         assert (attributes.get("href") or "#").startswith("#")
 
 
-def test_a_title_is_text_whatever_it_holds() -> None:
+def test_a_title_is_always_shown_as_text() -> None:
     page = render(evaluation(title=EVIL))
     assert Page(page).named("script") == []
     assert page.count("&lt;script src=") == 3
 
 
-def test_each_plot_is_named_and_described_for_those_who_do_not_see_it() -> None:
+def test_each_plot_has_a_name_and_a_description_for_screen_readers() -> None:
     page = Page(render(evaluation()))
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -107,7 +107,7 @@ def test_each_plot_is_named_and_described_for_those_who_do_not_see_it() -> None:
         assert {figure["aria-labelledby"], figure["aria-describedby"]} <= set(ids)
 
 
-def test_the_plots_take_their_colours_from_the_page_and_none_of_their_own() -> None:
+def test_the_plots_use_only_the_colours_of_the_page() -> None:
     for svg in re.findall(r"<svg.*?</svg>", render(evaluation()), re.DOTALL):
         ET.fromstring(svg)  # noqa: S314  # our own drawing
         assert "var(--model)" in svg

@@ -1,4 +1,4 @@
-"""What is installed is what was looked at: hashes for packages, a digest for the base image."""
+"""Only reviewed contents are installed: packages have hashes, and the base image has a digest."""
 
 import re
 from pathlib import Path

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "model" / "starter"
 
 
-def test_the_starter_is_a_useful_judge_of_the_demo_and_its_card_says_how_useful() -> None:
+def test_the_starter_judges_the_demo_well_and_its_card_says_how_well() -> None:
     package = ModelPackage.load(STARTER)
     works = demo_works()
     scores, labels = np.array(package.probabilities(works)), np.array([int(made_up_taste(work)) for work in works])
@@ -50,12 +50,12 @@ def test_training_with_the_same_seed_gives_the_same_package(tmp_path: Path) -> N
     card = train_starter(tmp_path / "one", seed=3, today=today, recipe=small, advance=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
-    assert 120 <= sum(card.labels.values()) <= 128  # less the works that share a title with the demo's
+    assert 120 <= sum(card.labels.values()) <= 128  # without the works that share a title with the demo's
     assert ModelPackage.load(tmp_path / "one").version == card.version
     assert train_starter(tmp_path / "two", seed=3, today=today, recipe=small) == card
 
 
-def test_help_works_and_a_missing_torch_is_named_with_the_remedy(tmp_path: Path) -> None:
+def test_help_works_without_torch_and_a_missing_torch_is_named_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
     environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}:{ROOT / 'layers/common'}"}
 
@@ -74,18 +74,12 @@ def test_help_works_and_a_missing_torch_is_named_with_the_remedy(tmp_path: Path)
 SCORES, LABELS = np.array([0.9, 0.8, 0.8, 0.3, 0.1]), np.array([1, 0, 1, 1, 0])
 
 
-def test_average_precision_counts_equal_scores_as_one_step() -> None:
-    # one of one, three of which two hit, four of which three hit: a third each of 1, 2/3 and 3/4
-    assert average_precision(SCORES, LABELS) == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
-    assert average_precision(SCORES[[0, 2, 1, 3, 4]], LABELS[[0, 2, 1, 3, 4]]) == average_precision(SCORES, LABELS)
-
-
-def test_the_best_threshold_lies_between_the_scores_that_it_parts() -> None:
+def test_the_best_threshold_lies_between_the_scores_that_it_separates() -> None:
     threshold = best_threshold(SCORES, LABELS)
     assert threshold == pytest.approx(0.2)
     assert f1(SCORES, LABELS, threshold) == pytest.approx(6 / 7)
 
 
-def test_metrics_of_labels_all_alike_are_defined() -> None:
+def test_metrics_are_defined_if_no_label_is_1() -> None:
     none = np.zeros(5, dtype=np.int64)
     assert (f1(SCORES, none, 0.95), average_precision(SCORES, none)) == (0.0, 0.0)

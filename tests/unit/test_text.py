@@ -28,12 +28,12 @@ def test_fields_outside_the_order_are_left_out() -> None:
     assert compose(item(genres=["ASMR"], musicians=["誰か"]), ORDER, []) == "雨の図書室\nASMR"
 
 
-def test_missing_fields_and_empty_values_leave_no_line() -> None:
+def test_missing_fields_and_empty_values_add_no_line() -> None:
     assert compose(item(circle=[], genres=["", " "]), ["circle", "genres"], []).splitlines()[0] == "雨の図書室"
     assert compose(item(circle=[], voice_actors=["  "]), ORDER, []) == "雨の図書室"
 
 
-def test_the_section_with_the_most_keyword_hits_is_chosen_whatever_its_length() -> None:
+def test_the_section_with_the_most_keyword_hits_is_chosen_even_if_it_is_short() -> None:
     work = item((None, "とても長い注意書きがここに続きます。" * 5), ("内容", "耳かき、耳かき。"), (None, "耳かき"))
     assert chosen_section(work, ["耳かき"]) == Section("内容", "耳かき、耳かき。")
 
@@ -49,12 +49,12 @@ def test_a_keyword_in_the_heading_is_a_hit() -> None:
 
 
 @pytest.mark.parametrize("keyword", ["asmr", "ＡＳＭＲ", "Asmr "])
-def test_width_and_case_make_no_difference_to_a_hit(keyword: str) -> None:
+def test_width_and_case_do_not_matter_for_a_hit(keyword: str) -> None:
     work = item((None, "ずっと長いお知らせの文章"), (None, "ASMR"))
     assert chosen_section(work, [keyword]) == work.sections[1]
 
 
-def test_of_equal_hits_the_longer_section_is_chosen() -> None:
+def test_among_equal_hits_the_longer_section_is_chosen() -> None:
     work = item((None, "耳かき"), (None, "耳かきの音"), (None, "何もない、とても長い文章です"))
     assert chosen_section(work, ["耳かき"]) == work.sections[1]
 
@@ -65,7 +65,7 @@ def test_without_hits_the_longest_section_is_chosen(keywords: list[str]) -> None
     assert chosen_section(work, keywords) == work.sections[1]
 
 
-def test_of_equal_hits_and_length_the_first_section_is_chosen() -> None:
+def test_among_equal_hits_and_lengths_the_first_section_is_chosen() -> None:
     work = item(("一", "同じ"), ("二", "長さ"))
     assert chosen_section(work, []) is work.sections[0]
 

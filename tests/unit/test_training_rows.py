@@ -20,7 +20,7 @@ def of_bytes(tmp_path: Path, content: bytes) -> Path:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp932"])
-def test_a_file_is_read_in_every_encoding_and_with_every_line_end(tmp_path: Path, encoding: str, end: str) -> None:
+def test_every_encoding_and_line_end_is_read(tmp_path: Path, encoding: str, end: str) -> None:
     text = end.join([*ROWS[:2], "", ROWS[2]]).replace("〜", "～")
     path = of_bytes(tmp_path, text.encode(encoding, "ignore"))
     assert [example.item.item_id for example in read_examples(path)] == [work.item_id for work in WORKS]
@@ -50,7 +50,7 @@ def test_a_broken_row_of_an_array_is_named_by_its_number(tmp_path: Path) -> None
         read_examples(of_bytes(tmp_path, f"[{ROWS[0]}, {{}}]".encode()))
 
 
-def test_one_row_alone_is_a_file(tmp_path: Path) -> None:
+def test_a_single_indented_row_is_read(tmp_path: Path) -> None:
     assert read_examples(of_bytes(tmp_path, json.dumps(json.loads(ROWS[0]), indent=2).encode())) == EXAMPLES[:1]
 
 
@@ -75,12 +75,12 @@ def test_a_broken_byte_in_utf_8_is_an_error_and_not_another_encoding(tmp_path: P
         (b"[]", "it must be a JSON object"),
     ],
 )
-def test_what_is_no_training_file_is_refused_with_a_remedy(tmp_path: Path, content: bytes, told: str) -> None:
+def test_another_kind_of_file_is_refused_with_a_remedy(tmp_path: Path, content: bytes, told: str) -> None:
     with pytest.raises(UserError, match=told):
         read_examples(of_bytes(tmp_path, content))
 
 
-def test_the_table_for_autotrain_is_refused_with_the_name_of_what_to_give(tmp_path: Path) -> None:
+def test_the_table_for_autotrain_is_refused_and_the_right_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "autotrain.csv"
     write_csv(path, EXAMPLES)
     with pytest.raises(UserError, match=r"line 1: .*AutoTrain.*'python -m model dataset' wrote"):
@@ -88,7 +88,7 @@ def test_the_table_for_autotrain_is_refused_with_the_name_of_what_to_give(tmp_pa
 
 
 @pytest.mark.parametrize("label", ["1", "0", True, False, "true", "yes", "はい", 1.5, None, []])
-def test_a_label_in_another_form_is_refused_with_its_line_and_what_to_write(tmp_path: Path, label: object) -> None:
+def test_a_label_in_another_form_is_refused_with_its_line_and_the_right_form(tmp_path: Path, label: object) -> None:
     row = json.dumps({**json.loads(ROWS[0]), "is_interested": label})
     with pytest.raises(UserError, match=r"line 1: is_interested must be 0 or 1.*write 1 for interested"):
         read_examples(of_bytes(tmp_path, row.encode()))
@@ -105,12 +105,12 @@ def test_a_label_in_another_form_is_refused_with_its_line_and_what_to_write(tmp_
         (None, "2026-11-22 08:00:00"),
     ],
 )
-def test_the_later_label_counts_in_whatever_form_times_are_written(earlier: str | None, later: str) -> None:
+def test_the_later_label_counts_in_every_form_of_time(earlier: str | None, later: str) -> None:
     old, new = Example(WORKS[0], False, earlier), Example(WORKS[0], True, later)
     assert merge({"a": [old], "b": [new]}).examples == merge({"a": [new], "b": [old]}).examples == [new]
 
 
-def test_the_desk_does_not_add_to_a_file_that_it_would_spoil(tmp_path: Path) -> None:
+def test_the_desk_does_not_append_to_a_file_in_another_encoding(tmp_path: Path) -> None:
     from datetime import UTC, datetime  # noqa: PLC0415
 
     from desk.store import LabelFile  # noqa: PLC0415
