@@ -1,7 +1,7 @@
 """What the labels teach so far: how well the taste is learnt, which works would teach most, which labels look wrong.
 
-The head is trained as in `model.train`, over text and fields, but without the search for strengths, since the desk
-retrains every few labels. Needs scikit-learn.
+The head is trained as in `model.learning.train`, over text and fields, but without the search for strengths, since
+the desk retrains every few labels. Needs scikit-learn.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
-from model.calibration import calibrate
 from model.intervals import Estimate, Judged, bootstrap
-from model.matrix import Rows, read_fields, read_view
-from model.metrics import Labels
+from model.learning.calibration import calibrate
+from model.learning.matrix import Rows, read_fields, read_view
+from model.learning.metrics import Labels
+from model.learning.train import Strengths
 from model.serving.features import VIEWS
 from model.serving.head import Scores, squash
 from model.serving.text import ORDER
-from model.train import Strengths
 from osusume.items import Item
 
 _FOLDS = 5

@@ -15,7 +15,7 @@ from desk.journal import Journal
 from desk.learning_thread import Learner
 from desk.server import serve_desk
 from desk.store import LabelStore
-from model.dataset import LEAST_LABELS
+from model.learning.examples import LEAST_LABELS
 from osusume.items import Item
 from web.browser import open_in_browser
 from web.guard import new_token

@@ -9,10 +9,10 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
-from model.folds import Split, stratified
 from model.intervals import Judged
-from model.matrix import Rows
-from model.metrics import Labels, Scores, best_threshold
+from model.learning.folds import Split, stratified
+from model.learning.matrix import Rows
+from model.learning.metrics import Labels, Scores, best_threshold
 
 MOST_TRAINING_ROWS = 10_000
 """The n-grams learn from a stratified sample of at most this many rows, so that large files stay quick."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.baselines import in_turn
-from model.folds import Split
-from model.metrics import Labels, Scores, average_precision
+from model.learning.folds import Split
+from model.learning.metrics import Labels, Scores, average_precision
 
 SIZES = (20, 50, 100, 200, 400, 800)
 REPEATS = 3

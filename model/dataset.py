@@ -11,40 +11,17 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from math import inf
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
+from model.learning.examples import Example
 from model.serving.text import KEYWORDS, ORDER, compose
 from model.training_rows import Row, read_rows
 from osusume.errors import UserError
 from osusume.items import InvalidItem, Item
 from osusume.times import read_time
 
-LEAST_LABELS = 20
 TOKYO = ZoneInfo("Asia/Tokyo")
 """The default time zone of a time without an offset, as in template.yaml."""
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One labelled item; `created_at` is when the label was given, in any form that `osusume.times` reads.
-
-    `fold` is the example's fold in cross-validation, None if the file does not say.
-    """
-
-    item: Item
-    is_interested: bool
-    created_at: str | None = None
-    fold: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the example as in a line of a training file."""
-        row: dict[str, Any] = {
-            "item": self.item.to_json(),
-            "is_interested": int(self.is_interested),
-            "created_at": self.created_at,
-        }
-        return row if self.fold is None else {**row, "fold": self.fold}
 
 
 def read_examples(path: Path, time_zone: tzinfo = TOKYO) -> list[Example]:
@@ -128,21 +105,6 @@ def write_csv(path: Path, examples: Iterable[Example]) -> None:
     rows.writerow(["text", "target"])
     rows.writerows([compose(each.item, ORDER, KEYWORDS), int(each.is_interested)] for each in examples)
     _write(path, table.getvalue().encode("utf-8", "replace"))
-
-
-def check_trainable(examples: Sequence[Example]) -> None:
-    """Raise `UserError` if the examples are too few to train on, or all of one kind."""
-    if len(examples) < LEAST_LABELS:
-        raise UserError(f"{len(examples)} labels are too few to train on: press or annotate at least {LEAST_LABELS}")
-    check_both_kinds(examples)
-
-
-def check_both_kinds(examples: Sequence[Example]) -> None:
-    """Raise `UserError` if the examples are all of one kind."""
-    liked = sum(example.is_interested for example in examples)
-    if liked in {0, len(examples)}:
-        kind = "liked" if liked else "not liked"
-        raise UserError(f"all {len(examples)} items are {kind}: label some of the other kind too")
 
 
 def _example(row: object, time_zone: tzinfo) -> Example:

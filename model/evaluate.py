@@ -11,13 +11,13 @@ import numpy as np
 
 from model.baselines import CharacterNgrams, majority
 from model.curve import CurvePoint, learning_curve
-from model.dataset import Example, check_both_kinds, check_trainable
-from model.embeddings import embed
 from model.feature_importance import Leanings, leanings
-from model.folds import Split, labels_of, splits_of
 from model.intervals import LEVEL, METRICS, RESAMPLES, Estimate, Figures, Judged, bootstrap
-from model.matrix import Rows
-from model.metrics import Labels, Scores
+from model.learning.embeddings import embed
+from model.learning.examples import Example, check_both_kinds, check_trainable
+from model.learning.folds import Split, labels_of, splits_of
+from model.learning.matrix import Rows
+from model.learning.metrics import Labels, Scores
 from model.serving.head import Head
 from model.serving.package import ModelPackage
 from model.serving.text import compose

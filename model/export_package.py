@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from model.dataset import Example
 from model.export import Parts, export, largest_difference, load_checkpoint
-from model.folds import labels_of
-from model.metrics import Labels, accuracy
+from model.learning.examples import Example
+from model.learning.folds import labels_of
+from model.learning.metrics import Labels, accuracy
 from model.serving.card import Card
 from model.serving.package import write_package
 from model.serving.text import KEYWORDS, ORDER, compose

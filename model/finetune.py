@@ -18,8 +18,8 @@ from transformers import (
 
 from model.encoder_export import load_pretrained, most_tokens
 from model.export import Parts, export, load_checkpoint
-from model.folds import stratified
-from model.metrics import Labels
+from model.learning.folds import stratified
+from model.learning.metrics import Labels
 from model.serving.encoder import Encoder
 from model.serving.head import Head, Scores
 from osusume.errors import UserError

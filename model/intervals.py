@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model.metrics import Labels, Scores
+from model.learning.metrics import Labels, Scores
 
 METRICS = ("accuracy", "precision", "recall", "f1", "average_precision", "roc_auc", "brier")
 RESAMPLES = 1_000

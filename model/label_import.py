@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
-from model.dataset import Example, given_at, numbered_examples
+from model.dataset import given_at, numbered_examples
+from model.learning.examples import Example
 from osusume.errors import UserError
 from osusume.labels import IMPORT_USER, Label, Labels, Origin, local_time
 from osusume.ledger import Ledger, check_fits, labelled_elsewhere

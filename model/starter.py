@@ -18,15 +18,15 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import ModernBertConfig, ModernBertForSequenceClassification, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from model.dataset import Example
 from model.export import export, largest_difference, load_checkpoint
-from model.folds import labels_of
-from model.metrics import accuracy, average_precision, f1
+from model.learning.examples import Example
+from model.learning.folds import labels_of
+from model.learning.metrics import accuracy, average_precision, f1
+from model.learning.train import train
 from model.serving.card import Card
 from model.serving.encoder import Encoder
 from model.serving.package import ModelPackage, write_package
 from model.serving.text import KEYWORDS, ORDER, compose
-from model.train import train
 from osusume.items import Item
 from samples.works import demo_works, generate_works, made_up_taste
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from model.dataset import TOKYO, Example
+from model.dataset import TOKYO
+from model.learning.examples import Example
 from osusume.items import Item
 from osusume.labels import Label
 from osusume.ledger import KEYS_A_BATCH, Ledger

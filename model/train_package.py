@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from model.dataset import Example, check_trainable
-from model.folds import labels_of
+from model.learning.examples import Example, check_trainable
+from model.learning.folds import labels_of
+from model.learning.train import Trained, train
 from model.serving.card import Card
 from model.serving.encoder import Encoder
 from model.serving.package import CARD, ENCODER, TOKENIZER, ModelPackage, write_package
 from model.serving.text import KEYWORDS, ORDER, compose
-from model.train import Trained, train
 from osusume.errors import UserError
 
 

@@ -12,7 +12,7 @@ from model.commands import Commands
 from osusume.errors import UserError
 
 if TYPE_CHECKING:
-    from model.dataset import Example
+    from model.learning.examples import Example
 
 FILES = """\
 An annotation file is a training file: JSONL of {"item": {...}, "is_interested": 0 or 1, "created_at": "..."}. If

@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> None:
     from model.console_report import print_report  # noqa: PLC0415
     from model.dataset import read_examples  # noqa: PLC0415
     from model.evaluate import evaluate  # noqa: PLC0415
+    from model.learning.train import refit  # noqa: PLC0415
     from model.serving.package import ModelPackage  # noqa: PLC0415
-    from model.train import refit  # noqa: PLC0415
 
     package, examples = ModelPackage.load(options.package), read_examples(options.data)
     recipe = partial(refit, seed=options.seed) if options.refit else None

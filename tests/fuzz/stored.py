@@ -20,7 +20,8 @@ from fuzz.target import Target
 from classifier.predict import InvalidRequest, answer, requested_items
 from crawler.progress import Crawls, CrawlUnderWay, Progress
 from crawler.sources import ListedItem
-from model.dataset import Example, read_examples
+from model.dataset import read_examples
+from model.learning.examples import Example
 from model.serving.package import ModelPackage
 from notifier.events import InvalidEvent, written_snapshots
 from osusume.errors import UserError

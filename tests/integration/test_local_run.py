@@ -22,7 +22,8 @@ from local.__main__ import main
 from local.cloud.state import open_state
 from local.machine import ROOT
 from local.shop.site import Site, SiteFault, serve_site
-from model.dataset import Example, read_examples, write_examples
+from model.dataset import read_examples, write_examples
+from model.learning.examples import Example
 from osusume.snapshots import snapshot_key, snapshot_time
 from samples.works import demo_works
 

@@ -10,7 +10,8 @@ import pytest
 from conftest import REGION, Stores
 
 from model.__main__ import main
-from model.dataset import Example, check_trainable, merge, read_examples, write_csv, write_examples
+from model.dataset import merge, read_examples, write_csv, write_examples
+from model.learning.examples import Example, check_trainable
 from model.stored_labels import read_tables
 from ops.__main__ import main as ops
 from osusume.errors import UserError

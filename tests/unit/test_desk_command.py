@@ -11,7 +11,8 @@ from werkzeug.test import Client, TestResponse
 
 from desk.__main__ import main
 from desk.server import desk_app, serve_desk
-from model.dataset import Example, read_examples, write_examples
+from model.dataset import read_examples, write_examples
+from model.learning.examples import Example
 from ops.__main__ import main as ops
 from osusume.errors import UserError
 from osusume.items import Item, Section

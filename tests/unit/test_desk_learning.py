@@ -15,8 +15,9 @@ from desk import view_models
 from desk.active_learning import Course, Learnt, Lesson, most_teaching
 from desk.desk import Desk
 from desk.order import Mode, Selection
-from model.dataset import Example, write_examples
+from model.dataset import write_examples
 from model.intervals import Estimate
+from model.learning.examples import Example
 from osusume.items import Item, Section
 from samples.works import generate_works, made_up_taste
 

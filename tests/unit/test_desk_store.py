@@ -16,7 +16,8 @@ from desk.items import read_items
 from desk.journal import Journal
 from desk.order import Selection
 from desk.store import LabelFile, NotStored
-from model.dataset import Example, read_examples, write_examples
+from model.dataset import read_examples, write_examples
+from model.learning.examples import Example
 from osusume.errors import UserError
 from osusume.items import Item
 

@@ -12,10 +12,11 @@ import pytest
 from model.__main__ import main
 from model.baselines import CharacterNgrams
 from model.curve import learning_curve
-from model.dataset import Example, write_examples
+from model.dataset import write_examples
 from model.evaluate import MAJORITY, NGRAMS, PACKAGE, evaluate
 from model.feature_importance import FIELDS
-from model.folds import labels_of, splits_of
+from model.learning.examples import Example
+from model.learning.folds import labels_of, splits_of
 from model.serving.card import Card
 from model.serving.head import Head
 from model.serving.package import ModelPackage, write_package

@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 from model.__main__ import main
-from model.dataset import Example
 from model.label_names import interested_label
+from model.learning.examples import Example
 from model.serving.encoder import Encoder
 from model.serving.package import ModelPackage
 from model.serving.text import KEYWORDS, ORDER, compose

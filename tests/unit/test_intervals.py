@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from model.intervals import METRICS, Figures, Judged, bootstrap
-from model.metrics import Labels, Scores
+from model.learning.metrics import Labels, Scores
 
 
 def rows(count: int, seed: int, *, levels: int | None = None) -> tuple[Scores, Labels]:

@@ -10,8 +10,8 @@ import boto3
 import pytest
 from conftest import Stores
 
-from model.dataset import Example
 from model.label_import import GivenLabel, Imported, import_labels, read_labels
+from model.learning.examples import Example
 from ops.__main__ import main
 from osusume.errors import UserError
 from osusume.items import Item

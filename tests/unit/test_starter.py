@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.metrics import accuracy, average_precision, best_threshold, f1
+from model.learning.metrics import accuracy, average_precision, best_threshold, f1
 from model.serving.package import ModelPackage
 from samples.works import demo_works, made_up_taste
 

@@ -14,13 +14,14 @@ from osusume.errors import UserError
 pytest.importorskip("sklearn", reason="training needs requirements/train.txt")
 
 from model.__main__ import main
-from model.dataset import Example, read_examples, write_examples
-from model.matrix import read_fields, read_view
-from model.metrics import average_precision, f1
+from model.dataset import read_examples, write_examples
+from model.learning.examples import Example
+from model.learning.matrix import read_fields, read_view
+from model.learning.metrics import average_precision, f1
+from model.learning.train import refit, train
 from model.serving.features import VIEWS
 from model.serving.package import ModelPackage
 from model.serving.text import ORDER
-from model.train import refit, train
 from samples.works import generate_works, made_up_taste
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

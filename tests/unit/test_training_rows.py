@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from model.dataset import Example, merge, read_examples, write_csv, write_examples
+from model.dataset import merge, read_examples, write_csv, write_examples
+from model.learning.examples import Example
 from osusume.errors import UserError
 from samples.works import demo_works
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import PredefinedSplit, StratifiedKFold
 
-from model.dataset import Example
-from model.matrix import Rows
-from model.metrics import Labels
+from model.learning.examples import Example
+from model.learning.matrix import Rows
+from model.learning.metrics import Labels
 from osusume.errors import UserError
 
 FOLDS = 5

@@ -16,12 +16,20 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
-from model.calibration import calibrate, threshold_of_best_f1
-from model.dataset import Example, check_trainable
-from model.embeddings import embed
-from model.folds import FOLDS, labels_of, stratified
-from model.matrix import Known, Rows, ViewColumns, read_fields, read_view
-from model.metrics import Labels, accuracy, average_precision, f1
+from model.learning.calibration import (
+    Calibration,
+    PressModel,
+    SilentCalibration,
+    calibrate,
+    calibrate_with_silence,
+    threshold_of_best_f1,
+    threshold_of_cost,
+)
+from model.learning.embeddings import embed
+from model.learning.examples import LEAST_LABELS, Example, check_trainable
+from model.learning.folds import FOLDS, labels_of, stratified
+from model.learning.matrix import Known, Rows, ViewColumns, read_fields, read_view
+from model.learning.metrics import Labels, accuracy, average_precision, f1
 from model.serving import features
 from model.serving.encoder import Encoder
 from model.serving.features import VIEWS
@@ -45,6 +53,9 @@ _SMOOTHING = 0.1
 _ENOUGH = 400
 """With fewer examples the folds are drawn several times, because one draw is not reliable."""
 
+_SILENCES = (0.0, 0.3, 1.0)
+_LEAST_SILENT = 10
+
 Advance = Callable[[float], None]
 
 
@@ -62,13 +73,34 @@ class Strengths:
 
 
 @dataclass(frozen=True, slots=True)
+class Fitness:
+    """What the gate compares of a head: its labels, and how well it judged them while they were held out.
+
+    `brier` is the mean Brier score of the labels, `error` the standard error of that; `share` is the share of the
+    candidates that it recommends, of the examples if there are no candidates.
+    """
+
+    liked: int
+    disliked: int
+    brier: float
+    error: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained head, how it was trained, and its metrics on held-out items."""
+    """A trained head, how it was trained, and its metrics on held-out items.
+
+    `silence` is the weight of a silent item as a negative, `presses` how the owner presses if there are silent items.
+    """
 
     head: Head
     strengths: Strengths
     metrics: dict[str, float]
     labels: dict[str, int]
+    fitness: Fitness
+    silence: float = 0.0
+    presses: PressModel | None = None
 
 
 def train(
@@ -81,37 +113,63 @@ def train(
     keywords: Sequence[str] = KEYWORDS,
     seed: int = 1,
     advance: Advance = lambda _share: None,
+    silent: Sequence[Item] = (),
+    candidates: Sequence[Item] = (),
+    strengths: Strengths | None = None,
+    cost: float | None = None,
+    least: int = LEAST_LABELS,
 ) -> Trained:
     """Train a head on the examples.
 
     `embeddings` has a row for each example. Without it the encoder computes those that `store` (see
-    `model.embeddings`) lacks; without both, the head uses text and fields alone. `advance` gets the share that is done.
-    The same examples, encoder and seed give the same head, bit for bit, on one machine. Raises `UserError` if the
-    examples are too few, or all of one kind.
+    `model.learning.embeddings`) lacks; without both, the head uses text and fields alone. `advance` gets the share
+    that is done. The same arguments give the same head, bit for bit, on one machine. Raises `UserError` if the
+    examples are fewer than `least`, or all of one kind.
+
+    `silent` are items that the owner saw and did not press. They tell how often likes and dislikes are pressed, and are
+    weak negatives if that explains the presses better out of fold. Strengths are searched unless given. With the `cost`
+    of an unwanted post, where a like is worth 1, the threshold has the highest expected utility, without it the highest
+    expected F1. `candidates` are items as they come, of which the share that would be recommended is reported.
     """
-    check_trainable(examples)
-    rows = _drawn(examples, seed)
-    items = [examples[row].item for row in rows]
-    labels = labels_of([examples[row] for row in rows])
+    check_trainable(examples, least)
+    drawn = _drawn(examples, seed)
+    kept = [examples[row] for row in drawn]
+    items = [*(example.item for example in kept), *silent]
+    labels = np.concatenate([labels_of(kept), np.zeros(len(silent), dtype=np.int64)])
     began = 0.4 if encoder and embeddings is None else 0.0
-    if embeddings is not None:
-        embeddings = embeddings[rows]
-    elif encoder is not None:
-        texts = [compose(item, order, keywords) for item in items]
-        embeddings = embed(encoder, texts, store=store, advance=lambda share: advance(share * began))
+
+    def embedded(texts: Sequence[Item], advance: Advance = lambda _share: None) -> Embeddings:
+        if encoder is None:
+            return np.zeros((len(texts), 0), dtype=np.float32)
+        return embed(encoder, [compose(item, order, keywords) for item in texts], store=store, advance=advance)
+
+    if embeddings is None:
+        embeddings = embedded(items, lambda share: advance(share * began))
     else:
-        embeddings = np.zeros((len(items), 0), dtype=np.float32)
+        embeddings = embeddings[drawn]
     parts = _Parts.read(items, embeddings, order)
     # The matrices are sparse or small: more threads would wait for each other, and would change the order of sums.
     with threadpool_limits(1, user_api="blas"):
         advance(began + 0.1)
-        strengths, sums = _searched(parts, labels, seed, lambda share: advance(began + 0.1 + share * (0.85 - began)))
-        calibration = calibrate(sums, labels)
+        rows, silence, presses = np.arange(len(kept)), 0.0, None
+        if strengths is None:
+            strengths, sums = _searched(
+                parts, labels[rows], seed, lambda share: advance(began + 0.1 + share * (0.85 - began))
+            )
+        else:
+            sums = _held_out(parts, labels, rows, rows[:0], strengths, 0.0, seed)[rows]
+        calibration = calibrate(sums, labels[rows])
+        if len(silent) >= _LEAST_SILENT:
+            silence, calibration, presses, sums = _with_silence(parts, labels, rows, strengths, seed)
         scores = squash(calibration.logits(sums))
-        threshold = threshold_of_best_f1(scores)
-        head = parts.head(labels, strengths, calibration.slope, calibration.intercept, threshold)
-    liked = int(labels.sum())
+        threshold = threshold_of_best_f1(scores) if cost is None else threshold_of_cost(cost)
+        head = parts.head(labels, _weights(len(kept), len(silent), silence), strengths, calibration, threshold)
+        found = head.scores(embedded(candidates), candidates) if candidates else scores
     advance(1.0)
+    labels, scores = labels[rows], scores[rows]
+    liked = int(labels.sum())
+    # presses tell of the likes among the pressed items, which are more than among all if dislikes are pressed seldom
+    losses = ((presses.among_pressed(scores) if presses else scores) - labels) ** 2
     return Trained(
         head,
         strengths,
@@ -121,6 +179,15 @@ def train(
             "cross_validated_average_precision": round(average_precision(scores, labels), 4),
         },
         {"interested": liked, "not_interested": len(labels) - liked},
+        Fitness(
+            liked,
+            len(labels) - liked,
+            float(losses.mean()),
+            float(losses.std() / np.sqrt(len(losses))),
+            float(np.mean(found >= threshold)),
+        ),
+        silence,
+        presses,
     )
 
 
@@ -184,11 +251,14 @@ class _Parts:
         standard = (self.embeddings[rows].astype(np.float64) - fold.mean) / (fold.spread * np.sqrt(dimensions))
         return [sparse.hstack(text, format="csr"), self.values[rows], sparse.csr_matrix(standard)]
 
-    def head(self, labels: Labels, strengths: Strengths, slope: float, offset: float, threshold: float) -> Head:
-        """Return the head trained on all items; slope and offset turn its sums into logits."""
-        rows = np.arange(len(labels))
+    def head(
+        self, labels: Labels, weights: Scores, strengths: Strengths, calibration: Calibration, threshold: float
+    ) -> Head:
+        """Return the head trained on all items with a weight; the calibration turns its sums into logits."""
+        rows = np.flatnonzero(weights)
         fold = self.fold(rows)
-        learnt, intercept = _learnt(self.blocks(rows, fold), labels, strengths)
+        slope = calibration.slope
+        learnt, intercept = _learnt(self.blocks(rows, fold), labels[rows], strengths, weights[rows])
         weights = slope * learnt
         sizes = [len(known.columns) for known in fold.known]
         *texts, rest = np.split(weights, np.cumsum(sizes))
@@ -196,7 +266,7 @@ class _Parts:
         embedding = rest[len(self.pairs) :] / (fold.spread * np.sqrt(max(self.embeddings.shape[1], 1)))
         return Head(
             embedding=embedding,
-            bias=slope * intercept + offset - float(embedding @ fold.mean),
+            bias=slope * intercept + calibration.intercept - float(embedding @ fold.mean),
             threshold=threshold,
             text=tuple(
                 TextTerm(
@@ -212,7 +282,9 @@ class _Parts:
         )
 
 
-def _learnt(blocks: Sequence[sparse.csr_matrix], labels: Labels, strengths: Strengths) -> tuple[Scores, float]:
+def _learnt(
+    blocks: Sequence[sparse.csr_matrix], labels: Labels, strengths: Strengths, weights: Scores | None = None
+) -> tuple[Scores, float]:
     """Return the weight of each column of text, fields and embedding, and the intercept."""
     text, fields, embedding = blocks
     scales = [
@@ -222,7 +294,7 @@ def _learnt(blocks: Sequence[sparse.csr_matrix], labels: Labels, strengths: Stre
     ]
     scale = np.concatenate(scales)
     regression = LogisticRegression(C=strengths.freedom, solver="liblinear", max_iter=1_000)
-    regression.fit(sparse.csr_matrix(sparse.hstack(blocks) @ sparse.diags(scale)), labels)
+    regression.fit(sparse.csr_matrix(sparse.hstack(blocks) @ sparse.diags(scale)), labels, weights)
     return regression.coef_[0] * scale, float(regression.intercept_[0])
 
 
@@ -295,9 +367,58 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
     return best, sums / times
 
 
+def _weights(labelled: int, silent: int, silence: float) -> Scores:
+    return np.concatenate([np.ones(labelled), np.full(silent, silence)])
+
+
+def _held_out(
+    parts: _Parts, labels: Labels, rows: Rows, silent: Rows, strengths: Strengths, silence: float, seed: int
+) -> Scores:
+    """Return the sums of labelled and silent rows by heads that did not learn from them, 0 where there are no folds."""
+    sums, times = np.zeros(len(labels)), np.zeros(len(labels))
+    for draw in range(_draws(len(rows))):
+        part = np.random.default_rng(seed + draw).integers(FOLDS, size=len(silent))
+        for number, split in enumerate(stratified(labels[rows], FOLDS, seed + draw)):
+            test = np.concatenate([rows[split.test], silent[part == number]])
+            training = rows[split.training]
+            if silence:
+                training = np.concatenate([training, silent[part != number]])
+            fold = parts.fold(training)
+            weights = _weights(len(split.training), len(training) - len(split.training), silence)
+            learnt, intercept = _learnt(parts.blocks(training, fold), labels[training], strengths, weights)
+            sums[test] += sparse.hstack(parts.blocks(test, fold)) @ learnt + intercept
+            times[test] += 1
+    return np.asarray(sums / np.maximum(times, 1), dtype=np.float64)
+
+
+def _with_silence(
+    parts: _Parts, labels: Labels, rows: Rows, strengths: Strengths, seed: int
+) -> tuple[float, Calibration, PressModel, Scores]:
+    """Return the weight of silent items that explains presses and silence best, and what comes of it.
+
+    A weight must gain twice its standard error over the items: else silent items are not learned from.
+    """
+    silent = np.arange(len(rows), len(labels))
+    tried: list[tuple[float, SilentCalibration, Scores]] = []
+    for silence in _SILENCES:
+        sums = _held_out(parts, labels, rows, silent, strengths, silence, seed)
+        tried.append((silence, calibrate_with_silence(sums, labels, silent), sums))
+    best = tried[0]
+    for other in tried[1:]:
+        gain = other[1].log_likelihood - best[1].log_likelihood
+        if gain.sum() > 2 * np.sqrt((gain**2).sum()):
+            best = other
+    silence, found, sums = best
+    return silence, found.calibration, found.presses, sums
+
+
+def _draws(rows: int) -> int:
+    return max(1, min(4, _ENOUGH // rows))
+
+
 def _splits(parts: _Parts, rows: Rows, labels: Labels, seed: int) -> Iterator[_Split]:
     """Yield stratified folds of the rows: several draws if rows are few, none if a kind has only one row."""
-    for draw in range(max(1, min(4, _ENOUGH // len(rows)))):
+    for draw in range(_draws(len(rows))):
         for split in stratified(labels[rows], FOLDS, seed + draw):
             training, test = rows[split.training], rows[split.test]
             fold = parts.fold(training)
