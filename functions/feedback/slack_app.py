@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import parse_qs
 
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from slack_bolt import Ack, App
 from slack_bolt.adapter.aws_lambda import SlackRequestHandler
@@ -38,10 +38,10 @@ def refusal(event: Event, signing_secret: str) -> Response | None:
     Bolt can verify the signature too, but reads the payload before it does and fails on one that is cut off.
     """
     try:
-        body = _body(event)
+        body = APIGatewayProxyEventV2(event).decoded_body or ""
         signed = SignatureVerifier(signing_secret).is_valid_request(body, event.get("headers") or {})
-    except (TypeError, ValueError, OverflowError):
-        # a body that is not UTF-8, a timestamp that is no number or beyond all floats, a signature not ASCII
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        # a body that is no text or not UTF-8, a timestamp that is no number or too large, a signature not ASCII
         signed = False
     if not signed:
         return _answer(401, "not signed by Slack with this app's signing secret within the last five minutes")
@@ -123,11 +123,6 @@ def _send(body: dict[str, Any], **message: Any) -> bool:
     if refused or answer.status_code != 200:
         logger.warning("the message was not rewritten", status=answer.status_code, error=answer.body)
     return not refused
-
-
-def _body(event: Event) -> str:
-    body = event.get("body") or ""
-    return base64.b64decode(body, validate=True).decode() if event.get("isBase64Encoded") else str(body)
 
 
 def _answer(status: int, error: str) -> Response:

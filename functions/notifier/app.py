@@ -15,8 +15,8 @@ from notifier.channel import Channel
 from notifier.delivery import Clock
 from notifier.events import missed_snapshots, snapshots_of_the_same_day, source_of, written_snapshots
 from notifier.notify import Dependencies, notify
-from notifier.scores import KeptScores
 from notifier.scoring import score_items
+from osusume.kept_scores import KeptScores
 from osusume.ledger import Ledger
 from osusume.observability import logger, metrics
 from osusume.secrets import read_secret

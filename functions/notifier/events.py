@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import tzinfo
+from typing import Any
 from urllib.parse import unquote_plus
+
+from aws_lambda_powertools.utilities.data_classes import S3Event
 
 from osusume.ledger import Ledger
 from osusume.snapshots import snapshot_day
@@ -17,16 +20,15 @@ class InvalidEvent(ValueError):
     """Raised when an event is not one of S3's about objects."""
 
 
-def written_snapshots(event: object) -> list[tuple[str, str]]:
+def written_snapshots(event: Any) -> list[tuple[str, str]]:
     """Return the bucket and the key of each object in `event`. Raises `InvalidEvent`."""
-    records = event.get("Records") if isinstance(event, Mapping) else None
-    if not isinstance(records, list):
-        raise InvalidEvent("the event has no list of Records: it is no notification of S3's")
-    # S3 spells keys as a form spells its values
-    return [
-        (_text(record, "s3", "bucket", "name"), unquote_plus(_text(record, "s3", "object", "key")))
-        for record in records
-    ]
+    try:
+        found = [(record.s3.bucket.name, record.s3.get_object.key) for record in S3Event(event).records]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InvalidEvent(f"the event is no notification of S3's: {type(error).__name__} {error}") from error
+    if not found or not all(isinstance(text, str) and text for names in found for text in names):
+        raise InvalidEvent("the event is no notification of S3's: it names no object")
+    return [(bucket, unquote_plus(key)) for bucket, key in found]  # S3 encodes a key as a form encodes its values
 
 
 def source_of(key: str) -> str:
@@ -49,12 +51,3 @@ def snapshots_of_the_same_day(key: str, stored: Sequence[str], time_zone: tzinfo
     """Return the other `stored` keys whose crawls were due on the day of `key` in the owner's time zone."""
     day = snapshot_day(key, time_zone)
     return [name for name in stored if name != key and day is not None and snapshot_day(name, time_zone) == day]
-
-
-def _text(record: object, *path: str) -> str:
-    value = record
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    if not isinstance(value, str) or not value:
-        raise InvalidEvent(f"a record of the event has no {'.'.join(path)}: it is no notification of S3's")
-    return value

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from notifier.channel import Channel, ChannelRefused, MessageRefused, RateLimited, Unclear
 from notifier.delivery import Clock, Delivery, Post, Undelivered
-from notifier.scores import Scores
-from notifier.scoring import ScoringFailed
+from notifier.scoring import Scores, ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
 from osusume.ledger import Ledger, Record, Run, Unfinished

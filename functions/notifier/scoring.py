@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -14,9 +15,10 @@ from botocore.credentials import Credentials
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from notifier.scores import KeptScores, Prediction, Scores
 from osusume.items import Item
+from osusume.kept_scores import KeptScores
 from osusume.ledger import SCORE_DIGITS, Reason
+from osusume.observability import logger
 
 # The API answers within 30 s and takes 10 MB, Lambda 6 MB. Twenty items are scored within a few seconds, a cold start
 # included, and the text of an item is bounded where its page is parsed. The classifier refuses a body over 1 MB: here
@@ -40,6 +42,23 @@ class ScoringFailed(RuntimeError):
     """Raised when the classifier cannot be asked or its answer makes no sense; nothing was scored."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """An item's score, None where no taste was learnt yet, and what moved it."""
+
+    score: float | None
+    reasons: list[Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Predictions by item id; `threshold` is None where no taste was learnt yet."""
+
+    model_version: str
+    threshold: float | None
+    predictions: dict[str, Prediction]
+
+
 def score_items(
     items: Sequence[Item], url: str, credentials: Credentials, region: str, kept: KeptScores | None = None
 ) -> Scores:
@@ -57,9 +76,10 @@ def score_items(
     for _ in range(2):
         for number, batch in enumerate(batches):
             if number not in answers:
-                newest = answers[number] = _ask(batch, url, session, credentials, region)
+                text = _ask(batch, url, session, credentials, region)
+                newest = answers[number] = _scores(text, batch)
                 if kept:
-                    kept.keep(number, newest)
+                    kept.keep(number, text)
         # a new model may be deployed halfway: then what the old one said is asked anew
         answers = {number: answer for number, answer in answers.items() if _is_of_one_model(answer, newest)}
         if len(answers) == len(batches):
@@ -68,11 +88,14 @@ def score_items(
     raise ScoringFailed("the classifier changed its model while it was asked, twice: it is tried again later")
 
 
-def _kept_answers(batches: Sequence[Sequence[Mapping[str, Any]]], kept: KeptScores | None) -> dict[int, Scores]:
-    """Return by number what is kept of the answers to these very batches, nothing where it is of several models."""
-    found = kept.load(len(batches)) if kept else {}
-    asked = [{item["item_id"] for item in batch} for batch in batches]
-    answers = {number: answer for number, answer in found.items() if answer.predictions.keys() == asked[number]}
+def _kept_answers(batches: Sequence[list[dict[str, Any]]], kept: KeptScores | None) -> dict[int, Scores]:
+    """Return the kept answers to these batches by number, none where they are of several models."""
+    answers: dict[int, Scores] = {}
+    for number, text in (kept.load(len(batches)) if kept else {}).items():
+        try:
+            answers[number] = _scores(text, batches[number])
+        except ScoringFailed as error:
+            logger.warning("a kept answer is not one to this request", number=number, error=str(error))
     models = {(answer.model_version, answer.threshold) for answer in answers.values()}
     return answers if len(models) <= 1 else {}
 
@@ -98,26 +121,32 @@ def _batches(items: Sequence[Item]) -> Iterator[list[dict[str, Any]]]:
 
 def _ask(
     batch: list[dict[str, Any]], url: str, session: requests.Session, credentials: Credentials, region: str
-) -> Scores:
+) -> str:
+    """Return the classifier's answer as it stands. Raises `ScoringFailed`."""
     body = json.dumps({"items": batch}).encode()
     signed = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json"})
     SigV4Auth(credentials, "execute-api", region).add_auth(signed)
     try:
         response = session.post(url, data=body, headers=dict(signed.headers), timeout=(CONNECT_SECONDS, READ_SECONDS))
         response.raise_for_status()
-        answer = json.loads(response.content)
+        return response.content.decode()
     except requests.HTTPError as error:
         raise ScoringFailed(
             f"the classifier answered {error.response.status_code}: {error.response.text:.300}"
         ) from error
     except requests.RequestException as error:
         raise ScoringFailed(f"the classifier could not be asked: {error}") from error
+    except ValueError as error:
+        raise ScoringFailed(f"the classifier's answer is not UTF-8: {error}") from error
+
+
+def _scores(text: str, batch: list[dict[str, Any]]) -> Scores:
+    """Return what an answer says of the items of `batch`. Raises `ScoringFailed`."""
+    item_ids = [item["item_id"] for item in batch]
+    try:
+        answer = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ScoringFailed(f"the classifier's answer is not JSON: {error}") from error
-    return _scores(answer, [item["item_id"] for item in batch])
-
-
-def _scores(answer: Any, item_ids: list[str]) -> Scores:
     try:
         scores = Scores(
             model_version=str(answer["model_version"]),

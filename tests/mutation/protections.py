@@ -48,8 +48,8 @@ MUTATIONS = (
     Mutation(
         "the claim's token: who lost a claim changes nothing",
         LEDGER,
-        'ConditionExpression="claim = :token"',
-        'ConditionExpression="claim = :token OR attribute_exists(item_id)"',
+        '"claim = :token"',
+        '"claim = :token OR attribute_exists(item_id)"',
         ("test_ledger.py::test_a_holder_whose_claim_was_taken_over_changes_nothing",),
     ),
     Mutation(

@@ -12,8 +12,7 @@ from notifier.channel import Channel, ChannelRefused
 from notifier.delivery import Clock, Undelivered
 from notifier.events import missed_snapshots, snapshots_of_the_same_day
 from notifier.notify import Dependencies, notify
-from notifier.scores import Prediction, Scores
-from notifier.scoring import ScoringFailed
+from notifier.scoring import Prediction, Scores, ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
 from osusume.ledger import Claim, Ledger, Record, Run

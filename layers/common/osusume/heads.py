@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from osusume.conditions import write_if
 from osusume.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ NO_ENCODER = "no-encoder"
 """Stands for the encoder of a package that has none."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_CONDITION_FAILED = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,10 @@ class Heads:
         """
         folder = f"{self._folder}{_checked(version)}/"
         for name, content in ((HEAD, stored.head), (CARD, stored.card)):
-            try:
-                self._s3.put_object(Bucket=self._bucket, Key=folder + name, Body=content, IfNoneMatch="*")
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in _CONDITION_FAILED:
-                    raise
-                if self._read(folder + name) != content:
-                    raise UserError(f"{folder}{name} is another head of this version: train it anew") from None
+            key = folder + name
+            is_new = write_if(self._s3.put_object, Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*")
+            if not is_new and self._read(key) != content:
+                raise UserError(f"{key} is another head of this version: train it anew")
 
     def read(self, version: str) -> StoredHead:
         """Return the head of a version. Raises `UserError` where it is missing or its card does not hash it."""
@@ -156,20 +153,16 @@ class Heads:
         return promotions, tag
 
     def _write(self, promotions: list[Promotion], tag: str | None) -> None:
-        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
-        body = json.dumps({"promotions": [asdict(promotion) for promotion in promotions]}, indent=1).encode()
-        try:
-            self._s3.put_object(
-                Bucket=self._bucket,
-                Key=self._pointer,
-                Body=body,
-                ContentType="application/json",
-                **condition,  # type: ignore[arg-type]  # one of two texts
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _CONDITION_FAILED:
-                raise
-            raise UserError(f"{self._pointer} was changed at the same time: look at it and try again") from None
+        is_written = write_if(
+            self._s3.put_object,
+            Bucket=self._bucket,
+            Key=self._pointer,
+            Body=json.dumps({"promotions": [asdict(promotion) for promotion in promotions]}, indent=1).encode(),
+            ContentType="application/json",
+            **({"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}),
+        )
+        if not is_written:
+            raise UserError(f"{self._pointer} was changed at the same time: look at it and try again")
 
     def _read(self, key: str) -> bytes:
         try:

@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.exceptions import ClientError
+from osusume.conditions import write_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
@@ -67,18 +67,14 @@ class Labels:
             condition += " OR #origin <> :slack OR user_id = :import"
             origin = {"ExpressionAttributeNames": {"#origin": "origin"}}
             values |= {":slack": "slack", ":import": IMPORT_USER}
-        try:
-            self._table.put_item(
-                Item=_to_attributes(label),
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                **origin,
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            return self.get(label.item_id) or label
-        return label
+        is_stored = write_if(
+            self._table.put_item,
+            Item=_to_attributes(label),
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            **origin,
+        )
+        return label if is_stored else self.get(label.item_id) or label
 
     def take_back(self, label: Label, earlier: Label | None) -> bool:
         """Put `earlier`, or nothing, in the place of `label`; return False, changing nothing, where another stands."""
@@ -86,16 +82,9 @@ class Labels:
             "ConditionExpression": "action_ts = :action_ts AND user_id = :user_id",
             "ExpressionAttributeValues": {":action_ts": Decimal(label.action_ts), ":user_id": label.user_id},
         }
-        try:
-            if earlier is None:
-                self._table.delete_item(Key={"item_id": label.item_id}, **condition)
-            else:
-                self._table.put_item(Item=_to_attributes(earlier), **condition)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+        if earlier is None:
+            return write_if(self._table.delete_item, Key={"item_id": label.item_id}, **condition)
+        return write_if(self._table.put_item, Item=_to_attributes(earlier), **condition)
 
     def get(self, item_id: str) -> Label | None:
         """Return the label of an item, None where it has none."""
@@ -104,13 +93,9 @@ class Labels:
 
     def all(self) -> Iterator[Label]:
         """Return every label, in no order."""
-        arguments: Any = {"ConsistentRead": True}
-        while True:
-            answer = self._table.scan(**arguments)
-            yield from map(_from_attributes, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        pages = self._table.meta.client.get_paginator("scan").paginate(TableName=self._table.name, ConsistentRead=True)
+        for page in pages:
+            yield from map(_from_attributes, page["Items"])
 
 
 def _to_attributes(label: Label) -> dict[str, Any]:

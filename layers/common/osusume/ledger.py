@@ -1,6 +1,7 @@
 """The ledger: one record for every item ever seen, and one for every run.
 
-This module and `records.py`, which says what a record is, alone know the attributes of the table `items`. A record
+Only this module, `records.py`, which says what a record is, and `kept_scores.py` know the attributes of the table
+`items`. A record
 goes from `scored` to `posting` to `posted`, or to `refused` when Slack refused it in so many runs that it is given up;
 an item that is passed over stays `scored`. Whoever wants to post a record claims it first, for a while. A claim that
 has run out may be taken over, by someone who then looks in the channel before posting, since whether the first one got
@@ -19,10 +20,10 @@ from uuid import uuid4
 from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
+from osusume.conditions import is_condition_failure, write_if
 from osusume.records import (
     RUN_PREFIX,
     SCORE_DIGITS,
-    SCORES_PREFIX,
     Choice,
     Reason,
     Record,
@@ -30,6 +31,7 @@ from osusume.records import (
     Status,
     check_fits,
     from_attributes,
+    is_kept_answer,
     labelled_elsewhere,
     to_attributes,
 )
@@ -38,10 +40,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
 __all__ = [
-    "KEYS_A_BATCH",
     "MOST_REFUSALS",
     "RUN_PREFIX",
-    "SCORES_PREFIX",
     "SCORE_DIGITS",
     "Choice",
     "Claim",
@@ -53,6 +53,7 @@ __all__ = [
     "Unfinished",
     "check_fits",
     "labelled_elsewhere",
+    "read_records",
 ]
 
 KEYS_A_BATCH = 100
@@ -113,35 +114,24 @@ class Ledger:
         pages = self._table.meta.client.get_paginator("scan").paginate(TableName=self._table.name, ConsistentRead=True)
         for page in pages:
             entries: list[Any] = page["Items"]
-            yield from (from_attributes(e) for e in entries if not e["item_id"].startswith(SCORES_PREFIX))
+            yield from (from_attributes(entry) for entry in entries if not is_kept_answer(entry))
 
     def forget(self, record: Record) -> bool:
         """Delete a record that is as `record` was first written; return False, changing nothing, where it is not."""
         attributes = to_attributes(record)
-        try:
-            self._table.delete_item(
-                Key={"item_id": record.item.item_id},
-                ConditionExpression="recorded_at = :recorded_at AND #snapshot = :snapshot AND #status = :status",
-                ExpressionAttributeNames={"#snapshot": "snapshot", "#status": "status"},
-                ExpressionAttributeValues={
-                    f":{name}": attributes[name] for name in ("recorded_at", "snapshot", "status")
-                },
-            )
-        except ClientError as error:
-            if _is_condition_failure(error):
-                return False
-            raise
-        return True
+        return write_if(
+            self._table.delete_item,
+            Key={"item_id": record.record_id},
+            ConditionExpression="recorded_at = :recorded_at AND #snapshot = :snapshot AND #status = :status",
+            ExpressionAttributeNames={"#snapshot": "snapshot", "#status": "status"},
+            ExpressionAttributeValues={f":{name}": attributes[name] for name in ("recorded_at", "snapshot", "status")},
+        )
 
     def record(self, entry: Record | Run) -> bool:
         """Write a first record; return False, changing nothing, where there is one."""
-        try:
-            self._table.put_item(Item=to_attributes(entry), ConditionExpression="attribute_not_exists(item_id)")
-        except ClientError as error:
-            if _is_condition_failure(error):
-                return False
-            raise
-        return True
+        return write_if(
+            self._table.put_item, Item=to_attributes(entry), ConditionExpression="attribute_not_exists(item_id)"
+        )
 
     def unfinished(self) -> Unfinished:
         """Return what is still to be posted, and refusals that are not reported yet.
@@ -181,7 +171,7 @@ class Ledger:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )["Attributes"]
         except ClientError as error:
-            if not _is_condition_failure(error):
+            if not is_condition_failure(error):
                 raise
             # an error's attributes come as DynamoDB sends them, with their types
             found: Any = error.response
@@ -235,58 +225,41 @@ class Ledger:
         )
 
     def _entries(self, record_ids: Iterable[str]) -> dict[str, Record | Run]:
-        wanted = list(dict.fromkeys(record_ids))
-        found: dict[str, Record | Run] = {}
-        while wanted:
-            request: Any = {
-                "Keys": [{"item_id": record_id} for record_id in wanted[:KEYS_A_BATCH]],
-                "ConsistentRead": True,
-            }
-            answer: Any = self._dynamodb.batch_get_item(RequestItems={self._table.name: request})
-            for attributes in answer["Responses"].get(self._table.name, []):
-                if not attributes["item_id"].startswith(SCORES_PREFIX):
-                    found[attributes["item_id"]] = from_attributes(attributes)
-            left = answer.get("UnprocessedKeys", {}).get(self._table.name, {}).get("Keys", [])
-            wanted = [key["item_id"] for key in left] + wanted[KEYS_A_BATCH:]
-        return found
+        records = read_records(self._dynamodb, self._table.name, record_ids)
+        return {record["item_id"]: from_attributes(record) for record in records if not is_kept_answer(record)}
 
     def _release(self, claim: Claim, refusals: int) -> None:
+        values = {":status": "scored", ":refusals": refusals}
+        update = "SET #status = :status, refusals = :refusals REMOVE claim, claim_expires_at"
         if claim.taken_over:
-            update, status = "SET #status = :status, refusals = :refusals, claim_expires_at = :past", "posting"
-            self._finish(claim, update, {":status": status, ":refusals": refusals, ":past": 0})
-        else:
-            update, status = "SET #status = :status, refusals = :refusals REMOVE claim, claim_expires_at", "scored"
-            self._finish(claim, update, {":status": status, ":refusals": refusals})
+            values |= {":status": "posting", ":past": 0}
+            update = "SET #status = :status, refusals = :refusals, claim_expires_at = :past"
+        self._finish(claim, update, values)
 
     def _change_refused(self, record_id: str, update: str, values: dict[str, Any]) -> bool:
-        try:
-            self._table.update_item(
-                Key={"item_id": record_id},
-                UpdateExpression=update,
-                ConditionExpression="#status = :refused",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues={**values, ":refused": "refused"},
-            )
-        except ClientError as error:
-            if not _is_condition_failure(error):
-                raise
-            return False
-        return True
+        return self._change(record_id, update, "#status = :refused", {**values, ":refused": "refused"})
 
     def _finish(self, claim: Claim, update: str, values: dict[str, Any]) -> None:
-        try:
-            self._table.update_item(
-                Key={"item_id": claim.record_id},
-                UpdateExpression=update,
-                ConditionExpression="claim = :token",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues={**values, ":token": claim.token},
-            )
-        except ClientError as error:
-            # somebody took the claim over, and finds the message by looking in the channel
-            if not _is_condition_failure(error):
-                raise
+        # whoever takes a claim over finds the message by looking in the channel: then nothing is changed here
+        self._change(claim.record_id, update, "claim = :token", {**values, ":token": claim.token})
+
+    def _change(self, record_id: str, update: str, condition: str, values: dict[str, Any]) -> bool:
+        return write_if(
+            self._table.update_item,
+            Key={"item_id": record_id},
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=values,
+        )
 
 
-def _is_condition_failure(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+def read_records(dynamodb: DynamoDBServiceResource, table: str, record_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield the attributes of those records that the table has, in no order."""
+    wanted = list(dict.fromkeys(record_ids))
+    while wanted:
+        keys = [{"item_id": record_id} for record_id in wanted[:KEYS_A_BATCH]]
+        answer: Any = dynamodb.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+        yield from answer["Responses"].get(table, [])
+        left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        wanted = [key["item_id"] for key in left] + wanted[KEYS_A_BATCH:]

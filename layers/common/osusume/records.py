@@ -14,7 +14,7 @@ Status = Literal["scored", "posting", "posted", "refused"]
 RUN_PREFIX = "run:"
 
 SCORES_PREFIX = "scores:"
-"""Under this the notifier keeps answers of the classifier in the same table; they are no records of the ledger."""
+"""What the keys of `kept_scores.py` begin with; they share the ledger's table and are no records of it."""
 
 MOST_RECORD_BYTES = 400_000
 """DynamoDB's limit of 409,600, less what claims and channels add to a record."""
@@ -135,6 +135,11 @@ def _size(value: object) -> int:
 
 def _number(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(str(round(value, SCORE_DIGITS)))
+
+
+def is_kept_answer(attributes: dict[str, Any]) -> bool:
+    """Return whether these attributes are those of a kept answer of the classifier, not of a record or a run."""
+    return str(attributes["item_id"]).startswith(SCORES_PREFIX)
 
 
 def to_attributes(entry: Record | Run) -> dict[str, Any]:
