@@ -17,59 +17,27 @@ MESSAGES_A_PAGE = 200  # Slack's advice for conversations.history
 # errors after which, by https://docs.slack.dev/reference/methods/chat.postMessage, the message may have been posted
 UNCLEAR_ERRORS = {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 
+# fmt: off
 # errors that are surely of this one message
 MESSAGE_ERRORS = {
-    "invalid_blocks",
-    "invalid_blocks_format",
-    "invalid_attachments",
-    "invalid_metadata_format",
-    "invalid_metadata_schema",
-    "msg_too_long",
-    "msg_blocks_too_long",
-    "metadata_too_large",
-    "metadata_must_be_sent_from_app",
-    "no_text",
-    "too_many_attachments",
-    "too_many_contact_cards",
+    "invalid_blocks", "invalid_blocks_format", "invalid_attachments", "invalid_metadata_format",
+    "invalid_metadata_schema", "msg_too_long", "msg_blocks_too_long", "metadata_too_large",
+    "metadata_must_be_sent_from_app", "no_text", "too_many_attachments", "too_many_contact_cards",
 }
 
 # errors that are surely of the channel or the token: the next message would meet them too
 CHANNEL_ERRORS = {
-    "access_denied",
-    "accesslimited",
-    "account_inactive",
-    "as_user_not_supported",
-    "channel_is_archived",
-    "channel_is_limited_access",
-    "channel_not_found",
-    "channel_type_not_supported",
-    "deprecated_endpoint",
-    "ekm_access_denied",
-    "enterprise_is_restricted",
-    "invalid_auth",
-    "is_archived",
-    "messages_tab_disabled",
-    "method_deprecated",
-    "missing_post_type",
-    "missing_scope",
-    "no_permission",
-    "not_allowed_token_type",
-    "not_authed",
-    "not_in_channel",
-    "org_login_required",
-    "restricted_action",
-    "restricted_action_non_threadable_channel",
-    "restricted_action_read_only_channel",
-    "restricted_action_thread_locked",
-    "restricted_action_thread_only_channel",
-    "slack_connect_canvas_sharing_blocked",
-    "team_access_not_granted",
-    "team_added_to_org",
-    "team_not_found",
-    "token_expired",
-    "token_revoked",
-    "two_factor_setup_required",
+    "access_denied", "accesslimited", "account_inactive", "as_user_not_supported", "channel_is_archived",
+    "channel_is_limited_access", "channel_not_found", "channel_type_not_supported", "deprecated_endpoint",
+    "ekm_access_denied", "enterprise_is_restricted", "invalid_auth", "is_archived", "messages_tab_disabled",
+    "method_deprecated", "missing_post_type", "missing_scope", "no_permission", "not_allowed_token_type",
+    "not_authed", "not_in_channel", "org_login_required", "restricted_action",
+    "restricted_action_non_threadable_channel", "restricted_action_read_only_channel",
+    "restricted_action_thread_locked", "restricted_action_thread_only_channel",
+    "slack_connect_canvas_sharing_blocked", "team_access_not_granted", "team_added_to_org", "team_not_found",
+    "token_expired", "token_revoked", "two_factor_setup_required",
 }
+# fmt: on
 
 
 class RateLimited(Exception):

@@ -6,7 +6,7 @@ To add a shop, write its module and name it in `registry.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from osusume.items import Item
@@ -38,7 +38,7 @@ class ListedItem:
 
     def to_json(self) -> dict[str, str]:
         """Return the listed item as plain JSON values, the inverse of `from_json`."""
-        return {"item_id": self.item_id, "url": self.url, "title": self.title}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: object) -> ListedItem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal, get_args
 
@@ -67,18 +67,7 @@ class Item:
 
     def to_json(self) -> dict[str, Any]:
         """Return the item as plain JSON values, the inverse of `from_json`."""
-        return {
-            "item_id": self.item_id,
-            "source": self.source,
-            "url": self.url,
-            "title": self.title,
-            "published_on": self.published_on,
-            "image_url": self.image_url,
-            "price": self.price,
-            "age_rating": self.age_rating,
-            "attributes": {name: list(values) for name, values in self.attributes.items()},
-            "sections": [{"heading": section.heading, "text": section.text} for section in self.sections],
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: object) -> Item:
