@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
 
 import boto3
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from classifier.predict import InvalidRequest, PredictResponse, answer, requested_items
+from classifier.predict import InvalidRequest, answer, requested_items
 from classifier.serving import Serving
 from model.serving.package import ENCODER, ModelPackage
 from osusume.heads import NO_ENCODER, Heads
@@ -56,7 +55,7 @@ def _items(request: APIGatewayProxyEventV2) -> list[Item]:
     return requested_items(request.body, is_base64=bool(request.is_base64_encoded))
 
 
-def _response(status: int, body: PredictResponse | Mapping[str, object]) -> dict[str, object]:
+def _response(status: int, body: dict[str, object]) -> dict[str, object]:
     return {
         "statusCode": status,
         "headers": {"content-type": "application/json"},
