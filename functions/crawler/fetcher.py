@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import math
 import re
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.message import Message
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
-from urllib3.util import Retry, Url, parse_url
+from urllib3.util import Retry
 
+from crawler.answers import (
+    Answer,
+    content_type,
+    host_of,
+    is_local,
+    parse_address,
+    port_of,
+    redirect_target,
+    retry_after,
+)
 from crawler.robots import MAX_ROBOTS_BYTES, PRODUCT, Rules, may_give_rules
 from crawler.sources import SourceError
 from crawler.sources.markup import decode_markup
@@ -50,11 +55,8 @@ MAX_ROBOTS_REDIRECTS = 5  # RFC 9309, section 2.3.1.2
 _BACKOFF_SECONDS = 5.0
 _CHUNK_BYTES = 65_536
 _CONTACT = re.compile(r"[\x21-\x27\x2A-\x5B\x5D-\x7E]{3,200}")  # template.yaml has the same rule for its parameter
-_SECONDS = re.compile(r"\s*\+?([0-9]+(?:\.[0-9]*)?|inf(?:inity)?)\s*(?:s|sec|seconds)?\s*", re.IGNORECASE)
-_LONGEST = 10**9  # seconds; a host may name numbers that no float holds
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_AROUND = "".join(map(chr, range(0x21)))  # what browsers leave out around an address: control characters and spaces
 
 
 class FetchError(SourceError):
@@ -111,13 +113,6 @@ class Page:
 
     url: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 def user_agent(contact: str) -> str:
@@ -204,7 +199,7 @@ class Fetcher:
         if self._rules is None:
             self._read_robots()
         page_url, answer = self._follow(url)
-        kind, charset = _content_type(answer)
+        kind, charset = content_type(answer)
         if kind and not (kind.startswith("text/") or kind == "application/xhtml+xml"):
             raise UnexpectedAnswer(f"{page_url} is {kind}, not a page of text: check the address")
         return Page(page_url, decode_markup(answer.body, charset))
@@ -217,7 +212,7 @@ class Fetcher:
         url = target = f"https://{self._host}/robots.txt"
         for _ in range(MAX_ROBOTS_REDIRECTS + 1):
             answer = self._ask(target, MAX_ROBOTS_BYTES)
-            if answer.status in _REDIRECTS and (location := _location(answer)):
+            if answer.status in _REDIRECTS and (location := redirect_target(answer)):
                 target = self._rules_address(location, target)
             elif 200 <= answer.status < 300 and answer.status != 206:
                 self._robots_txt = decode_markup(answer.body, "utf-8")
@@ -234,7 +229,7 @@ class Fetcher:
             raise Unavailable(f"{url} holds no rules: the site may be in maintenance, try again later")
         self._robots_txt, self._rules = text, Rules(text)
 
-    def _follow(self, url: str) -> tuple[str, _Answer]:
+    def _follow(self, url: str) -> tuple[str, Answer]:
         """Return the answer at the end of the redirects from `url`, and its address."""
         target = self._host_address(url, url, base="")
         asked: list[str] = []
@@ -245,7 +240,7 @@ class Fetcher:
             answer = _accepted(target, self._ask(target, MAX_BYTES))
             if answer.status not in _REDIRECTS:
                 return target, answer
-            location = _location(answer)
+            location = redirect_target(answer)
             if not location:
                 raise UnexpectedAnswer(f"{target} redirects ({answer.status}) to nowhere: try again later")
             plain = self._host_address(location, url, base=target)
@@ -260,9 +255,9 @@ class Fetcher:
         It is read as browsers do (https://url.spec.whatwg.org): white space around and line ends within it do not
         count, a backslash is a slash, the host may have a final dot or the scheme's own port.
         """
-        parts = _parsed(url, base)
+        parts = parse_address(url, base)
         own = {("https", self._host, 443), (self._origin.scheme, self._origin.hostname, self._origin.port or 443)}
-        if parts is None or parts.auth is not None or (parts.scheme, _host(parts), _port(parts)) not in own:
+        if parts is None or parts.auth is not None or (parts.scheme, host_of(parts), port_of(parts)) not in own:
             raise ForeignHost(f"{asked} leads to {url!r:.200}, not to https://{self._host}: leave it out")
         return urlunsplit(("https", self._host, parts.path or "/", parts.query or "", ""))
 
@@ -271,14 +266,14 @@ class Fetcher:
         try:
             return self._host_address(url, base, base)
         except ForeignHost:
-            parts = _parsed(url, base)
+            parts = parse_address(url, base)
             # a stand-in's rules lie on this machine, and the host's never
-            is_one_of_ours = parts is not None and _is_local(_host(parts)) == (self._origin.hostname in _LOOPBACK)
+            is_one_of_ours = parts is not None and is_local(host_of(parts)) == (self._origin.hostname in _LOOPBACK)
             if parts is None or not is_one_of_ours or parts.scheme not in {"http", "https"} or parts.auth is not None:
                 raise Unavailable(f"{base} leads to {url!r:.200}, where no rules can be: try again later") from None
             return parts.url
 
-    def _ask(self, url: str, most_bytes: int) -> _Answer:
+    def _ask(self, url: str, most_bytes: int) -> Answer:
         """Return the answer to `url`; try again what may pass."""
         retries = Retry(total=min(MAX_RETRIES, self._retries_left), backoff_factor=_BACKOFF_SECONDS, redirect=False)
         while True:
@@ -317,16 +312,16 @@ class Fetcher:
         if asked == 0:
             self._hold(CHALLENGE_WAIT)
 
-    def _obey_retry_after(self, url: str, answer: _Answer) -> float:
+    def _obey_retry_after(self, url: str, answer: Answer) -> float:
         """Hold for as long as the answer asks, within bounds, and return the seconds that it asked for."""
-        asked = _retry_after(answer.headers.get("Retry-After"), self._clock())
+        asked = retry_after(answer.headers.get("Retry-After"), self._clock())
         if asked > MAX_HOLD:
             metrics.add_metric("LongWaitsAsked", "Count", 1)
             logger.warning("the site asks for a longer wait than is obeyed", url=url, asked=asked, obeyed=MAX_HOLD)
         self._hold(min(asked, MAX_HOLD))
         return asked
 
-    def _send(self, url: str, most_bytes: int) -> _Answer:
+    def _send(self, url: str, most_bytes: int) -> Answer:
         """Send one request when its turn has come, and return what came back, whatever its status.
 
         Raises `TimedOut`, `Unavailable` and `TooLarge`.
@@ -343,7 +338,7 @@ class Fetcher:
             ) as response:
                 is_redirect = response.status_code in _REDIRECTS
                 body = b"" if is_redirect else self._read_body(url, response, ends, most_bytes)
-                return _Answer(response.status_code, response.headers, body)
+                return Answer(response.status_code, response.headers, body)
         except (requests.Timeout, ReadTimeoutError) as error:
             raise TimedOut(f"{url} sent nothing for {self._silence:g} s: try again later") from error
         except (requests.RequestException, HTTPError) as error:
@@ -403,7 +398,7 @@ class _OneRequest(requests.Session):
         return None
 
 
-def _accepted(url: str, answer: _Answer) -> _Answer:
+def _accepted(url: str, answer: Answer) -> Answer:
     if answer.status in {401, 403, 451}:
         raise Forbidden(f"{url} is refused ({answer.status}): the site may block this network or region")
     if answer.status in {404, 410}:
@@ -411,71 +406,3 @@ def _accepted(url: str, answer: _Answer) -> _Answer:
     if answer.status != 200 and answer.status not in _REDIRECTS:
         raise UnexpectedAnswer(f"{url} answered {answer.status}: check the address")
     return answer
-
-
-def _location(answer: _Answer) -> str:
-    """Return where an answer redirects to, empty where it does not say; in UTF-8, as browsers read it."""
-    location = answer.headers.get("Location", "").strip(_AROUND)
-    try:
-        return location.encode("latin-1").decode()  # http.client reads headers as Latin-1
-    except UnicodeError:  # another encoding, of which browsers keep the bytes
-        return re.sub(r"[\x80-\xff]", lambda byte: f"%{ord(byte[0]):02X}", location)
-
-
-def _parsed(url: str, base: str) -> Url | None:
-    """Return the address that `url`, relative to `base`, names as browsers read it; None where it is none."""
-    address, mark, query = re.sub(r"[\t\r\n]", "", url.strip(_AROUND)).partition("?")
-    slashes = re.sub(r"%2e", ".", address.replace("\\", "/"), flags=re.IGNORECASE)
-    plain = re.sub(r"^(https?:)?/{2,}", r"\1//", slashes, flags=re.IGNORECASE)
-    try:
-        return parse_url(urljoin(base, plain + mark + query))
-    except ValueError:  # urllib3's LocationParseError is one
-        return None
-
-
-def _host(parts: Url) -> str:
-    return (parts.host or "").removesuffix(".")
-
-
-def _port(parts: Url) -> int:
-    return parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _is_local(host: str) -> bool:
-    """Return whether a host is this machine or one of its network."""
-    try:
-        # numbers can be spelt in more ways than one: 127.1, 0x7f.0.0.1
-        address = ip_address(host.strip("[]") if ":" in host else socket.inet_ntoa(socket.inet_aton(host)))
-    except (ValueError, OSError):
-        return "." not in host or host.endswith((".localhost", ".local", ".internal"))
-    return not address.is_global or address.is_multicast
-
-
-def _content_type(answer: _Answer) -> tuple[str, str | None]:
-    """Return the declared type, empty where there is none, and charset of an answer."""
-    declared = answer.headers.get("Content-Type")
-    if not declared:
-        return "", None
-    message = Message()
-    message["Content-Type"] = declared
-    return message.get_content_type(), message.get_content_charset()
-
-
-def _retry_after(value: str | None, now: float) -> float:
-    """Return the seconds that a Retry-After header, in seconds or a date, asks to wait; 0 where it asks for none.
-
-    Of several the longest counts.
-    """
-    if value is None:
-        return 0.0
-    try:
-        date = parsedate_to_datetime(value)
-        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
-    except (ValueError, OverflowError):
-        seconds = max(map(_asked_seconds, value.split(",")))
-    return min(max(0.0, seconds), float(_LONGEST))
-
-
-def _asked_seconds(text: str) -> float:
-    found = _SECONDS.fullmatch(text)
-    return float(found[1]) if found else 0.0

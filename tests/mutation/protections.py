@@ -101,7 +101,7 @@ MUTATIONS = (
     Mutation(
         "the host of what is fetched",
         FETCHER,
-        "if parts is None or parts.auth is not None or (parts.scheme, _host(parts), _port(parts)) not in own:",
+        "if parts is None or parts.auth is not None or (parts.scheme, host_of(parts), port_of(parts)) not in own:",
         "if parts is None or not own:",
         (
             "test_fetcher.py::test_a_redirect_to_anywhere_else_is_not_followed",
