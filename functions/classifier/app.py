@@ -1,4 +1,4 @@
-"""`POST /predict`: an HTTP API event in, the package's predictions out."""
+"""Lambda handler of the classifier, called with `POST /predict`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if settings.bucket:
     heads = Heads(s3, settings.bucket, own_package.card.files.get(ENCODER, NO_ENCODER))
 serving = Serving(own_package, heads, time.monotonic)
 if serving.package().card.taste == "made-up" and not settings.use_made_up_taste:
-    logger.warning("no taste learnt yet: every score will be null", model_version=serving.package().version)
+    logger.warning("no taste is learnt yet: every score will be null", model_version=serving.package().version)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, object], context: LambdaContext) -> dict[str, object]:  # noqa: ARG001  # Lambda passes it
-    """Answer one request; whatever is wrong with it comes back as a JSON error that names the field."""
+    """Answer one request; an invalid one gets a JSON error that names the field."""
     started = time.perf_counter()
     try:
         items = _items(APIGatewayProxyEventV2(event))

@@ -1,4 +1,4 @@
-"""A predict request: its items read and checked, its answer made."""
+"""Reads and checks the items of a predict request, and makes the answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_BYTES = 1_000_000
 
 
 class InvalidRequest(Exception):
-    """Raised when a request cannot be answered: the HTTP status, the message, and the field that is wrong if one is."""
+    """Raised when a request cannot be answered, with the HTTP status, and the invalid field if there is one."""
 
     def __init__(self, status: int, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class InvalidRequest(Exception):
 
 
 def requested_items(body: str | None, *, is_base64: bool) -> list[Item]:
-    """Return the items of a request's body, all of them or none.
+    """Return all items of a request's body.
 
     Raises `InvalidRequest`: 413 for a body over `MOST_BYTES`, 400 for one that is not JSON, 422 for JSON that is not
     `{"items": [1 to 100 items of different ids]}`.
@@ -51,11 +51,11 @@ def requested_items(body: str | None, *, is_base64: bool) -> list[Item]:
 def answer(package: ModelPackage, items: Sequence[Item], *, use_made_up_taste: bool) -> dict[str, object]:
     """Return the body that answers a request: the package's predictions for the items, in their order.
 
-    A package of a made-up taste knows nothing of the owner: unless told to use it, every score, every label and the
-    threshold are null.
+    A made-up taste knows nothing of the owner: unless told to use it, every score, label and threshold is null.
     """
     if package.card.taste == "made-up" and not use_made_up_taste:
-        unscored = [{"item_id": item.item_id, "score": None, "label": None, "reasons": []} for item in items]
+        nothing = {"score": None, "label": None, "reasons": []}
+        unscored = [{"item_id": item.item_id, **nothing} for item in items]
         return {"model_version": package.version, "threshold": None, "predictions": unscored}
     predictions = [asdict(prediction) for prediction in package.score(items)]
     return {"model_version": package.version, "threshold": package.threshold, "predictions": predictions}

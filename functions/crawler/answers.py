@@ -16,7 +16,7 @@ from urllib3.util import Url, parse_url
 
 _SECONDS = re.compile(r"\s*\+?([0-9]+(?:\.[0-9]*)?|inf(?:inity)?)\s*(?:s|sec|seconds)?\s*", re.IGNORECASE)
 _LONGEST = 10**9  # seconds; a host may name numbers that no float holds
-_AROUND = "".join(map(chr, range(0x21)))  # what browsers leave out around an address: control characters and spaces
+_AROUND = "".join(map(chr, range(0x21)))  # browsers strip control characters and spaces around an address
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +29,16 @@ class Answer:
 
 
 def redirect_target(answer: Answer) -> str:
-    """Return where an answer redirects to, empty where it does not say; in UTF-8, as browsers read it."""
+    """Return where an answer redirects to, in UTF-8 as browsers read it; empty if it does not say."""
     location = answer.headers.get("Location", "").strip(_AROUND)
     try:
         return location.encode("latin-1").decode()  # http.client reads headers as Latin-1
-    except UnicodeError:  # another encoding, of which browsers keep the bytes
+    except UnicodeError:  # browsers keep the bytes of other encodings
         return re.sub(r"[\x80-\xff]", lambda byte: f"%{ord(byte[0]):02X}", location)
 
 
 def parse_address(url: str, base: str) -> Url | None:
-    """Return the address that `url`, relative to `base`, names as browsers read it; None where it is none."""
+    """Return `url`, relative to `base`, as browsers read it; None if it is not an address."""
     address, mark, query = re.sub(r"[\t\r\n]", "", url.strip(_AROUND)).partition("?")
     slashes = re.sub(r"%2e", ".", address.replace("\\", "/"), flags=re.IGNORECASE)
     plain = re.sub(r"^(https?:)?/{2,}", r"\1//", slashes, flags=re.IGNORECASE)
@@ -59,9 +59,9 @@ def port_of(parts: Url) -> int:
 
 
 def is_local(host: str) -> bool:
-    """Return whether a host is this machine or one of its network."""
+    """Return whether a host is this machine or on its network."""
     try:
-        # numbers can be spelt in more ways than one: 127.1, 0x7f.0.0.1
+        # addresses have several spellings: 127.1, 0x7f.0.0.1
         address = ip_address(host.strip("[]") if ":" in host else socket.inet_ntoa(socket.inet_aton(host)))
     except (ValueError, OSError):
         return "." not in host or host.endswith((".localhost", ".local", ".internal"))
@@ -69,7 +69,7 @@ def is_local(host: str) -> bool:
 
 
 def content_type(answer: Answer) -> tuple[str, str | None]:
-    """Return the declared type, empty where there is none, and charset of an answer."""
+    """Return the declared type, empty if there is none, and the charset of an answer."""
     declared = answer.headers.get("Content-Type")
     if not declared:
         return "", None
@@ -79,10 +79,7 @@ def content_type(answer: Answer) -> tuple[str, str | None]:
 
 
 def retry_after(value: str | None, now: float) -> float:
-    """Return the seconds that a Retry-After header, in seconds or a date, asks to wait; 0 where it asks for none.
-
-    Of several the longest counts.
-    """
+    """Return the seconds that a Retry-After header asks to wait, the longest of several; 0 if it asks for none."""
     if value is None:
         return 0.0
     try:

@@ -1,4 +1,4 @@
-"""The crawl: the newest items of the source -> one snapshot, in as many turns as the time limit asks for."""
+"""The crawl: reads the newest items of a source into one snapshot, in as many turns as the time limit requires."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ __all__ = ["TROUBLES_IN_A_ROW", "BadCrawl", "DeadlyPage", "Outcome", "Turn", "Wr
 Status = Literal["written", "already_written", "continues"]
 
 MOST_DEATHS = 2
-"""A page at which so many turns died is a failure: the next turn would die of it too."""
+"""A page that killed so many turns is a failure: it would kill the next one too."""
 
 MOST_UNREADABLE = 7
-"""Snapshots that are looked at for one that can be read."""
+"""How many of the newest snapshots are tried until one can be read."""
 
 
 class WrongPage(SourceError):
-    """Raised when a work's address is answered with another work's page."""
+    """Raised when the page at a work's address describes another work."""
 
 
 class DeadlyPage(SourceError):
-    """Raised in place of reading a page at which `MOST_DEATHS` turns died."""
+    """Raised instead of reading a page that killed `MOST_DEATHS` turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a turn came to; `requests` is how many it sent to the site. A crawl that `continues` wants another turn.
+    """The result of a turn; `requests` is how many it sent to the site. A crawl that `continues` needs another turn.
 
-    `gap` tells that the listing did not reach what earlier crawls know.
+    `gap` is true if the listing ended before it reached known works.
     """
 
     status: Status
@@ -89,9 +89,9 @@ def crawl(
 ) -> Outcome:
     """Take one turn at the crawl that was due at `due_at`.
 
-    Called twice for one time, it writes one snapshot; called again after a crash, it resumes. `source` is the shop.
-    `item_limit` is how many works the first crawl reads; later ones read all that are new. `fetcher_from` makes a
-    fetcher that keeps the pace of the progress it is given. Raises `CrawlUnderWay`, `BadCrawl`, or the `SourceError`
+    Called twice for one time, it writes one snapshot; called again after a crash, it resumes. `item_limit` is how many
+    works the first crawl reads; later ones read all new works. `fetcher_from` makes a fetcher that keeps the pace of
+    the given progress. Raises `CrawlUnderWay`, `BadCrawl`, or the `SourceError`
     that stopped the crawl.
     """
     key = snapshot_key(source.name, due_at)
@@ -103,7 +103,7 @@ def crawl(
     ends = turn.now() + turn.remaining()
     progress = crawls.begin(due_at.astimezone(UTC).isoformat(), turn.request_id, turn.now(), ends)
     session = Session(source, item_limit, progress, crawls, fetcher_from(progress), *_newest(s3, bucket, stored))
-    # saved before each request, so that an invocation that another one has replaced finds out before it asks again
+    # saved before each request, so that a replaced invocation finds out before it sends another request
     session.fetcher.before_request, session.fetcher.readdress = session.save, source.page_address
     try:
         if not progress.listed:
@@ -114,10 +114,10 @@ def crawl(
     except OutOfTime:
         session.hand_over()
         if session.fetcher.requests == 0:
-            raise  # a turn that has no time for even one request would be followed by another for ever
+            raise  # turns without time for a single request would follow each other for ever
         return _outcome("continues", key, session)
     except (SourceError, BadCrawl, BotoCoreError, ClientError):
-        # the next try fetches again what failed in this one, and need not wait for the end of this one's time
+        # the next try fetches the failed pages again, and may start at once
         progress.failures, progress.troubles = [], 0
         session.hand_over()
         raise
@@ -126,7 +126,7 @@ def crawl(
 
 
 def call_again(lambda_client: LambdaClient, function_name: str, due_at: datetime) -> None:
-    """Call this function once more, for the next turn of the crawl that was due at `due_at`."""
+    """Invoke this function again, for the next turn of the crawl that was due at `due_at`."""
     payload = json.dumps({"scheduled_at": due_at.isoformat()}).encode()
     lambda_client.invoke(FunctionName=function_name, InvocationType="Event", Payload=payload)
 
@@ -137,9 +137,9 @@ def _outcome(status: Status, key: str, session: Session) -> Outcome:
 
 
 def _newest(s3: S3Client, bucket: str, stored: dict[str, datetime]) -> tuple[Snapshot | None, datetime | None]:
-    """Return the newest snapshot that can be read, and when it was stored, as `Session` has them.
+    """Return the newest readable snapshot and when it was stored, as `Session` has them.
 
-    The pages of the unreadable ones are kept, and none is fetched again.
+    The pages of unreadable snapshots are kept, so none is fetched again.
     """
     stored_at = None
     for key in list(reversed(stored))[:MOST_UNREADABLE]:
@@ -152,10 +152,10 @@ def _newest(s3: S3Client, bucket: str, stored: dict[str, datetime]) -> tuple[Sna
 
 
 def _read_pages(session: Session) -> list[Item]:
-    """Return the listed items, from the last snapshot, the pages kept or the site, in the order of the listing.
+    """Return the listed items in the order of the listing: from the last snapshot, the kept pages or the site.
 
-    A page is kept as soon as it is read; a failure goes into the progress. Raises `OutOfTime`, `Challenged`,
-    `SlowDown`, and `BadCrawl` where too many pages fail or say little.
+    A page is kept as soon as it is read. Failures go into the progress. Raises `OutOfTime`, `Challenged`,
+    `SlowDown`, and `BadCrawl` if too many pages fail or say little.
     """
     progress = session.progress
     published = session.published
@@ -190,7 +190,7 @@ def _read_pages(session: Session) -> list[Item]:
 
 
 def _kept_item(session: Session, listed: ListedItem) -> Item | None:
-    """Return the item that the present parser reads from the work's kept page, None if no page can be trusted."""
+    """Return the item that the current parser reads from the work's kept page; None without a page to trust."""
 
     def parse(html: str, url: str) -> Item:
         _mark_in_flight(session, listed)
@@ -210,15 +210,15 @@ def _fetch_item(session: Session, listed: ListedItem) -> Item:
     page = session.fetcher.fetch(source.page_address(listed.url))
     item = source.parse_work_page(page.text, page.url)
     if item.item_id != listed.item_id:
-        raise WrongPage(f"{page.url}, asked for as {listed.item_id}, is the page of {item.item_id}: leave it out")
+        raise WrongPage(f"{page.url}, requested as {listed.item_id}, is the page of {item.item_id}: skip it")
     session.crawls.keep_page(listed.item_id, item, page.text, page.url, source.parser_version)
     return item
 
 
 def _mark_in_flight(session: Session, listed: ListedItem) -> None:
-    """Note which page is about to be read. Raises `DeadlyPage` if earlier turns died at it."""
+    """Note which page is about to be read. Raises `DeadlyPage` if it killed `MOST_DEATHS` turns."""
     if session.progress.deaths.get(listed.item_id, 0) >= MOST_DEATHS:
-        raise DeadlyPage(f"{MOST_DEATHS} turns died while {listed.url} was read: see the crawler's log for why")
+        raise DeadlyPage(f"{MOST_DEATHS} turns died while reading {listed.url}: see the crawler's log")
     session.progress.in_flight = listed.item_id
 
 
@@ -226,7 +226,7 @@ def _note_failure(session: Session, listed: ListedItem, error: SourceError) -> b
     """Note the failure of a page, and return whether it counts towards `BadCrawl`."""
     logger.warning("a page cannot be read", item_id=listed.item_id, url=listed.url, error=str(error))
     session.progress.failures.append(Failure(listed.item_id, listed.url, f"{type(error).__name__}: {error}"))
-    # a work that is not for this region, is gone again, or failed the last time too, says nothing new
+    # a work that is blocked here, was removed, or failed before says nothing about the site's health
     trouble = not isinstance(error, NotFound | RegionBlocked) and listed.item_id not in session.failed_before
     session.progress.troubles += trouble
     return trouble

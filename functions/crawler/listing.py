@@ -1,4 +1,4 @@
-"""What a crawl is to read: the listing, down to what earlier crawls know, and what those left undone."""
+"""Which works a crawl reads: the new ones of the listing, and those that earlier crawls left undone."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from crawler.sources import ListedItem, NotAListingPage
 from osusume.observability import logger
 
 LISTING_BOUND = 2_000
-"""The most works that are listed in search of known ones: those of two months at thirty a day."""
+"""The most works to list while looking for known ones: two months at thirty a day."""
 
 KNOWN_ENOUGH = 3
-"""So many known works show that the listing has reached what is known; a single one may have been listed anew."""
+"""So many known works show that the listing has reached old ones; a single one may have been listed again."""
 
 
 def list_works(session: Session) -> None:
-    """Put into the progress what the crawl is to read: what is listed and new, and what is owed from earlier crawls.
+    """Set which works the crawl reads: the new ones that are listed, and those owed from earlier crawls.
 
-    The first crawl reads the newest `item_limit` works of the listing, a later one at least those and every one that is
-    newer than the known ones. Raises `BadCrawl` for a listing that is too short, and the `SourceError` that keeps it
-    from being read; what was read of it by then is stored.
+    The first crawl reads the newest `item_limit` works of the listing. A later one reads at least those, and every work
+    newer than the known ones. Raises `BadCrawl` for a listing that is too short, and the `SourceError` that stopped the
+    reading; the part read by then is stored.
     """
     progress, source = session.progress, session.source
     first_page = source.listing_urls(1)[0]
@@ -32,7 +32,7 @@ def list_works(session: Session) -> None:
     owed = _owed(session, kept, given_up)
     known = {*kept, *owed, *given_up, *session.published}
     if progress.listing not in {"", first_page}:
-        known = set()  # the works of another floor: this one's first crawl is bounded as the very first one is
+        known = set()  # the known works are of another floor: limit this floor's first crawl as the very first one
     try:
         listed = _read_listing(session, known)
     except (NotAListingPage, Disallowed, NotFound) as error:
@@ -51,10 +51,10 @@ def list_works(session: Session) -> None:
 
 
 def _owed(session: Session, kept: dict[str, datetime], given_up: Collection[str]) -> dict[str, ListedItem]:
-    """Return by id the works that must be read whether the listing still has them or not.
+    """Return by id the works that must be read even if they are no longer listed.
 
-    They are the failures of the last snapshot, and what is in no snapshot: works that were listed by crawls that wrote
-    none, and pages that were kept since the last one.
+    They are the failures of the last snapshot and the works in no snapshot: those listed by crawls that wrote none, and
+    those whose pages were kept since the last one.
     """
     stored_at = session.last_stored_at
     unpublished = [id_ for id_, kept_at in kept.items() if stored_at is None or kept_at > stored_at]
@@ -68,7 +68,7 @@ def _owed(session: Session, kept: dict[str, datetime], given_up: Collection[str]
 
 
 def _given_up(session: Session) -> set[str]:
-    """Return the ids of works that are not asked for any more; a better parser gives each of them another chance."""
+    """Return the ids of works that are no longer requested; a better parser gives each another chance."""
     if session.has_better_parser:
         return set()
     failures = session.last.given_up if session.last else []
@@ -76,9 +76,9 @@ def _given_up(session: Session) -> set[str]:
 
 
 def _read_listing(session: Session, known: Collection[str]) -> list[ListedItem]:
-    """Return the newest works of the listing, which is read on from the page that the progress has come to.
+    """Return the newest works of the listing, starting at the first page not read yet.
 
-    Sets `progress.gap` if the listing ends, or comes to its bound, before it reaches what is known.
+    Sets `progress.gap` if the listing ends, or reaches its bound, before it reaches known works.
     """
     progress, source, item_limit = session.progress, session.source, session.item_limit
     address = source.fallback_listing_urls if progress.uses_fallback else source.listing_urls
@@ -104,9 +104,9 @@ def _is_overlapping(found: list[ListedItem], known: Collection[str]) -> bool:
 
 
 def _newest(found: list[ListedItem], item_limit: int, known: Collection[str]) -> list[ListedItem]:
-    """Return the works down to the last new one that stands above a known one, and no fewer than `item_limit`.
+    """Return the works down to the last new one above a known one, and at least `item_limit`.
 
-    What stands below all known works was on sale before the first crawl.
+    Works below all known ones were on sale before the first crawl.
     """
     if not known:
         return found[:item_limit]

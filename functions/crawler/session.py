@@ -1,4 +1,4 @@
-"""One turn of a crawl: its progress, and what the functions of the turn read from and write to."""
+"""What the functions of one turn share: the progress, and where they read from and write to."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from osusume.snapshots import Failure, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What one turn works with.
+    """One turn of a crawl.
 
-    `item_limit` is how many works the first crawl reads. `last` is the newest snapshot that can be read, and
-    `last_stored_at` when the bucket stored it. Where none of the newest can be read, that is when the oldest of them
-    was stored; it is None before the first snapshot.
+    `item_limit` is how many works the first crawl reads. `last` is the newest readable snapshot, and `last_stored_at`
+    when the bucket stored it. If none of the newest can be read, that is the time of the oldest one tried; it is None
+    before the first snapshot.
     """
 
     source: Source
@@ -45,12 +45,12 @@ class Session:
         return self.last is not None and self.last.parser_version < self.source.parser_version
 
     def save(self) -> None:
-        """Store the progress, with the pace that the host was promised. Raises `CrawlUnderWay`."""
+        """Store the progress with the fetcher's pace. Raises `CrawlUnderWay`."""
         self.progress.robots_txt = self.fetcher.robots_txt
         self.progress.last_request_at, self.progress.not_before = self.fetcher.last_request_at, self.fetcher.not_before
         self.crawls.save(self.progress)
 
     def hand_over(self) -> None:
-        """Store the progress for the next turn, which may begin at once."""
+        """Store the progress and release the crawl, so that the next turn can start at once."""
         self.progress.holder = self.progress.in_flight = ""
         self.save()

@@ -13,7 +13,7 @@ from osusume.ledger import Ledger
 from osusume.snapshots import snapshot_day
 
 LOOK_BACK = 14
-"""Snapshots; as many days as an event can wait in the dead-letter queue."""
+"""How many snapshots to look back: as many days as an event can wait in the dead-letter queue."""
 
 
 class InvalidEvent(ValueError):
@@ -37,10 +37,10 @@ def source_of(key: str) -> str:
 
 
 def missed_snapshots(key: str, stored: Sequence[str], ledger: Ledger) -> list[str]:
-    """Return those of the `stored` keys before `key` of which no run has come, oldest first.
+    """Return the `stored` keys before `key` that no run has processed, oldest first.
 
-    Their events failed for good, as they do while the classifier is down, and the next crawl takes their items for
-    known. Only the `LOOK_BACK` snapshots before `key` are looked at.
+    Their events failed for good, for example while the classifier was down, and the next crawl treats their items as
+    known. Only the last `LOOK_BACK` snapshots before `key` count.
     """
     before = sorted(name for name in stored if name < key)[-LOOK_BACK:]
     runs = ledger.runs(before)

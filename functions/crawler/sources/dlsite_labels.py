@@ -1,6 +1,6 @@
-"""What the rows of a DLsite work page are called, in the languages that the site is shown in.
+"""The labels of the rows of a DLsite work page, in the languages of the site.
 
-The crawler asks for Japanese, but a redirect or a shop that knows better may answer in another language.
+The crawler requests Japanese, but the site may answer in another language.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAKERS = (
     ("レーベル名", "レーベル", "label", "厂牌", "廠牌", "레이블"),
     ("著者", "author"),
 )
-"""What the maker's row can be called, the one who sells the work first."""
+"""The labels of the maker's row; the one who sells the work comes first."""
 
 # fmt: off
 FIELDS = {
@@ -66,24 +66,24 @@ NOT_READ = (
     "파일 용량",
 )
 # fmt: on
-"""Rows that an item has no field for; they show that an outline is one."""
+"""Labels that no field of an item needs; they show that a table is an outline."""
 
-# 予告開始日 is when a work was announced, not when it comes out
+# 予告開始日 is when a work was announced, not released
 _RELEASED = re.compile(r"(?:予定|预定|預定)?(?:販売|発売|配信|贩卖|販賣|发售|發售)(?:開始|开始)?(?:予定|预定|預定)?日")
 
 
 def plain_label(text: str) -> str:
-    """Return a label as labels are compared: in NFKC and lower case, without spaces and the colon behind it."""
+    """Return a label in the form in which labels are compared: NFKC, lower case, without spaces and final colon."""
     return re.sub(r"\s", "", unicodedata.normalize("NFKC", text)).strip(":").casefold()
 
 
 def is_release_label(label: str) -> bool:
-    """Return whether the row called `label`, a plain one, says when a work came out or will."""
+    """Return whether the row of `label`, a plain one, holds a release date."""
     return label in _PLAIN_RELEASED or _RELEASED.fullmatch(label) is not None
 
 
 def is_known_label(label: str) -> bool:
-    """Return whether `label`, a plain one, is that of a row of an outline."""
+    """Return whether `label`, a plain one, is known as that of an outline's row."""
     return label in _PLAIN_KNOWN or is_release_label(label)
 
 

@@ -1,7 +1,7 @@
 """The classifier's answers about a snapshot, kept in the ledger's table until the snapshot's run is through.
 
-Which items are chosen depends on the scores of all, so none is recorded before all are scored. A snapshot of thousands
-can outlast one run: the next run then resumes.
+The choice depends on the scores of all items, so no item is recorded before all are scored. Scoring a snapshot of
+thousands can outlast one run: the next run then resumes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
 KEPT_SECONDS = 14 * 86400
-"""As long as an event can wait in the dead-letter queue and be sent again."""
+"""As long as an event can wait in the dead-letter queue."""
 
 MOST_BYTES = 300_000  # a record of DynamoDB holds 400 KB
 
@@ -37,7 +37,7 @@ class KeptScores:
         self._clock = clock
 
     def load(self, count: int) -> dict[int, str]:
-        """Return by number which of the first `count` answers are kept, as they were given to `keep`."""
+        """Return by number those of the first `count` answers that are kept."""
         keys = (f"{self._prefix}{number}" for number in range(count))
         records = read_records(self._dynamodb, self._table.name, keys)
         return {int(record["item_id"].removeprefix(self._prefix)): str(record["answer"]) for record in records}

@@ -1,4 +1,4 @@
-"""Secrets, which live in SSM SecureString parameters and are read when a function runs."""
+"""Secrets in SSM SecureString parameters, read at run time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class SecretMissing(RuntimeError):
 
 
 class KeptSecret:
-    """The SSM parameter `name`, which a warm function keeps. It is read again after `seconds` at the earliest."""
+    """The value of the SSM parameter `name`, kept by a warm function and read at most every few `seconds`."""
 
     def __init__(self, ssm: SSMClient, name: str, seconds: int = SECONDS_BETWEEN_READS) -> None:
         self._ssm, self._name, self._seconds = ssm, name, seconds
@@ -25,14 +25,14 @@ class KeptSecret:
         self._value = ""
 
     def value(self) -> str:
-        """Return the secret, which is read the first time. Raises `SecretMissing`."""
+        """Return the secret, reading it the first time. Raises `SecretMissing`."""
         self._value = self._value or self._read()
         return self._value
 
     def has_changed(self) -> bool:
-        """Return whether the secret was rotated since it was read, and keep the new value.
+        """Read the secret again, keep its value, and return whether it was rotated.
 
-        It is read again at most every few seconds, so that forged requests do not turn into as many calls.
+        The limit on reads keeps forged requests from causing as many calls.
         """
         before, self._value = self._value, self._read()
         return self._value != before
@@ -50,7 +50,7 @@ class KeptSecret:
 
 
 def read_secret(ssm: SSMClient, name: str) -> str:
-    """Return the decrypted value of the SSM parameter `name`. Raises `SecretMissing` where there is none."""
+    """Return the decrypted value of the SSM parameter `name`. Raises `SecretMissing` if there is none."""
     return KeptSecret(ssm, name).value()
 
 
