@@ -54,7 +54,7 @@ def answer(package: ModelPackage, items: Sequence[Item], *, use_made_up_taste: b
     A made-up taste knows nothing of the owner: unless told to use it, every score, label and threshold is null.
     """
     if package.card.taste == "made-up" and not use_made_up_taste:
-        nothing = {"score": None, "label": None, "reasons": []}
+        nothing: dict[str, object] = {"score": None, "label": None, "reasons": []}
         unscored = [{"item_id": item.item_id, **nothing} for item in items]
         return {"model_version": package.version, "threshold": None, "predictions": unscored}
     predictions = [asdict(prediction) for prediction in package.score(items)]
