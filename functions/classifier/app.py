@@ -1,18 +1,17 @@
-"""`POST /predict`: an HTTP API event in, the package's predictions out."""
+"""Lambda handler of the classifier, called with `POST /predict`."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Mapping
 
 import boto3
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from classifier.predict import InvalidRequest, PredictResponse, answer, requested_items
+from classifier.predict import InvalidRequest, answer, requested_items
 from classifier.serving import Serving
 from model.serving.package import ENCODER, ModelPackage
 from osusume.heads import NO_ENCODER, Heads
@@ -29,12 +28,12 @@ if settings.bucket:
     heads = Heads(s3, settings.bucket, own_package.card.files.get(ENCODER, NO_ENCODER))
 serving = Serving(own_package, heads, time.monotonic)
 if serving.package().card.taste == "made-up" and not settings.use_made_up_taste:
-    logger.warning("no taste learnt yet: every score will be null", model_version=serving.package().version)
+    logger.warning("no taste is learnt yet: every score will be null", model_version=serving.package().version)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, object], context: LambdaContext) -> dict[str, object]:  # noqa: ARG001  # Lambda passes it
-    """Answer one request; whatever is wrong with it comes back as a JSON error that names the field."""
+    """Answer one request; an invalid one gets a JSON error that names the field."""
     started = time.perf_counter()
     try:
         items = _items(APIGatewayProxyEventV2(event))
@@ -56,7 +55,7 @@ def _items(request: APIGatewayProxyEventV2) -> list[Item]:
     return requested_items(request.body, is_base64=bool(request.is_base64_encoded))
 
 
-def _response(status: int, body: PredictResponse | Mapping[str, object]) -> dict[str, object]:
+def _response(status: int, body: dict[str, object]) -> dict[str, object]:
     return {
         "statusCode": status,
         "headers": {"content-type": "application/json"},

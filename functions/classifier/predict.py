@@ -1,4 +1,4 @@
-"""A predict request: its items read and checked, its answer made."""
+"""Reads and checks the items of a predict request, and makes the answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from typing import TypedDict
+from dataclasses import asdict
 
 from model.serving.package import ModelPackage
 from osusume.items import InvalidItem, Item
@@ -17,7 +17,7 @@ MOST_BYTES = 1_000_000
 
 
 class InvalidRequest(Exception):
-    """Raised when a request cannot be answered: the HTTP status, the message, and the field that is wrong if one is."""
+    """Raised when a request cannot be answered, with the HTTP status, and the invalid field if there is one."""
 
     def __init__(self, status: int, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -25,33 +25,8 @@ class InvalidRequest(Exception):
         self.field = field
 
 
-class ReasonJson(TypedDict):
-    """One reason of a prediction."""
-
-    field: str
-    value: str
-    effect: float
-
-
-class PredictionJson(TypedDict):
-    """One item's prediction; score and label are null where no taste is learnt yet."""
-
-    item_id: str
-    score: float | None
-    label: int | None
-    reasons: list[ReasonJson]
-
-
-class PredictResponse(TypedDict):
-    """The body of a successful answer."""
-
-    model_version: str
-    threshold: float | None
-    predictions: list[PredictionJson]
-
-
 def requested_items(body: str | None, *, is_base64: bool) -> list[Item]:
-    """Return the items of a request's body, all of them or none.
+    """Return all items of a request's body.
 
     Raises `InvalidRequest`: 413 for a body over `MOST_BYTES`, 400 for one that is not JSON, 422 for JSON that is not
     `{"items": [1 to 100 items of different ids]}`.
@@ -73,24 +48,17 @@ def requested_items(body: str | None, *, is_base64: bool) -> list[Item]:
     return items
 
 
-def answer(package: ModelPackage, items: Sequence[Item], *, use_made_up_taste: bool) -> PredictResponse:
-    """Return the package's predictions for the items, in their order.
+def answer(package: ModelPackage, items: Sequence[Item], *, use_made_up_taste: bool) -> dict[str, object]:
+    """Return the body that answers a request: the package's predictions for the items, in their order.
 
-    A package of a made-up taste knows nothing of the owner: unless told to use it, every score is null.
+    A made-up taste knows nothing of the owner: unless told to use it, every score, label and threshold is null.
     """
     if package.card.taste == "made-up" and not use_made_up_taste:
-        unscored = [PredictionJson(item_id=item.item_id, score=None, label=None, reasons=[]) for item in items]
-        return PredictResponse(model_version=package.version, threshold=None, predictions=unscored)
-    predictions = [
-        PredictionJson(
-            item_id=prediction.item_id,
-            score=prediction.score,
-            label=prediction.label,
-            reasons=[ReasonJson(field=r.field, value=r.value, effect=r.effect) for r in prediction.reasons],
-        )
-        for prediction in package.score(items)
-    ]
-    return PredictResponse(model_version=package.version, threshold=package.threshold, predictions=predictions)
+        nothing: dict[str, object] = {"score": None, "label": None, "reasons": []}
+        unscored = [{"item_id": item.item_id, **nothing} for item in items]
+        return {"model_version": package.version, "threshold": None, "predictions": unscored}
+    predictions = [asdict(prediction) for prediction in package.score(items)]
+    return {"model_version": package.version, "threshold": package.threshold, "predictions": predictions}
 
 
 def _content(body: str, *, is_base64: bool) -> bytes:

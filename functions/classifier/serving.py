@@ -1,4 +1,4 @@
-"""Which package scores: the image's own, with the promoted head where one was trained since for its encoder."""
+"""Chooses the package that scores: the image's own, or its encoder with the head promoted last."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _UNKNOWN = "unknown"
 
 
 class Serving:
-    """The package to score with. `heads` is None where only the package's own head is to be used."""
+    """The package to score with. If `heads` is None, only the package's own head is used."""
 
     def __init__(self, own: ModelPackage, heads: Heads | None, clock: Callable[[], float]) -> None:
-        """Begin with the package's own head; `clock` gives seconds."""
+        """Start with the package's own head; `clock` returns seconds."""
         self._own, self._heads, self._clock = own, heads, clock
         self._package = own
         self._tag: str | None = _UNKNOWN
         self._look_at = clock()
 
     def package(self) -> ModelPackage:
-        """Return the package, after a look for another head every few minutes.
+        """Return the package; looks for another head every few minutes.
 
-        A head that cannot be used, or that S3 does not tell of, is an error in the log and a metric with an alarm, and
-        no reason to stop scoring: then the package's own head is used, or the one that was in use so far.
+        A head that cannot be used raises an alarm and leaves the package's own head in use. If S3 fails, that raises an
+        alarm too, and the current head stays.
         """
         if self._heads is not None and self._clock() >= self._look_at:
             self._look_at = self._clock() + LOOK_SECONDS

@@ -1,4 +1,4 @@
-"""Lambda handler of the crawler: the schedule says that it is time, or an earlier turn that there is more to read."""
+"""Lambda handler of the crawler, invoked by the schedule or by the previous turn of the same crawl."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ s3, lambda_client = boto3.client("s3"), boto3.client("lambda")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take one turn at the crawl that is due, and call for the next turn where there is more to read."""
+    """Take one turn at the crawl that is due, and invoke this function again if there is more to read."""
     due_at = datetime.fromisoformat(event["scheduled_at"]) if "scheduled_at" in event else datetime.now(UTC)
     limit = context.get_remaining_time_in_millis() / 1000
 
     def remaining() -> float:
-        return context.get_remaining_time_in_millis() / 1000 - limit / 20  # kept for writing what was read
+        return context.get_remaining_time_in_millis() / 1000 - limit / 20  # reserved for storing what was read
 
     def fetcher_from(progress: Progress) -> Fetcher:
         return Fetcher(
@@ -43,7 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             not_before=progress.not_before,
             remaining=remaining,
             request_seconds=min(30.0, limit / 5),
-            least_delay=0.0 if settings.site_address else DEFAULT_CRAWL_DELAY,  # a stand-in says itself how fast
+            least_delay=0.0 if settings.site_address else DEFAULT_CRAWL_DELAY,  # a stand-in sets its own pace
         )
 
     try:
@@ -57,7 +57,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             fetcher_from=fetcher_from,
         )
     except CrawlUnderWay as error:
-        logger.warning("left alone", reason=str(error))
+        logger.warning("another invocation has the crawl", reason=str(error))
         return {"status": "under_way"}
     logger.info("turn taken", outcome=outcome)
     if outcome.status == "continues":

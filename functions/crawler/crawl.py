@@ -1,4 +1,4 @@
-"""The crawl: the newest items of the source -> one snapshot, in as many turns as the time limit asks for."""
+"""The crawl: reads the newest items of a source into one snapshot, in as many turns as the time limit requires."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crawler.fetcher import Challenged, Fetcher, NotFound, OutOfTime, SlowDown
-from crawler.listing import Past, list_works
+from crawler.listing import list_works
 from crawler.progress import Crawls, Progress
 from crawler.quality import TROUBLES_IN_A_ROW, BadCrawl, bad_crawl, check_pages, poor_pages
+from crawler.session import Session
 from crawler.sources import ListedItem, RegionBlocked, Source, SourceError
 from osusume.items import Item
 from osusume.observability import logger
@@ -38,18 +39,18 @@ __all__ = ["TROUBLES_IN_A_ROW", "BadCrawl", "DeadlyPage", "Outcome", "Turn", "Wr
 Status = Literal["written", "already_written", "continues"]
 
 MOST_DEATHS = 2
-"""A page at which so many turns died is a failure: the next turn would die of it too."""
+"""A page that killed so many turns is a failure: it would kill the next one too."""
 
 MOST_UNREADABLE = 7
-"""Snapshots that are looked at for one that can be read."""
+"""How many of the newest snapshots are tried until one can be read."""
 
 
 class WrongPage(SourceError):
-    """Raised when a work's address is answered with another work's page."""
+    """Raised when the page at a work's address describes another work."""
 
 
 class DeadlyPage(SourceError):
-    """Raised in place of reading a page at which `MOST_DEATHS` turns died."""
+    """Raised instead of reading a page that killed `MOST_DEATHS` turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,9 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a turn came to; `requests` is how many it sent to the site. A crawl that `continues` wants another turn.
+    """The result of a turn; `requests` is how many it sent to the site. A crawl that `continues` needs another turn.
 
-    `gap` tells that the listing did not reach what earlier crawls know.
+    `gap` is true if the listing ended before it reached known works.
     """
 
     status: Status
@@ -88,9 +89,9 @@ def crawl(
 ) -> Outcome:
     """Take one turn at the crawl that was due at `due_at`.
 
-    Called twice for one time, it writes one snapshot; called again after a crash, it resumes. `source` is the shop.
-    `item_limit` is how many works the first crawl reads; later ones read all that are new. `fetcher_from` makes a
-    fetcher that keeps the pace of the progress it is given. Raises `CrawlUnderWay`, `BadCrawl`, or the `SourceError`
+    Called twice for one time, it writes one snapshot; called again after a crash, it resumes. `item_limit` is how many
+    works the first crawl reads; later ones read all new works. `fetcher_from` makes a fetcher that keeps the pace of
+    the given progress. Raises `CrawlUnderWay`, `BadCrawl`, or the `SourceError`
     that stopped the crawl.
     """
     key = snapshot_key(source.name, due_at)
@@ -101,182 +102,148 @@ def crawl(
         return Outcome("already_written", key)
     ends = turn.now() + turn.remaining()
     progress = crawls.begin(due_at.astimezone(UTC).isoformat(), turn.request_id, turn.now(), ends)
-    fetcher = fetcher_from(progress)
-
-    def save() -> None:
-        progress.robots_txt, progress.not_before = fetcher.robots_txt, fetcher.not_before
-        crawls.save(progress)
-
-    # saved before each request, so that an invocation that another one has replaced finds out before it asks again
-    fetcher.before_request, fetcher.readdress = save, source.page_address
-    past = _past(s3, bucket, stored)
+    session = Session(source, item_limit, progress, crawls, fetcher_from(progress), *_newest(s3, bucket, stored))
+    # saved before each request, so that a replaced invocation finds out before it sends another request
+    session.fetcher.before_request, session.fetcher.readdress = session.save, source.page_address
     try:
         if not progress.listed:
-            list_works(progress, crawls, past, source, fetcher, item_limit=item_limit, save=save)
-        items = _read_pages(progress, crawls, past.last, fetcher, save, source=source)
-        now = datetime.fromtimestamp(turn.now(), UTC)
-        write_snapshot(s3, bucket, key, _snapshot(now, due_at, items, progress, past.last, source=source))
+            list_works(session)
+        items = _read_pages(session)
+        crawled_at = datetime.fromtimestamp(turn.now(), UTC)
+        write_snapshot(s3, bucket, key, _snapshot(session, items, crawled_at, due_at))
     except OutOfTime:
-        _hand_over(progress, crawls, fetcher)
-        if fetcher.requests == 0:
-            raise  # a turn that has no time for even one request would be followed by another for ever
-        return _outcome("continues", key, progress, fetcher)
+        session.hand_over()
+        if session.fetcher.requests == 0:
+            raise  # turns without time for a single request would follow each other for ever
+        return _outcome("continues", key, session)
     except (SourceError, BadCrawl, BotoCoreError, ClientError):
-        # the next try fetches again what failed in this one, and need not wait for the end of this one's time
+        # the next try fetches the failed pages again, and may start at once
         progress.failures, progress.troubles = [], 0
-        _hand_over(progress, crawls, fetcher)
+        session.hand_over()
         raise
-    _hand_over(progress, crawls, fetcher)
-    return _outcome("written", key, progress, fetcher)
+    session.hand_over()
+    return _outcome("written", key, session)
 
 
 def call_again(lambda_client: LambdaClient, function_name: str, due_at: datetime) -> None:
-    """Call this function once more, for the next turn of the crawl that was due at `due_at`."""
+    """Invoke this function again, for the next turn of the crawl that was due at `due_at`."""
     payload = json.dumps({"scheduled_at": due_at.isoformat()}).encode()
     lambda_client.invoke(FunctionName=function_name, InvocationType="Event", Payload=payload)
 
 
-def _hand_over(progress: Progress, crawls: Crawls, fetcher: Fetcher) -> None:
-    """Store the progress as the next turn wants it: free to take up, and at the pace that the host was promised."""
-    progress.robots_txt = fetcher.robots_txt
-    progress.last_request_at, progress.not_before = fetcher.last_request_at, fetcher.not_before
-    progress.holder = progress.in_flight = ""
-    crawls.save(progress)
+def _outcome(status: Status, key: str, session: Session) -> Outcome:
+    progress = session.progress
+    return Outcome(status, key, len(progress.listed), len(progress.failures), session.fetcher.requests, progress.gap)
 
 
-def _outcome(status: Status, key: str, progress: Progress, fetcher: Fetcher) -> Outcome:
-    return Outcome(status, key, len(progress.listed), len(progress.failures), fetcher.requests, progress.gap)
+def _newest(s3: S3Client, bucket: str, stored: dict[str, datetime]) -> tuple[Snapshot | None, datetime | None]:
+    """Return the newest readable snapshot and when it was stored, as `Session` has them.
 
-
-def _past(s3: S3Client, bucket: str, stored: dict[str, datetime]) -> Past:
-    """Return the newest snapshot that can be read; the pages of the others are kept, and none is fetched again."""
+    The pages of unreadable snapshots are kept, so none is fetched again.
+    """
     stored_at = None
     for key in list(reversed(stored))[:MOST_UNREADABLE]:
         stored_at = stored[key]
         try:
-            return Past(read_snapshot(s3, bucket, key), stored_at)
+            return read_snapshot(s3, bucket, key), stored_at
         except (InvalidSnapshot, SnapshotMissing) as error:
             logger.warning("a snapshot cannot be read", reason=str(error))
-    return Past(None, stored_at)
+    return None, stored_at
 
 
-def _read_pages(
-    progress: Progress,
-    crawls: Crawls,
-    last: Snapshot | None,
-    fetcher: Fetcher,
-    save: Callable[[], None],
-    *,
-    source: Source,
-) -> list[Item]:
-    """Return the listed items, from the last snapshot, the pages kept or the site, in the order of the listing.
+def _read_pages(session: Session) -> list[Item]:
+    """Return the listed items in the order of the listing: from the last snapshot, the kept pages or the site.
 
-    A page is kept as soon as it is read; a failure goes into `progress`. Raises `OutOfTime`, `Challenged`, `SlowDown`,
-    and `BadCrawl` where too many pages fail or say little.
+    A page is kept as soon as it is read. Failures go into the progress. Raises `OutOfTime`, `Challenged`,
+    `SlowDown`, and `BadCrawl` if too many pages fail or say little.
     """
-    published = {item.item_id: item for item in last.items} if last else {}
-    is_current = last is not None and last.parser_version >= source.parser_version
-    current, older = (published, {}) if is_current else ({}, published)
-    failed_before = {failure.item_id for failure in last.failures} if last else set()
+    progress = session.progress
+    published = session.published
+    current, older = ({}, published) if session.has_better_parser else (published, {})
     failed = {failure.item_id for failure in progress.failures}
     items: list[Item] = []
     read: list[Item] = []
     troubles_in_a_row = 0
     for listed in progress.listed:
-        if listed.item_id in progress.given_up:
+        item_id = listed.item_id
+        if item_id in progress.given_up:
             continue
-        item = (
-            current.get(listed.item_id)
-            or _kept_item(listed, progress, crawls, source, save)
-            or older.get(listed.item_id)
-        )
-        if item is None and listed.item_id not in failed:
+        item = current.get(item_id) or _kept_item(session, listed) or older.get(item_id)
+        if item is None and item_id not in failed:
             try:
-                item = _fetch_item(listed, progress, crawls, source, fetcher)
+                item = _fetch_item(session, listed)
             except (OutOfTime, Challenged, SlowDown):
                 raise
             except SourceError as error:
-                troubles_in_a_row += _note_failure(listed, error, progress, failed_before)
+                troubles_in_a_row += _note_failure(session, listed, error)
             else:
                 troubles_in_a_row = 0
         if item is not None:
             items.append(item)
-            read += [] if listed.item_id in published else [item]
+            read += [] if item_id in published else [item]
         if troubles_in_a_row == TROUBLES_IN_A_ROW:
             raise bad_crawl(len(read), progress.failures)
-    progress.doubtful = poor_pages(read, last)
-    check_pages(len(read), progress.failures, progress.troubles, len(progress.doubtful), failed_before)
+    progress.doubtful = poor_pages(read, session.last)
+    check_pages(len(read), progress.failures, progress.troubles, len(progress.doubtful), session.failed_before)
     progress.doubtful = []
     return items
 
 
-def _kept_item(
-    listed: ListedItem, progress: Progress, crawls: Crawls, source: Source, save: Callable[[], None]
-) -> Item | None:
-    """Return what the work's kept page says to the present parser; None where none is kept that can be trusted."""
+def _kept_item(session: Session, listed: ListedItem) -> Item | None:
+    """Return the item that the current parser reads from the work's kept page; None without a page to trust."""
 
     def parse(html: str, url: str) -> Item:
-        _mark_in_flight(listed, progress)
-        save()
-        return source.parse_work_page(html, url)
+        _mark_in_flight(session, listed)
+        session.save()
+        return session.source.parse_work_page(html, url)
 
-    if listed.item_id in progress.doubtful:
+    if listed.item_id in session.progress.doubtful:
         return None
-    item = crawls.page(listed.item_id, parse, source.parser_version)
+    item = session.crawls.page(listed.item_id, parse, session.source.parser_version)
     return item if item and item.item_id == listed.item_id else None
 
 
-def _fetch_item(listed: ListedItem, progress: Progress, crawls: Crawls, source: Source, fetcher: Fetcher) -> Item:
-    """Return what the work's page says, and keep the page. Raises the `SourceError` that keeps it from being read."""
-    _mark_in_flight(listed, progress)
-    page = fetcher.fetch(source.page_address(listed.url))
+def _fetch_item(session: Session, listed: ListedItem) -> Item:
+    """Return the item that the work's page describes, and keep the page. Raises `SourceError`."""
+    source = session.source
+    _mark_in_flight(session, listed)
+    page = session.fetcher.fetch(source.page_address(listed.url))
     item = source.parse_work_page(page.text, page.url)
     if item.item_id != listed.item_id:
-        raise WrongPage(f"{page.url}, asked for as {listed.item_id}, is the page of {item.item_id}: leave it out")
-    crawls.keep_page(listed.item_id, item, page.text, page.url, source.parser_version)
+        raise WrongPage(f"{page.url}, requested as {listed.item_id}, is the page of {item.item_id}: skip it")
+    session.crawls.keep_page(listed.item_id, item, page.text, page.url, source.parser_version)
     return item
 
 
-def _mark_in_flight(listed: ListedItem, progress: Progress) -> None:
-    """Note which page is about to be read. Raises `DeadlyPage` for one that the turn would die of."""
-    if progress.deaths.get(listed.item_id, 0) >= MOST_DEATHS:
-        raise DeadlyPage(f"{MOST_DEATHS} turns died while {listed.url} was read: see the crawler's log for why")
-    progress.in_flight = listed.item_id
+def _mark_in_flight(session: Session, listed: ListedItem) -> None:
+    """Note which page is about to be read. Raises `DeadlyPage` if it killed `MOST_DEATHS` turns."""
+    if session.progress.deaths.get(listed.item_id, 0) >= MOST_DEATHS:
+        raise DeadlyPage(f"{MOST_DEATHS} turns died while reading {listed.url}: see the crawler's log")
+    session.progress.in_flight = listed.item_id
 
 
-def _note_failure(listed: ListedItem, error: SourceError, progress: Progress, failed_before: set[str]) -> bool:
+def _note_failure(session: Session, listed: ListedItem, error: SourceError) -> bool:
     """Note the failure of a page, and return whether it counts towards `BadCrawl`."""
     logger.warning("a page cannot be read", item_id=listed.item_id, url=listed.url, error=str(error))
-    progress.failures.append(Failure(listed.item_id, listed.url, f"{type(error).__name__}: {error}"))
-    # a work that is not for this region, is gone again, or failed the last time too, says nothing new
-    trouble = not isinstance(error, NotFound | RegionBlocked) and listed.item_id not in failed_before
-    progress.troubles += trouble
+    session.progress.failures.append(Failure(listed.item_id, listed.url, f"{type(error).__name__}: {error}"))
+    # a work that is blocked here, was removed, or failed before says nothing about the site's health
+    trouble = not isinstance(error, NotFound | RegionBlocked) and listed.item_id not in session.failed_before
+    session.progress.troubles += trouble
     return trouble
 
 
-def _snapshot(
-    now: datetime,
-    due_at: datetime,
-    items: list[Item],
-    progress: Progress,
-    last: Snapshot | None,
-    *,
-    source: Source,
-) -> Snapshot:
+def _snapshot(session: Session, items: list[Item], crawled_at: datetime, due_at: datetime) -> Snapshot:
     due = due_at.astimezone(UTC)
-    first_failures = {failure.item_id: failure.first_failed_at for failure in (last.failures if last else [])}
-    failures: list[Failure] = []
-    given_up: list[Failure] = []
-    for failure in progress.failures:
-        first = first_failures.get(failure.item_id) or due.isoformat()
-        is_over = due - datetime.fromisoformat(first) >= timedelta(days=GIVE_UP_DAYS)
-        (given_up if is_over else failures).append(replace(failure, first_failed_at=first))
-    return Snapshot(
-        source.name,
-        now,
+    snapshot = Snapshot(
+        session.source.name,
+        crawled_at,
         items,
-        failures,
-        given_up=given_up,
-        gap=progress.gap,
-        parser_version=source.parser_version,
+        gap=session.progress.gap,
+        parser_version=session.source.parser_version,
     )
+    for failure in session.progress.failures:
+        before = session.failed_before.get(failure.item_id)
+        first = (before and before.first_failed_at) or due.isoformat()
+        is_over = due - datetime.fromisoformat(first) >= timedelta(days=GIVE_UP_DAYS)
+        (snapshot.given_up if is_over else snapshot.failures).append(replace(failure, first_failed_at=first))
+    return snapshot

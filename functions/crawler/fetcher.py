@@ -1,29 +1,34 @@
-"""The one fetcher: every request the crawler sends goes through it, at the pace and within the rules of the host.
+"""The one fetcher: the crawler sends every request through it, at the pace and within the rules of the host.
 
-Where urllib3's `Retry` fits and where not: it counts the attempts and grows the pause between them, but it would
-sleep and send by itself, without the host's crawl-delay, without robots.txt for the target of a redirect, without
-a look at the time left, and uncounted. So `requests` sends each request once, and the loop around it is here.
+urllib3's `Retry` only counts the attempts and computes the pauses. If it also slept and sent, it would ignore the
+host's crawl-delay, the robots.txt rules for redirects and the time left. So `requests` sends each request once, and
+the loop is here.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.message import Message
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
-from urllib3.util import Retry, Url, parse_url
+from urllib3.util import Retry
 
+from crawler.answers import (
+    Answer,
+    content_type,
+    host_of,
+    is_local,
+    parse_address,
+    port_of,
+    redirect_target,
+    retry_after,
+)
 from crawler.robots import MAX_ROBOTS_BYTES, PRODUCT, Rules, may_give_rules
 from crawler.sources import SourceError
 from crawler.sources.markup import decode_markup
@@ -35,26 +40,23 @@ SLOW_DOWN_WAIT = 1800.0
 """Seconds of rest after a second request to slow down (429) in one turn."""
 
 MAX_HOLD = 23 * 3600.0
-"""The longest wait that is obeyed, in seconds; less than a day, so that it ends before the next morning's crawl."""
+"""The longest wait to obey, in seconds: less than a day, so that it ends before the next morning's crawl."""
 
 REQUEST_SECONDS = 30.0
-"""The time for one whole answer. The headers alone, dripping in, are held to its third for each byte and no more."""
+"""The time for one whole answer; while the headers come in, only a third of it limits the wait for each byte."""
 
 MAX_BYTES = 5_000_000
 MAX_RETRIES = 3
 MAX_RETRIES_A_TURN = 6
-"""A host that fails as often in one turn is in trouble, and each page is asked for once from then on."""
+"""After so many retries in one turn the host is in trouble, and each page is requested only once."""
 
 MAX_REDIRECTS = 3
 MAX_ROBOTS_REDIRECTS = 5  # RFC 9309, section 2.3.1.2
 _BACKOFF_SECONDS = 5.0
 _CHUNK_BYTES = 65_536
 _CONTACT = re.compile(r"[\x21-\x27\x2A-\x5B\x5D-\x7E]{3,200}")  # template.yaml has the same rule for its parameter
-_SECONDS = re.compile(r"\s*\+?([0-9]+(?:\.[0-9]*)?|inf(?:inity)?)\s*(?:s|sec|seconds)?\s*", re.IGNORECASE)
-_LONGEST = 10**9  # seconds; a host may name numbers that no float holds
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_AROUND = "".join(map(chr, range(0x21)))  # what browsers leave out around an address: control characters and spaces
 
 
 class FetchError(SourceError):
@@ -62,7 +64,7 @@ class FetchError(SourceError):
 
 
 class OutOfTime(FetchError):
-    """Raised before a request that the time left does not allow: save the progress and go on in the next run."""
+    """Raised before a request that does not fit the time left: save the progress and resume in the next run."""
 
 
 class Disallowed(FetchError):
@@ -74,7 +76,7 @@ class ForeignHost(FetchError):
 
 
 class Challenged(FetchError):
-    """Raised when the host still answers with its challenge (202) after a wait."""
+    """Raised when the host answers with its challenge (202) again after a wait."""
 
 
 class SlowDown(FetchError):
@@ -86,7 +88,7 @@ class Forbidden(FetchError):
 
 
 class NotFound(FetchError):
-    """Raised when the page is not there (404, 410)."""
+    """Raised when the page does not exist (404, 410)."""
 
 
 class Unavailable(FetchError):
@@ -94,7 +96,7 @@ class Unavailable(FetchError):
 
 
 class TimedOut(FetchError):
-    """Raised when a whole answer does not come in time, after retries."""
+    """Raised when an answer does not arrive whole in time, after retries."""
 
 
 class TooLarge(FetchError):
@@ -102,7 +104,7 @@ class TooLarge(FetchError):
 
 
 class UnexpectedAnswer(FetchError):
-    """Raised for an answer that is no page: another status, another type than text, a redirect to nowhere."""
+    """Raised for an answer that is not a page: an unexpected status or type, or a redirect to nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +115,10 @@ class Page:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 def user_agent(contact: str) -> str:
     """Return the User-Agent that names this crawler and its owner's `contact`, an e-mail or web address.
 
-    Raises `ValueError` when the contact is empty or cannot stand in a header.
+    Raises `ValueError` if the contact is empty or not allowed in a header.
     """
     if not contact.strip():
         raise ValueError("the crawler needs a contact: set the owner's e-mail or web address")
@@ -137,12 +132,12 @@ def user_agent(contact: str) -> str:
 class Fetcher:
     """Fetches pages of one host, one at a time.
 
-    `remaining` tells the seconds left for the run; `clock` gives seconds since 1970. `robots_txt`, `last_request_at`
-    and `not_before`, saved from an earlier fetcher, continue its crawl at its pace without reading robots.txt again.
-    `before_request` is called before each request is sent; what it raises leaves `fetch`, and nothing is sent.
-    `readdress` is given each address that the host redirects to, and returns the address to ask for.
-    `site_address`, an http address on this machine, is where requests go in place of the host; all addresses
-    given and returned stay those of the host. `least_delay` is how many seconds pass between requests at the least.
+    `remaining` returns the seconds left for the run, `clock` the seconds since the epoch. `robots_txt`,
+    `last_request_at` and `not_before`, saved from an earlier fetcher, continue its crawl at its pace without reading
+    robots.txt again. `before_request` is called before each request; if it raises, nothing is sent. `readdress` maps
+    the target of a redirect to the address to request. `site_address`, an http address on this machine, receives the
+    requests instead of the host; all addresses given and returned stay those of the host. `least_delay` is the
+    shortest pause between requests in seconds.
     """
 
     def __init__(
@@ -179,14 +174,14 @@ class Fetcher:
         self._was_told_to_slow_down = self._was_challenged = False
         self._session = _OneRequest()
         self._session.trust_env = False  # no proxy, and no password from ~/.netrc sent to the host
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the host's cookies are not kept
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # keep no cookies of the host
         self._session.headers.update({"User-Agent": user_agent, "Accept": "text/html", "Accept-Language": "ja"})
         if cookies:
             self._session.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
 
     @property
     def robots_txt(self) -> str | None:
-        """The host's robots.txt as it was read, empty where it has none; None before it is read."""
+        """The host's robots.txt, empty if it has none; None before it is read."""
         return self._robots_txt
 
     @property
@@ -198,26 +193,25 @@ class Fetcher:
     def fetch(self, url: str) -> Page:
         """Return the page at `url`, an https address of the host; robots.txt is read before the first.
 
-        Raises `OutOfTime` before a request that would not end in time, and the other errors of this module as their
-        descriptions say; each message names the address.
+        Raises the errors of this module; each message names the address.
         """
         if self._rules is None:
             self._read_robots()
         page_url, answer = self._follow(url)
-        kind, charset = _content_type(answer)
+        kind, charset = content_type(answer)
         if kind and not (kind.startswith("text/") or kind == "application/xhtml+xml"):
             raise UnexpectedAnswer(f"{page_url} is {kind}, not a page of text: check the address")
         return Page(page_url, decode_markup(answer.body, charset))
 
     def _read_robots(self) -> None:
-        """Read robots.txt as RFC 9309 says: all is allowed where there is none, nothing where it cannot be known.
+        """Read robots.txt as RFC 9309 says: a 4xx allows everything, and if it cannot be read nothing is allowed.
 
-        There is none where the host answers 4xx, and it may lie on another host.
+        It may lie on another host.
         """
         url = target = f"https://{self._host}/robots.txt"
         for _ in range(MAX_ROBOTS_REDIRECTS + 1):
             answer = self._ask(target, MAX_ROBOTS_BYTES)
-            if answer.status in _REDIRECTS and (location := _location(answer)):
+            if answer.status in _REDIRECTS and (location := redirect_target(answer)):
                 target = self._rules_address(location, target)
             elif 200 <= answer.status < 300 and answer.status != 206:
                 self._robots_txt = decode_markup(answer.body, "utf-8")
@@ -234,52 +228,52 @@ class Fetcher:
             raise Unavailable(f"{url} holds no rules: the site may be in maintenance, try again later")
         self._robots_txt, self._rules = text, Rules(text)
 
-    def _follow(self, url: str) -> tuple[str, _Answer]:
+    def _follow(self, url: str) -> tuple[str, Answer]:
         """Return the answer at the end of the redirects from `url`, and its address."""
         target = self._host_address(url, url, base="")
         asked: list[str] = []
         while len(asked) <= MAX_REDIRECTS:
             if self._rules and not self._rules.allow(target):
-                raise Disallowed(f"robots.txt of {self._host} does not allow {target}: leave it out")
+                raise Disallowed(f"robots.txt of {self._host} does not allow {target}: skip it")
             asked.append(target)
             answer = _accepted(target, self._ask(target, MAX_BYTES))
             if answer.status not in _REDIRECTS:
                 return target, answer
-            location = _location(answer)
+            location = redirect_target(answer)
             if not location:
                 raise UnexpectedAnswer(f"{target} redirects ({answer.status}) to nowhere: try again later")
             plain = self._host_address(location, url, base=target)
             wanted = self._host_address(self.readdress(plain), url, base=plain)
-            # a host that takes back what `readdress` adds gets its own way
+            # if the host undoes what `readdress` adds, request its address
             target = plain if wanted in asked else wanted
         raise UnexpectedAnswer(f"{url} redirects more than {MAX_REDIRECTS} times: open the address in a browser")
 
     def _host_address(self, url: str, asked: str, base: str) -> str:
         """Return `url`, relative to `base`, as an address of the host without fragment; `asked` is for the message.
 
-        It is read as browsers do (https://url.spec.whatwg.org): white space around and line ends within it do not
-        count, a backslash is a slash, the host may have a final dot or the scheme's own port.
+        Browsers' rules apply (https://url.spec.whatwg.org): surrounding white space and line ends are ignored, a
+        backslash is a slash, the host may have a final dot or the scheme's own port.
         """
-        parts = _parsed(url, base)
+        parts = parse_address(url, base)
         own = {("https", self._host, 443), (self._origin.scheme, self._origin.hostname, self._origin.port or 443)}
-        if parts is None or parts.auth is not None or (parts.scheme, _host(parts), _port(parts)) not in own:
-            raise ForeignHost(f"{asked} leads to {url!r:.200}, not to https://{self._host}: leave it out")
+        if parts is None or parts.auth is not None or (parts.scheme, host_of(parts), port_of(parts)) not in own:
+            raise ForeignHost(f"{asked} leads to {url!r:.200}, not to https://{self._host}: skip it")
         return urlunsplit(("https", self._host, parts.path or "/", parts.query or "", ""))
 
     def _rules_address(self, url: str, base: str) -> str:
-        """Return `url`, relative to `base`, where it is an address at which rules may lie; raises `Unavailable`."""
+        """Return `url`, relative to `base`, as an address of a robots.txt. Raises `Unavailable`."""
         try:
             return self._host_address(url, base, base)
         except ForeignHost:
-            parts = _parsed(url, base)
-            # a stand-in's rules lie on this machine, and the host's never
-            is_one_of_ours = parts is not None and _is_local(_host(parts)) == (self._origin.hostname in _LOOPBACK)
+            parts = parse_address(url, base)
+            # a stand-in's rules are on this machine, the host's never
+            is_one_of_ours = parts is not None and is_local(host_of(parts)) == (self._origin.hostname in _LOOPBACK)
             if parts is None or not is_one_of_ours or parts.scheme not in {"http", "https"} or parts.auth is not None:
                 raise Unavailable(f"{base} leads to {url!r:.200}, where no rules can be: try again later") from None
             return parts.url
 
-    def _ask(self, url: str, most_bytes: int) -> _Answer:
-        """Return the answer to `url`; try again what may pass."""
+    def _ask(self, url: str, most_bytes: int) -> Answer:
+        """Return the answer to `url`, after retries of temporary failures."""
         retries = Retry(total=min(MAX_RETRIES, self._retries_left), backoff_factor=_BACKOFF_SECONDS, redirect=False)
         while True:
             failure: FetchError
@@ -309,7 +303,7 @@ class Fetcher:
             self._hold(retries.get_backoff_time())
 
     def _slow_down(self, url: str, asked: float) -> None:
-        """Rest as long as the host asked, or for a minute; the second time the turn ends, with a longer rest."""
+        """Hold requests for as long as the host asks, or a minute; the second time raise `SlowDown` and hold longer."""
         if self._was_told_to_slow_down:
             self._hold(SLOW_DOWN_WAIT)
             raise SlowDown(f"{url} asks to slow down (429) again: the next try waits for half an hour")
@@ -317,17 +311,17 @@ class Fetcher:
         if asked == 0:
             self._hold(CHALLENGE_WAIT)
 
-    def _obey_retry_after(self, url: str, answer: _Answer) -> float:
-        """Hold for as long as the answer asks, within bounds, and return the seconds that it asked for."""
-        asked = _retry_after(answer.headers.get("Retry-After"), self._clock())
+    def _obey_retry_after(self, url: str, answer: Answer) -> float:
+        """Hold requests for as long as the answer asks, up to `MAX_HOLD`, and return the seconds it asks for."""
+        asked = retry_after(answer.headers.get("Retry-After"), self._clock())
         if asked > MAX_HOLD:
             metrics.add_metric("LongWaitsAsked", "Count", 1)
-            logger.warning("the site asks for a longer wait than is obeyed", url=url, asked=asked, obeyed=MAX_HOLD)
+            logger.warning("the site asks for a longer wait than is allowed", url=url, asked=asked, obeyed=MAX_HOLD)
         self._hold(min(asked, MAX_HOLD))
         return asked
 
-    def _send(self, url: str, most_bytes: int) -> _Answer:
-        """Send one request when its turn has come, and return what came back, whatever its status.
+    def _send(self, url: str, most_bytes: int) -> Answer:
+        """Send one request after the pause that is due, and return the answer, whatever its status.
 
         Raises `TimedOut`, `Unavailable` and `TooLarge`.
         """
@@ -343,7 +337,7 @@ class Fetcher:
             ) as response:
                 is_redirect = response.status_code in _REDIRECTS
                 body = b"" if is_redirect else self._read_body(url, response, ends, most_bytes)
-                return _Answer(response.status_code, response.headers, body)
+                return Answer(response.status_code, response.headers, body)
         except (requests.Timeout, ReadTimeoutError) as error:
             raise TimedOut(f"{url} sent nothing for {self._silence:g} s: try again later") from error
         except (requests.RequestException, HTTPError) as error:
@@ -354,28 +348,28 @@ class Fetcher:
             self.last_request_at = self._clock()
 
     def _origin_address(self, url: str) -> str:
-        """Return where to send a request for `url`: to what stands in for the host, if it is one of the host's."""
+        """Return where to send a request for `url`: the host's addresses go to its stand-in if there is one."""
         parts = urlsplit(url)
         if parts.netloc != self._host:
             return url
         return urlunsplit((self._origin.scheme, self._origin.netloc, *parts[2:]))
 
     def _read_body(self, url: str, response: requests.Response, ends: float, most_bytes: int) -> bytes:
-        # read1, because the other ways to read wait for a whole chunk, however slowly it drips
+        # read1: the other methods wait for a whole chunk, however slowly it arrives
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             body += chunk
             if len(body) > most_bytes:
                 if most_bytes == MAX_ROBOTS_BYTES:
-                    break  # what comes after is not rules to obey (RFC 9309, section 2.5)
-                raise TooLarge(f"{url} has more than {most_bytes:,} bytes: no page of the site has, leave it out")
+                    break  # the rest need not be parsed (RFC 9309, section 2.5)
+                raise TooLarge(f"{url} has more than {most_bytes:,} bytes: no page of the site has, skip it")
             if self._clock() > ends:
                 raise TimedOut(f"{url} did not end within {self._request_seconds:g} s: try again later")
         return bytes(body)
 
     @property
     def _silence(self) -> float:
-        """Seconds to wait for the next byte, which may begin just before the whole request's time is over."""
+        """Seconds to wait for the next byte; the wait may begin just before the request's time ends."""
         return self._request_seconds / 3
 
     def _hold(self, seconds: float) -> None:
@@ -397,85 +391,17 @@ class Fetcher:
 
 
 class _OneRequest(requests.Session):
-    """A session that leaves redirects alone: even one told not to follow them reads the whole body of each."""
+    """A session that ignores redirects: requests reads the whole body of each, even if told not to follow it."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # as requests calls it
         return None
 
 
-def _accepted(url: str, answer: _Answer) -> _Answer:
+def _accepted(url: str, answer: Answer) -> Answer:
     if answer.status in {401, 403, 451}:
         raise Forbidden(f"{url} is refused ({answer.status}): the site may block this network or region")
     if answer.status in {404, 410}:
-        raise NotFound(f"{url} is not there ({answer.status}): leave it out")
+        raise NotFound(f"{url} is not there ({answer.status}): skip it")
     if answer.status != 200 and answer.status not in _REDIRECTS:
         raise UnexpectedAnswer(f"{url} answered {answer.status}: check the address")
     return answer
-
-
-def _location(answer: _Answer) -> str:
-    """Return where an answer redirects to, empty where it does not say; in UTF-8, as browsers read it."""
-    location = answer.headers.get("Location", "").strip(_AROUND)
-    try:
-        return location.encode("latin-1").decode()  # http.client reads headers as Latin-1
-    except UnicodeError:  # another encoding, of which browsers keep the bytes
-        return re.sub(r"[\x80-\xff]", lambda byte: f"%{ord(byte[0]):02X}", location)
-
-
-def _parsed(url: str, base: str) -> Url | None:
-    """Return the address that `url`, relative to `base`, names as browsers read it; None where it is none."""
-    address, mark, query = re.sub(r"[\t\r\n]", "", url.strip(_AROUND)).partition("?")
-    slashes = re.sub(r"%2e", ".", address.replace("\\", "/"), flags=re.IGNORECASE)
-    plain = re.sub(r"^(https?:)?/{2,}", r"\1//", slashes, flags=re.IGNORECASE)
-    try:
-        return parse_url(urljoin(base, plain + mark + query))
-    except ValueError:  # urllib3's LocationParseError is one
-        return None
-
-
-def _host(parts: Url) -> str:
-    return (parts.host or "").removesuffix(".")
-
-
-def _port(parts: Url) -> int:
-    return parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _is_local(host: str) -> bool:
-    """Return whether a host is this machine or one of its network."""
-    try:
-        # numbers can be spelt in more ways than one: 127.1, 0x7f.0.0.1
-        address = ip_address(host.strip("[]") if ":" in host else socket.inet_ntoa(socket.inet_aton(host)))
-    except (ValueError, OSError):
-        return "." not in host or host.endswith((".localhost", ".local", ".internal"))
-    return not address.is_global or address.is_multicast
-
-
-def _content_type(answer: _Answer) -> tuple[str, str | None]:
-    """Return the declared type, empty where there is none, and charset of an answer."""
-    declared = answer.headers.get("Content-Type")
-    if not declared:
-        return "", None
-    message = Message()
-    message["Content-Type"] = declared
-    return message.get_content_type(), message.get_content_charset()
-
-
-def _retry_after(value: str | None, now: float) -> float:
-    """Return the seconds that a Retry-After header, in seconds or a date, asks to wait; 0 where it asks for none.
-
-    Of several the longest counts.
-    """
-    if value is None:
-        return 0.0
-    try:
-        date = parsedate_to_datetime(value)
-        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
-    except (ValueError, OverflowError):
-        seconds = max(map(_asked_seconds, value.split(",")))
-    return min(max(0.0, seconds), float(_LONGEST))
-
-
-def _asked_seconds(text: str) -> float:
-    found = _SECONDS.fullmatch(text)
-    return float(found[1]) if found else 0.0

@@ -1,9 +1,9 @@
-"""A crawl under way: what it has listed and who is at it, and every page ever read. Lies in S3, under `crawls/`.
+"""The stored state of a crawl, and every page ever read, in S3 under `crawls/`.
 
-This module alone knows these keys. `crawls/{source}/crawl.json` is the crawl under way (or the last one); it also says
-which invocation works on it, so that a second one, started by an event delivered twice, leaves it alone.
-`crawls/{source}/pages/{item_id}.json` is a page and what the parser made of it, written as soon as it is read: it is
-never fetched again, and a better parser reads it again from there.
+This module alone knows these keys. `crawls/{source}/crawl.json` is the current crawl (or the last one). It also
+names the invocation that works on it, so that a second one, started by an event delivered twice, leaves it alone.
+`crawls/{source}/pages/{item_id}.json` holds a page and its item, written as soon as the page is read: it is never
+fetched again, and a better parser reads it from there.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ Parse = Callable[[str, str], Item]
 
 
 class CrawlUnderWay(RuntimeError):
-    """Raised when another invocation works on the crawl; it carries on by itself, and so do its retries."""
+    """Raised when another invocation works on the crawl. That one, or its retry, will finish it."""
 
 
 @dataclass(slots=True)
 class Progress:
     """How far a crawl has come.
 
-    `due_at` names the crawl: the time it was due, in ISO format. `listed` is what the crawl is to read; it is empty
-    until the listing is read. `failures` are the pages that failed in this crawl, `troubles` how many count towards
-    `BadCrawl`. `last_request_at` and `not_before` (seconds since the epoch) keep its pace from one invocation
-    to the next. `holder` is the request id of the invocation at work until `held_until`, `nonce` tells it from another
-    one with that request id.
+    `due_at` identifies the crawl: the time it was due, in ISO format. `listed` are the works to read, empty until the
+    listing is read. `failures` are the pages that failed in this crawl, and `troubles` is how many of them count
+    towards `BadCrawl`. `last_request_at` and `not_before` (seconds since the epoch) keep the pace from one invocation
+    to the next. `holder` is the request id of the invocation that has the crawl until `held_until`; `nonce` tells it
+    from another one with that request id.
 
-    `listing` is the address of the listing's first page. `found` and `pages_listed` are how far the listing was read,
-    `uses_fallback` in which of its forms, `gap` whether it ended before it reached what is known. `owed` are works that
-    earlier crawls listed, which may be in no snapshot yet. `given_up` are the ids of works that are listed and not
-    asked for any more, `doubtful` of those whose kept pages are not trusted. `in_flight` is the id of the page that is
-    being read, and `deaths` counts the turns that died at a page, by its id.
+    `listing` is the address of the listing's first page. `found` and `pages_listed` say how far the listing was read,
+    `uses_fallback` in which of its forms, `gap` whether it ended before it reached known works. `owed` are works that
+    earlier crawls listed and that may be in no snapshot yet. `given_up` are the ids of listed works that are no longer
+    requested, `doubtful` those of works whose kept pages are not trusted. `in_flight` is the id of the page being read,
+    and `deaths` counts by id the turns that died while reading a page.
     """
 
     due_at: str
@@ -76,9 +76,9 @@ class Progress:
     deaths: dict[str, int] = field(default_factory=dict)
 
     def following(self, due_at: str) -> Progress:
-        """Return the progress with which the crawl due at `due_at` begins after this one.
+        """Return the initial progress of the crawl due at `due_at`, the next one after this.
 
-        It keeps the pace and owes what this one listed, until it finds it in a snapshot.
+        It keeps the pace, and owes the works that this one listed until it finds them in a snapshot.
         """
         return Progress(
             due_at,
@@ -88,7 +88,7 @@ class Progress:
             owed=list({item.item_id: item for item in [*self.listed, *self.owed]}.values()),
             given_up=self.given_up,
             doubtful=self.doubtful,
-            # a page that killed turns is asked for once more by each crawl, until it is given up
+            # each crawl tries a page that killed turns once more, until it is given up
             deaths=dict.fromkeys(self.deaths, 1),
         )
 
@@ -103,11 +103,11 @@ class Crawls:
         self._etag: str | None = None
 
     def begin(self, due_at: str, holder: str, now: float, held_until: float) -> Progress:
-        """Take up the crawl that was due at `due_at`, or begin it, as `holder` until `held_until`; return its progress.
+        """Take the crawl due at `due_at` as `holder` until `held_until`, and return its progress.
 
         A retry has the request id of the invocation that died, and resumes at once. So does a second delivery of one
-        event while the first is at work: it takes the crawl over, and the first one's next `save` raises. Raises
-        `CrawlUnderWay` where an invocation with another request id holds this crawl or another one.
+        event while the first is running: it takes the crawl over, and the first one's next `save` raises. Raises
+        `CrawlUnderWay` if an invocation with another request id holds this crawl or another one.
         """
         progress = Progress(due_at)
         found = self._read(self._crawl_key)
@@ -117,7 +117,7 @@ class Crawls:
             if last.held_until > now and last.holder not in {"", holder}:
                 raise CrawlUnderWay(f"the crawl due at {last.due_at} is under way in invocation {last.holder}")
             if last.holder:
-                last.last_request_at = now  # it died and did not tell when it sent its last request
+                last.last_request_at = now  # it died without saying when it sent its last request
                 if last.in_flight:
                     last.deaths[last.in_flight] = last.deaths.get(last.in_flight, 0) + 1
             progress = last if last.due_at == due_at else last.following(due_at)
@@ -127,7 +127,7 @@ class Crawls:
         return progress
 
     def release(self, holder: str, now: float) -> None:
-        """Release a crawl that is done, where `holder` died before it did so."""
+        """Release a finished crawl if `holder` died before it could."""
         found = self._read(self._crawl_key)
         if found is None:
             return
@@ -138,15 +138,15 @@ class Crawls:
             self.save(last)
 
     def current(self) -> Progress | None:
-        """Return the progress of the crawl under way, or of the last one, for somebody who looks on; None before one.
+        """Return the progress of the current crawl or the last one, None before the first; for display only.
 
-        What was listed is in it as soon as the listing is read, what failed only when a turn ends.
+        Listed works are in it as soon as the listing is read, failures only when a turn ends.
         """
         found = self._read(self._crawl_key)
         return None if found is None else _stored_progress(found["Body"].read())
 
     def save(self, progress: Progress) -> None:
-        """Store the progress. Raises `CrawlUnderWay` where another invocation stored its own meanwhile."""
+        """Store the progress. Raises `CrawlUnderWay` if another invocation has stored its own since."""
         condition: Any = {"IfNoneMatch": "*"} if self._etag is None else {"IfMatch": self._etag}
         body = json.dumps(asdict(progress)).encode()
         try:
@@ -154,18 +154,18 @@ class Crawls:
         except ClientError as error:
             if error.response["Error"]["Code"] not in {"PreconditionFailed", "ConditionalRequestConflict"}:
                 raise
-            # where S3's answer was lost on the way, the client asked again and met its own object
+            # if S3's answer was lost, the client sent the request again and met its own object
             found = self._read(self._crawl_key)
             if found is None or found["Body"].read() != body:
-                raise CrawlUnderWay("another invocation took up the crawl at the same moment") from error
+                raise CrawlUnderWay("another invocation took the crawl at the same moment") from error
             self._etag = found["ETag"]
         else:
             self._etag = answer["ETag"]
 
     def page(self, item_id: str, parse: Parse | None = None, parser_version: int = 0) -> Item | None:
-        """Return the item of a page that was read before; None where none is kept that this code can read.
+        """Return the item of a kept page; None without a page that this code can read.
 
-        A page that an older parser than `parser_version` read is given to `parse` again.
+        A page read by a parser older than `parser_version` is parsed again by `parse`.
         """
         key = self._pages_prefix + item_id + ".json"
         found = self._read(key)
@@ -175,7 +175,7 @@ class Crawls:
             value = json.loads(found["Body"].read())
             if parse is not None and "page" in value and value["parser_version"] < parser_version:
                 return parse(gzip.decompress(base64.b64decode(value["page"], validate=True)).decode(), value["url"])
-            # until pages were kept whole, what lay here was the item alone
+            # the first versions kept the item only
             return Item.from_json(value.get("item", value))
         except (
             ValueError,
@@ -187,12 +187,12 @@ class Crawls:
             RecursionError,
             SourceError,
         ) as error:
-            # of JSON, UTF-8, base64 and gzip, InvalidItem, and whatever a value of another type brings
+            # from JSON, UTF-8, base64, gzip and InvalidItem, and from values of another type
             logger.warning("a kept page cannot be read and is fetched again", key=key, reason=str(error))
             return None
 
     def keep_page(self, item_id: str, item: Item, html: str = "", url: str = "", parser_version: int = 0) -> None:
-        """Store the page `html`, fetched from `url` for the work listed as `item_id`, and what it says, for good."""
+        """Store for good the page `html`, fetched from `url` for the work listed as `item_id`, and its item."""
         packed = base64.b64encode(gzip.compress(html.encode("utf-8", "replace"), mtime=0)).decode()
         value = {"item": item.to_json(), "parser_version": parser_version, "url": url, "page": packed}
         body = json.dumps(value, ensure_ascii=False).encode()
@@ -215,7 +215,7 @@ class Crawls:
 
 
 def pages_among(keys: Iterable[str], source: str) -> set[str]:
-    """Return the ids of the items of a source whose page is kept, by the keys of a bucket.
+    """Return the ids of a source's items whose pages are kept, given the keys of a bucket.
 
     >>> pages_among(["crawls/dlsite/crawl.json", "crawls/dlsite/pages/RJ01234567.json"], "dlsite")
     {'RJ01234567'}
@@ -229,7 +229,7 @@ def _pages_prefix(source: str) -> str:
 
 
 def _stored_progress(body: bytes) -> Progress:
-    """Return the progress that was stored as `body`; one of no crawl where another version's code stored it."""
+    """Return the progress stored as `body`; that of no crawl if this code cannot read it."""
     try:
         value = json.loads(body)
         lists = {
@@ -239,7 +239,7 @@ def _stored_progress(body: bytes) -> Progress:
         failures = [Failure.from_json(failure) for failure in value["failures"]]
         return _checked(Progress(**{**value, **lists, "failures": failures}))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        logger.warning("the stored progress cannot be read, the crawl begins anew", reason=repr(error))
+        logger.warning("the stored progress cannot be read, the crawl starts again", reason=repr(error))
         return Progress(due_at="", holder="unknown")
 
 
@@ -251,5 +251,5 @@ def _checked(progress: Progress) -> Progress:
     numbers = [progress.troubles, progress.not_before, progress.held_until, progress.pages_listed]
     numbers += [*progress.deaths.values(), *([] if progress.last_request_at is None else [progress.last_request_at])]
     if not all(isinstance(text, str) for text in texts) or not all(map(math.isfinite, numbers)):
-        raise ValueError("a text is no string, or a number not finite")
+        raise ValueError("a text is not a string, or a number is not finite")
     return progress

@@ -1,4 +1,4 @@
-"""What makes a crawl a bad one: too short a listing, too many pages that cannot be read or say little."""
+"""Recognises a bad crawl: the listing is too short, or too many pages cannot be read or say little."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from osusume.items import Item
 from osusume.snapshots import Failure, Snapshot
 
 TROUBLES_IN_A_ROW = 5
-"""A site that fails so often in a row is left alone; the next try resumes."""
+"""After so many failures in a row the crawl stops; the next try resumes."""
 
 TOLERATED_TROUBLES = 2
 TOLERATED_SHARE = 0.25
-"""A crawl in which more pages failed, or say little, than both of these allow is a bad one."""
+"""A crawl is bad if more pages failed, or say little, than both of these allow."""
 
 POOR_SHARE = 0.5
-"""A page says little when it fills fewer than this share of the fields that the last snapshot's items fill."""
+"""A page says little if it fills less than this share of the fields that the last snapshot's items fill."""
 
 
 class BadCrawl(RuntimeError):
-    """Raised when a crawl would make a poor snapshot: none is written, and what was read is kept for the next try."""
+    """Raised instead of writing a poor snapshot; the pages read are kept for the next try."""
 
 
 def check_listing(listed: int, item_limit: int, last: Snapshot | None) -> None:
-    """Raise `BadCrawl` where fewer than half of the usual number of works are listed."""
+    """Raise `BadCrawl` if fewer than half of the usual number of works are listed."""
     usual = len(last.items) + len(last.failures) if last else item_limit / 5  # some of the newest works are music
     least = math.ceil(min(item_limit, usual) / 2)
     if listed < least:
@@ -44,7 +44,7 @@ def poor_pages(read: Sequence[Item], last: Snapshot | None) -> list[str]:
 def check_pages(
     read: int, failures: Sequence[Failure], troubles: int, poor: int, failed_before: Collection[str]
 ) -> None:
-    """Raise `BadCrawl` where too many pages are a trouble, or say little, or where the first tries all failed.
+    """Raise `BadCrawl` if too many pages failed or say little, or if nothing was read and the first tries all failed.
 
     `read` is how many new pages were read, `poor` how many of them say little; `troubles` is how many of the failures
     count towards `BadCrawl`.

@@ -1,7 +1,7 @@
-"""robots.txt as RFC 9309 (https://www.rfc-editor.org/rfc/rfc9309) says: which rules bind this crawler.
+"""The rules of a robots.txt that apply to this crawler, by RFC 9309 (https://www.rfc-editor.org/rfc/rfc9309).
 
-protego matches the addresses. The groups are told here: protego takes a group for one that names a crawler when its
-name begins with the group's, knows of no version behind a name, and keeps the last of several delays.
+protego matches the addresses. This module chooses the groups, because protego matches a crawler's name by its
+beginning, knows no version after a name, and keeps the last of several delays.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from protego import Protego
 
 PRODUCT = "Osusume"
-"""The name by which a group of robots.txt calls this crawler; the User-Agent begins with it."""
+"""This crawler's name in robots.txt; the User-Agent begins with it."""
 
 MAX_ROBOTS_BYTES = 4_000_000
 """How much of a file is read for rules; RFC 9309 wants 500 KiB at least."""
@@ -28,21 +28,21 @@ _PRODUCT_TOKEN = re.compile(r"\**([A-Za-z_-]+)(?![A-Za-z0-9])")
 
 
 class Rules:
-    """The rules of the text of a robots.txt that bind this crawler."""
+    """The rules in the text of a robots.txt that apply to this crawler."""
 
     def __init__(self, text: str) -> None:
         lines = list(_binding_lines(text))
         self._rules = _parsed(lines)
         self.crawl_delay = max(map(_seconds, filter(_PACE_LINE.match, lines)), default=None)
-        """Seconds between requests, those of the slowest delay or rate; None where nothing is said of it."""
+        """Seconds between requests by the slowest delay or rate; None if there is none."""
 
     def allow(self, url: str) -> bool:
-        """Return whether the page at `url` may be asked for."""
+        """Return whether the page at `url` may be requested."""
         return bool(self._rules.can_fetch(url, PRODUCT))
 
 
 def may_give_rules(text: str) -> bool:
-    """Return whether `text` may be a robots.txt: it is empty, or some line is a rule, and it is no page or file."""
+    """Return whether `text` may be a robots.txt: it is empty or has a rule, and is not a page or a binary file."""
     lines = [line for line in map(_without_comment, text.splitlines()) if line]
     known = (_AGENT_LINE, _PATH_LINE, _OTHER_LINE)
     is_page = any(line.startswith("<") for line in lines[:1]) or "\0" in text
@@ -50,7 +50,7 @@ def may_give_rules(text: str) -> bool:
 
 
 def _binding_lines(text: str) -> Iterator[str]:
-    """Yield the rules of the groups that name this crawler, else those of the groups that name all."""
+    """Yield the rules of the groups that name this crawler, else those of the groups for all."""
     groups: dict[str, list[str]] = {}
     agents: list[str] = []
     is_heading = False
@@ -68,7 +68,7 @@ def _binding_lines(text: str) -> Iterator[str]:
 
 
 def _agent(value: str) -> str:
-    """Return the product token that a group names, in lower case; a version or a comment behind it does not count."""
+    """Return the product token that a group names, in lower case, without a version or a comment."""
     token = _PRODUCT_TOKEN.match(value)
     return token[1].lower() if token else value.strip()
 
@@ -78,7 +78,7 @@ def _without_comment(line: str) -> str:
 
 
 def _seconds(line: str) -> float:
-    """Return the seconds between requests that a line asks for, 0 where it makes no sense."""
+    """Return the seconds between requests that a line asks for, 0 if it is invalid."""
     rules = _parsed([line])
     delay, rate = rules.crawl_delay(PRODUCT), rules.request_rate(PRODUCT)
     if rate is not None:

@@ -1,4 +1,4 @@
-"""Lambda handler of the feedback function: Slack says that a button was pressed."""
+"""Lambda handler of the feedback function, called by Slack when a button is pressed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ answer_press = slack_app(settings, Labels(dynamodb, settings.labels_table), Ledg
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer a request of Slack's: 200 once the press is stored, 400 or 401 for what is not Slack's."""
+    """Answer a request from Slack: 200 once the press is stored, 400 or 401 if it is not Slack's."""
     refused = refusal(event, secret.value())
     if refused and secret.has_changed():
         refused = refusal(event, secret.value())

@@ -1,4 +1,4 @@
-"""What a press of a button means: a label, and a message that shows it."""
+"""Stores the press of a button as a label, and shows the label in the message."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from osusume.ledger import Ledger, Record
 from osusume.messages import Block, item_forms
 
 REWRITES = 3
-"""How often a message is rewritten when other presses change the label meanwhile."""
+"""How often to rewrite a message while other presses change the label."""
 
 
 class PressRefused(Exception):
-    """Raised when a press makes no label; the message is for the owner, in Japanese."""
+    """Raised when a press is not stored; the message is for the owner, in Japanese."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class Press:
 
 
 def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set[str], time_zone: tzinfo) -> Record:
-    """Store a press as a label, unless a later press is stored already; return the item's record.
+    """Store a press as a label, unless a later press is stored; return the item's record.
 
-    An empty `allowed_users` allows everyone. Raises `PressRefused` for a user who is not allowed, for an item that the
-    ledger does not know, and for a press in another channel than the one where the item was posted: an app that is
-    installed in two workspaces gets the presses of both, signed with the same secret.
+    An empty `allowed_users` allows everyone. Raises `PressRefused` if the user is not allowed, if the ledger does not
+    know the item, or if the item was posted in another channel: an app installed in two workspaces gets the presses of
+    both, signed with the same secret.
     """
     if allowed_users and press.user_id not in allowed_users:
         raise PressRefused("このボタンは、許可された人だけが使えます。")
@@ -49,13 +49,13 @@ def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set
 
 
 def show_label(record: Record, labels: Labels, rewrite: Callable[[str, list[Block]], bool | None]) -> None:
-    """Rewrite an item's message until it shows the label that stands.
+    """Rewrite an item's message until it shows the stored label.
 
-    `rewrite` returns False where Slack refuses the message, as it does for an image that it cannot fetch; then it is
-    given the message without one.
+    `rewrite` returns False if Slack refuses the message, for example because it cannot fetch the image; then it gets
+    the message without one.
 
-    Presses can arrive together: each rewrites the message with the label it finds, and looks again afterwards, so that
-    the last one to finish leaves it right.
+    Presses can arrive together: each writes the label it finds and then reads it again, so that the last one to finish
+    leaves the message right.
     """
     label = labels.get(record.item.item_id)
     for _ in range(REWRITES):

@@ -1,8 +1,7 @@
-"""The Slack app: which action of Slack's calls which function here, and what Slack is answered."""
+"""The Slack app: which action calls which function, and how Slack is answered."""
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import parse_qs
 
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from slack_bolt import Ack, App
 from slack_bolt.adapter.aws_lambda import SlackRequestHandler
@@ -29,19 +29,19 @@ Event = dict[str, Any]
 Response = dict[str, Any]
 
 UPDATE_SECONDS = 1
-"""Slack waits three seconds for the answer to a press; the label is stored by then, so the message may rather stay."""
+"""Slack waits three seconds for the answer to a press; the label is stored by then, so a message may stay as it is."""
 
 
 def refusal(event: Event, signing_secret: str) -> Response | None:
-    """Return the answer to a request that is not Slack's or makes no sense, None for one that may be handled.
+    """Return the refusal of a request that is not Slack's or is malformed, None for a valid one.
 
-    Bolt can verify the signature too, but reads the payload before it does and fails on one that is cut off.
+    Bolt can verify the signature too, but it parses the payload first and fails on one that is cut off.
     """
     try:
-        body = _body(event)
+        body = APIGatewayProxyEventV2(event).decoded_body or ""
         signed = SignatureVerifier(signing_secret).is_valid_request(body, event.get("headers") or {})
-    except (TypeError, ValueError, OverflowError):
-        # a body that is not UTF-8, a timestamp that is no number or beyond all floats, a signature not ASCII
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        # a body that is not a text or not UTF-8, a timestamp that is not a float, a signature that is not ASCII
         signed = False
     if not signed:
         return _answer(401, "not signed by Slack with this app's signing secret within the last five minutes")
@@ -53,7 +53,7 @@ def refusal(event: Event, signing_secret: str) -> Response | None:
 
 
 def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Callable[[Event, LambdaContext], Response]:
-    """Return the function that answers the requests that `refusal` let pass: 500 where a press was not stored."""
+    """Return the function that answers valid requests, with 500 if a press was not stored."""
     app = App(
         process_before_response=True,  # Lambda stops when it has answered, so the label is stored before that
         request_verification_enabled=False,
@@ -97,7 +97,7 @@ def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Cal
         try:
             return bolt(event, context)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # Bolt looks into the payload's parts before it looks what they are
+            # Bolt reads the payload's parts without checking their types
             return _answer(500, f"the payload is not as Slack documents it: {type(error).__name__} {error}")
 
     return answer
@@ -109,25 +109,20 @@ def _authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResul
 
 
 def _send(body: dict[str, Any], **message: Any) -> bool:
-    """Answer a press in Slack, and return False where Slack refuses the message.
+    """Answer a press in Slack, and return False if Slack refuses the message.
 
-    A failure is logged alone: the label is stored, which is what counts.
+    Any other failure is only logged, because the label is stored.
     """
     try:
         answer = WebhookClient(body["response_url"], timeout=UPDATE_SECONDS, retry_handlers=[]).send(**message)
     except (SlackClientError, OSError, HTTPException) as error:
         logger.warning("the message was not rewritten", error=f"{type(error).__name__} {error}")
         return True
-    # Slack says what is wrong with a message in either way
+    # Slack reports a bad message in either way
     refused = 400 <= answer.status_code < 500 or '"ok":false' in answer.body.replace(" ", "")
     if refused or answer.status_code != 200:
         logger.warning("the message was not rewritten", status=answer.status_code, error=answer.body)
     return not refused
-
-
-def _body(event: Event) -> str:
-    body = event.get("body") or ""
-    return base64.b64decode(body, validate=True).decode() if event.get("isBase64Encoded") else str(body)
 
 
 def _answer(status: int, error: str) -> Response:

@@ -1,4 +1,4 @@
-"""Lambda handler of the notifier: S3 says that a snapshot was written."""
+"""Lambda handler of the notifier, invoked by S3 when a snapshot is written."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from notifier.channel import Channel
 from notifier.delivery import Clock
 from notifier.events import missed_snapshots, snapshots_of_the_same_day, source_of, written_snapshots
 from notifier.notify import Dependencies, notify
-from notifier.scores import KeptScores
 from notifier.scoring import score_items
+from osusume.kept_scores import KeptScores
 from osusume.ledger import Ledger
 from osusume.observability import logger, metrics
 from osusume.secrets import read_secret
@@ -33,7 +33,7 @@ ledger = Ledger(dynamodb, settings.items_table)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Post what is new in each snapshot of the event, and in earlier snapshots that were never processed."""
+    """Post the new items of each snapshot in the event, and of earlier snapshots that were never processed."""
     for bucket, key in written_snapshots(event):
         stored = list_snapshot_keys(s3, bucket, source_of(key))
         for missed in missed_snapshots(key, stored, ledger):
@@ -56,12 +56,12 @@ def _notify(bucket: str, key: str, stored: Sequence[str], context: LambdaContext
 
 
 def _dependencies(context: LambdaContext, key: str, stored: Sequence[str]) -> Dependencies:
-    # a token rotated while the function is warm is met by reading it each time
+    # read each time, so that a warm function uses a rotated token
     token = read_secret(ssm, settings.slack_bot_token_parameter)
     credentials: Any = session.get_credentials()
     return Dependencies(
         ledger=ledger,
-        # a claim must outlast the look into the channel and the post by far
+        # a claim must last far longer than a search of the channel and a post
         channel=Channel(token, settings.slack_channel_id, settings.slack_api_url, settings.claim_seconds / 6),
         score=partial(
             score_items,

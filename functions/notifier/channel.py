@@ -1,4 +1,4 @@
-"""The Slack channel: posting a message, and finding one again."""
+"""The Slack channel: posts messages and finds them again."""
 
 from __future__ import annotations
 
@@ -17,59 +17,27 @@ MESSAGES_A_PAGE = 200  # Slack's advice for conversations.history
 # errors after which, by https://docs.slack.dev/reference/methods/chat.postMessage, the message may have been posted
 UNCLEAR_ERRORS = {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 
-# errors that are surely of this one message
+# fmt: off
+# errors that concern this one message
 MESSAGE_ERRORS = {
-    "invalid_blocks",
-    "invalid_blocks_format",
-    "invalid_attachments",
-    "invalid_metadata_format",
-    "invalid_metadata_schema",
-    "msg_too_long",
-    "msg_blocks_too_long",
-    "metadata_too_large",
-    "metadata_must_be_sent_from_app",
-    "no_text",
-    "too_many_attachments",
-    "too_many_contact_cards",
+    "invalid_blocks", "invalid_blocks_format", "invalid_attachments", "invalid_metadata_format",
+    "invalid_metadata_schema", "msg_too_long", "msg_blocks_too_long", "metadata_too_large",
+    "metadata_must_be_sent_from_app", "no_text", "too_many_attachments", "too_many_contact_cards",
 }
 
-# errors that are surely of the channel or the token: the next message would meet them too
+# errors that concern the channel or the token: the next message would get them too
 CHANNEL_ERRORS = {
-    "access_denied",
-    "accesslimited",
-    "account_inactive",
-    "as_user_not_supported",
-    "channel_is_archived",
-    "channel_is_limited_access",
-    "channel_not_found",
-    "channel_type_not_supported",
-    "deprecated_endpoint",
-    "ekm_access_denied",
-    "enterprise_is_restricted",
-    "invalid_auth",
-    "is_archived",
-    "messages_tab_disabled",
-    "method_deprecated",
-    "missing_post_type",
-    "missing_scope",
-    "no_permission",
-    "not_allowed_token_type",
-    "not_authed",
-    "not_in_channel",
-    "org_login_required",
-    "restricted_action",
-    "restricted_action_non_threadable_channel",
-    "restricted_action_read_only_channel",
-    "restricted_action_thread_locked",
-    "restricted_action_thread_only_channel",
-    "slack_connect_canvas_sharing_blocked",
-    "team_access_not_granted",
-    "team_added_to_org",
-    "team_not_found",
-    "token_expired",
-    "token_revoked",
-    "two_factor_setup_required",
+    "access_denied", "accesslimited", "account_inactive", "as_user_not_supported", "channel_is_archived",
+    "channel_is_limited_access", "channel_not_found", "channel_type_not_supported", "deprecated_endpoint",
+    "ekm_access_denied", "enterprise_is_restricted", "invalid_auth", "is_archived", "messages_tab_disabled",
+    "method_deprecated", "missing_post_type", "missing_scope", "no_permission", "not_allowed_token_type",
+    "not_authed", "not_in_channel", "org_login_required", "restricted_action",
+    "restricted_action_non_threadable_channel", "restricted_action_read_only_channel",
+    "restricted_action_thread_locked", "restricted_action_thread_only_channel",
+    "slack_connect_canvas_sharing_blocked", "team_access_not_granted", "team_added_to_org", "team_not_found",
+    "token_expired", "token_revoked", "two_factor_setup_required",
 }
+# fmt: on
 
 
 class RateLimited(Exception):
@@ -81,7 +49,7 @@ class RateLimited(Exception):
 
 
 class Unclear(Exception):
-    """A call failed in a way that does not tell whether the message was posted."""
+    """A call failed, and it is unknown whether the message was posted."""
 
 
 class MessageRefused(Exception):
@@ -93,7 +61,7 @@ class UnknownRefusal(MessageRefused):
 
 
 class SearchUnfinished(Exception):
-    """Raised where the time is over and the message is not among those newer than the one named `reached`."""
+    """Raised when time runs out and the message is not among those newer than the one named `reached`."""
 
     def __init__(self, reached: str) -> None:
         super().__init__(f"the channel was searched back to {reached}")
@@ -101,15 +69,15 @@ class SearchUnfinished(Exception):
 
 
 class ChannelRefused(Exception):
-    """Slack refuses every message; nothing was posted. The message says what to mend."""
+    """Slack refuses every message; nothing was posted. The error's message names the remedy."""
 
 
 class Channel:
     """One Slack channel, by its id. A call of Slack's API may take `call_seconds`."""
 
     def __init__(self, token: str, channel_id: str, api_url: str, call_seconds: float) -> None:
-        # The SDK's own handlers send a message again after a broken connection, which would post it twice, and wait out
-        # a rate limit for longer than a claim lasts.
+        # The SDK's own handlers would post a message twice after a broken connection, and wait for a rate limit longer
+        # than a claim lasts.
         self._client = WebClient(token=token, base_url=api_url, timeout=call_seconds, retry_handlers=[])  # type: ignore[arg-type]  # urllib takes fractions too
         self.channel_id = channel_id
         self.call_seconds = call_seconds
@@ -117,7 +85,7 @@ class Channel:
     def post(self, text: str, blocks: list[dict[str, Any]], metadata: dict[str, Any]) -> str:
         """Post a message and return its ts.
 
-        Raises `RateLimited`, `MessageRefused` or `ChannelRefused` where it was surely not posted, else `Unclear`.
+        Raises `RateLimited`, `MessageRefused` or `ChannelRefused` if it was not posted, `Unclear` if that is unknown.
         """
         answer = self._ask(
             "chat_postMessage", text=text, blocks=blocks, metadata=metadata, unfurl_links=False, unfurl_media=False
@@ -128,20 +96,20 @@ class Channel:
         return ts
 
     def rewrite(self, ts: str, text: str, blocks: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
-        """Give the message named `ts` new contents. Raises as `post` does."""
+        """Replace the contents of the message named `ts`. Raises as `post` does."""
         self._ask("chat_update", ts=ts, text=text, blocks=blocks, metadata=metadata)
 
     def delete(self, ts: str) -> None:
-        """Take the message named `ts` away. Raises as `post` does."""
+        """Delete the message named `ts`. Raises as `post` does."""
         self._ask("chat_delete", ts=ts)
 
     def find(
         self, metadata: dict[str, Any], since: float, before: str = "", is_over: Callable[[], bool] = lambda: False
     ) -> str | None:
-        """Return the ts of the newest message with this metadata, None where there is none.
+        """Return the ts of the newest message with this metadata, None if there is none.
 
-        Only what was posted after `since`, in seconds since the epoch, and before the message named `before` is looked
-        at. Raises `SearchUnfinished` when `is_over` is true before the search is, and as `post` does.
+        Searches the messages posted after `since`, in seconds since the epoch, and before the one named `before`.
+        Raises `SearchUnfinished` if `is_over` becomes true during the search, and as `post` does.
         """
         for page in self._pages(since, before):
             found = next((ts for message in page if (ts := _ts_of(message, metadata))), None)
@@ -175,7 +143,7 @@ class Channel:
             if not cursor:
                 return
             if cursor in seen:
-                raise Unclear("conversations_history: the answers name the same page over and over")
+                raise Unclear("conversations_history: the answers repeat the same page")
             seen.add(cursor)
 
     def _ask(self, method: str, **arguments: Any) -> dict[str, object]:
@@ -184,15 +152,15 @@ class Channel:
         except SlackApiError as error:
             raise _explained(error, method, self.channel_id) from error
         except (SlackClientError, OSError, HTTPException, ValueError, AttributeError, RecursionError) as error:
-            # slack_sdk takes any JSON for an object: a list has no `get`
+            # slack_sdk expects an object: a list has no `get`
             raise Unclear(f"{method}: {type(error).__name__} {error}") from error
         return _object(answer.data)
 
 
 def _ts_of(message: object, metadata: dict[str, Any]) -> str:
-    """Return a message's ts where it is the one with this metadata, else an empty text.
+    """Return a message's ts if it has this metadata, else an empty text.
 
-    Messages that were posted before stacks put their names into the metadata have none.
+    The first versions put no stack into the metadata.
     """
     payload = _object(_object(message).get("metadata")).get("event_payload")
     wanted = metadata["event_payload"]
@@ -205,7 +173,7 @@ def _object(value: object) -> dict[str, object]:
 
 
 def _text(value: object, name: str) -> str:
-    """Return the text called `name` in an object of an answer, empty where there is none."""
+    """Return the text called `name` in an object of an answer, empty if there is none."""
     text = _object(value).get(name)
     return text if isinstance(text, str) else ""
 
@@ -218,7 +186,7 @@ def _explained(error: SlackApiError, method: str, channel_id: str) -> Exception:
         headers = {name.lower(): value for name, value in response.headers.items()}
         wait = str(headers.get("retry-after", ""))
         return RateLimited(float(wait) if wait.isdecimal() else DEFAULT_WAIT_SECONDS)
-    # where an answer is not Slack's JSON, slack_sdk puts a sentence in place of the code
+    # if an answer is not Slack's JSON, slack_sdk gives a sentence instead of a code
     if response.status_code != 200 or code in UNCLEAR_ERRORS or not re.fullmatch("[a-z_0-9]+", code):
         return Unclear(f"{method}: {code}")
     is_unknown = method == "chat_postMessage" and code not in CHANNEL_ERRORS

@@ -1,7 +1,7 @@
-"""Each message reaches the channel once, whoever is running, dying or repeating at the same time.
+"""Delivers each message once, even if several runs work at the same time or die.
 
-A message's record in the ledger is claimed before it is posted. Where an earlier claim has run out, or the outcome of a
-post is not known, the channel is searched for the message before it is posted again.
+A run claims a message's record in the ledger before it posts the message. If an earlier claim has expired, or the
+outcome of a post is unknown, it searches the channel before it posts again.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ UNCLEAR_TRIES = 2
 LOOK_AGAIN_SECONDS = 1.0
 
 CLOCK_SKEW_SECONDS = 300
-"""How far this clock may be from Slack's: the channel is searched from that long before the record was made."""
+"""How far this clock may differ from Slack's; searches start this long before the record was made."""
 
 
 class Undelivered(RuntimeError):
-    """Raised when messages are left that this run could not post; the ledger keeps them for the next."""
+    """Raised when this run could not post every message; the next run posts the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One message to deliver: its record in the ledger, what it says, and how it is found again.
+    """One message to deliver: its record in the ledger, its contents, and the metadata that identifies it.
 
-    `spare_blocks` say the same without an image, for when Slack cannot fetch it and refuses the message for that.
+    `spare_blocks` are the contents without the image, in case Slack cannot fetch it and refuses the message.
     """
 
     record_id: str
@@ -60,7 +60,7 @@ class Post:
 
 
 class Delivery:
-    """One run's posting; `posted` counts the messages that it found in the channel or put there."""
+    """The posting of one run; `posted` counts the messages that it posted or found in the channel."""
 
     def __init__(self, ledger: Ledger, channel: Channel, claim_seconds: float, clock: Clock) -> None:
         self._ledger, self._channel, self._claim_seconds, self._clock = ledger, channel, claim_seconds, clock
@@ -72,11 +72,11 @@ class Delivery:
         self.posted = 0
 
     def post(self, posts: Iterable[Post]) -> None:
-        """Post what is not in the channel yet, in order, as far as the time allows.
+        """Post the messages that are not in the channel yet, in order, as far as the time allows.
 
-        A message that somebody else has claimed is waited for: either they post it, or their claim runs out and it is
-        taken over. One that Slack refuses run after run is given up: it is `refused` in the ledger from then on. Raises
-        `ChannelRefused` where Slack refuses them all; what else is left, `settle` says.
+        If another run has claimed a message, this one waits until it is posted or the claim expires. A message that
+        Slack refuses in several runs is given up: its record becomes `refused`. Raises `ChannelRefused` if Slack
+        refuses every message; `settle` reports the others that are left.
         """
         waiting = deque(posts)
         while waiting and not self._no_time:
@@ -92,7 +92,7 @@ class Delivery:
                 self._try(post, claim, waiting)
 
     def _try(self, post: Post, claim: Claim, waiting: deque[Post]) -> None:
-        """Post one message, or put it back among those that wait, or note what keeps it from being posted."""
+        """Post one message, queue it again, or note why it cannot be posted."""
         try:
             ts = self._ts_in_channel(post, claim) or self._post(post, claim)
         except RateLimited as error:
@@ -106,8 +106,8 @@ class Delivery:
             self._ledger.note_search(claim, error.reached)
             waiting.appendleft(post)
         except Unclear as error:
-            # the claim stays until it runs out: whoever takes it over then looks in the channel first
-            logger.warning("it is not known whether a message was posted", record_id=post.record_id, error=str(error))
+            # the claim is left to expire: whoever takes it over then searches the channel first
+            logger.warning("it is unknown whether a message was posted", record_id=post.record_id, error=str(error))
             self._unclear[post.record_id] += 1
             if self._unclear[post.record_id] < UNCLEAR_TRIES:
                 waiting.append(post)
@@ -126,14 +126,15 @@ class Delivery:
         else:
             self._ledger.posted(claim, self._channel.channel_id, ts)
             self.posted += 1
-            # Slack took this one, so what it refused before was the messages' own fault
+            # Slack accepted this one, so its earlier refusals concern the messages themselves
             self._at_fault += self._doubtful
             self._doubtful = []
 
     def judge(self) -> None:
-        """Note refusals for unknown reasons as the messages' own, as far as another message shows that they are.
+        """Record unknown refusals as the messages' own if another message shows that the channel works.
 
-        A message was posted after them, or before a single one. Several that nothing follows may be the channel's.
+        That is a message posted after them, or one posted before a single refusal. Several refusals with no message
+        after them may be the channel's.
         """
         if self.posted and len(self._doubtful) == 1:
             self._at_fault += self._doubtful
@@ -143,10 +144,10 @@ class Delivery:
         self._at_fault = []
 
     def settle(self) -> None:
-        """Raise `Undelivered` where messages are left that are not given up.
+        """Raise `Undelivered` if messages are left that are not given up.
 
-        Raises `ChannelRefused` where Slack refused several for unknown reasons and took none after them: then it is the
-        channel, or the token, and no refusal is noted.
+        Raises `ChannelRefused` if Slack refused several for unknown reasons and accepted none after them: the cause is
+        then the channel or the token, and no refusal is recorded.
         """
         self.judge()
         names = [post.record_id for post, _ in self._doubtful]
@@ -173,7 +174,7 @@ class Delivery:
         self._doubtful.clear()
 
     def _ts_in_channel(self, post: Post, claim: Claim) -> str | None:
-        """Return the ts of the message where somebody posted it before; only a claim taken over leaves that open."""
+        """Return the ts of the message if an earlier run posted it, which only a claim taken over leaves open."""
         if not claim.taken_over:
             return None
 
@@ -185,11 +186,11 @@ class Delivery:
 
     def _post(self, post: Post, claim: Claim) -> str:
         if claim.searched_to:
-            self._ledger.forget_search(claim)  # what is posted now is newer than all that was searched
+            self._ledger.forget_search(claim)  # a message posted now is newer than all those searched
         refusal = MessageRefused("it has no blocks")
         for blocks in filter(None, (post.blocks, post.spare_blocks)):
             if self._clock.now() + self._channel.call_seconds > claim.expires_at:
-                raise Unclear("the claim would run out while the message is posted")
+                raise Unclear("the claim could expire before the message is posted")
             try:
                 ts = self._channel.post(post.text, blocks, post.metadata)
             except MessageRefused as error:
@@ -199,10 +200,10 @@ class Delivery:
         raise refusal
 
     def _the_one_copy(self, post: Post, claim: Claim, ts: str) -> str:
-        """Return the ts of the message that stays, which is the oldest, where somebody else may have posted it too.
+        """Return the ts of the oldest copy of the message, and delete the others if another run may have posted it too.
 
-        An answer can come so late that the claim has run out; then whoever took it over posts the message as well. Each
-        of the two looks for the other's, and both keep the same one.
+        If an answer arrives after the claim has expired, another run may have taken it over and posted the message too.
+        Each of the two searches for the other's copy, and both keep the same one.
         """
         if not claim.taken_over and self._clock.now() <= claim.expires_at:
             return ts
@@ -212,6 +213,6 @@ class Delivery:
             for other in others:
                 self._channel.delete(other)
         except (RateLimited, Unclear, MessageRefused, ChannelRefused) as error:
-            logger.warning("a second copy was not looked for", record_id=post.record_id, error=str(error))
+            logger.warning("the channel was not searched for a second copy", record_id=post.record_id, error=str(error))
             return ts
         return oldest

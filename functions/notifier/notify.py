@@ -1,4 +1,4 @@
-"""What happens to a snapshot: its new items are scored, recorded and, where chosen, posted."""
+"""Processes a snapshot: scores and records its new items, and posts the chosen ones."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from notifier.channel import Channel, ChannelRefused, MessageRefused, RateLimited, Unclear
 from notifier.delivery import Clock, Delivery, Post, Undelivered
-from notifier.scores import Scores
-from notifier.scoring import ScoringFailed
+from notifier.scoring import Scores, ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
 from osusume.ledger import Ledger, Record, Run, Unfinished
@@ -21,10 +20,10 @@ from osusume.snapshots import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What the notifier works with. `threshold` is None where the model's own counts.
+    """The dependencies and settings of a run. If `threshold` is None, the model's own applies.
 
-    `same_day` are the keys of the other snapshots of the owner's day, which share `explored_items_a_day`. `stack` tells
-    this stack's messages from those of another one in the channel.
+    `same_day` are the keys of the other snapshots of the owner's day, which share `explored_items_a_day`. `stack`
+    distinguishes this stack's messages from another one's in the same channel.
     """
 
     ledger: Ledger
@@ -40,24 +39,24 @@ class Dependencies:
 
 
 def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
-    """Score, record and post the items of `snapshot` that were never seen before, and what earlier runs left unposted.
+    """Score, record and post the new items of `snapshot`, post what earlier runs left, and return the run.
 
-    Called again for the same snapshot, at the same time or after any crash, it resumes, and posts nothing twice.
-    Returns what came of the snapshot. Raises `ScoringFailed`, `Undelivered` or `ChannelRefused` where it must be called
-    again; what can be posted all the same is posted before.
+    Called again for the same snapshot, at the same time or after a crash, it resumes and posts nothing twice. Raises
+    `ScoringFailed`, `Undelivered` or `ChannelRefused` if it must be called again; everything that can be posted is
+    posted first.
     """
     delivery = Delivery(deps.ledger, deps.channel, deps.claim_seconds, deps.clock)
     try:
         _record_new_items(snapshot, key, deps)
     except ScoringFailed:
         _post(deps.ledger.unfinished(), delivery, deps)
-        with suppress(Undelivered):  # the caller is told to call again as it is
+        with suppress(Undelivered):  # ScoringFailed already tells the caller to call again
             delivery.settle()
         raise
     records = deps.ledger.get(item.item_id for item in snapshot.items)
     run = _run(snapshot, key, records.values(), deps.clock.now())
     deps.ledger.record(run)
-    # the index may not show yet what was just recorded
+    # the index may not show the newest records yet
     left = deps.ledger.unfinished()
     _post(Unfinished(records | left.records, deps.ledger.runs([key]) | left.runs), delivery, deps)
     delivery.judge()
@@ -67,7 +66,7 @@ def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
 
 
 def _post(left: Unfinished, delivery: Delivery, deps: Dependencies) -> None:
-    """Post the items that are chosen and wait, then the summaries, whatever became of the items."""
+    """Post the chosen items that are unposted, then the summaries, even if items are left."""
     chosen = [record for record in left.records.values() if record.choice != "passed"]
     to_post = sorted((record for record in chosen if record.status in {"scored", "posting"}), key=_order)
     delivery.post(_item_post(record, deps.stack) for record in to_post)
@@ -81,12 +80,12 @@ def _post(left: Unfinished, delivery: Delivery, deps: Dependencies) -> None:
 
 
 def _refused(deps: Dependencies) -> list[Record | Run]:
-    """Return what was given up and no summary has named yet."""
+    """Return the refused entries that no summary has named yet."""
     return [entry for entry in deps.ledger.unfinished().entries if entry.status == "refused"]
 
 
 def _tell_of_refusals(run: Run, item_ids: Iterable[str], deps: Dependencies) -> None:
-    """Rewrite the run's summary where something was given up after it was posted."""
+    """Rewrite the run's summary if a message was given up after it was posted."""
     refused = _refused(deps)
     said = deps.ledger.runs([run.snapshot]).get(run.snapshot)
     if not refused or said is None or not said.ts:
@@ -96,7 +95,7 @@ def _tell_of_refusals(run: Run, item_ids: Iterable[str], deps: Dependencies) -> 
         text, blocks = run_message(said, list(dict.fromkeys(_name(entry) for entry in (*told, *refused))))
         deps.channel.rewrite(said.ts, text, blocks, run_metadata(said, deps.stack))
     except (RateLimited, Unclear, MessageRefused, ChannelRefused) as error:
-        logger.warning("the summary was not rewritten: the next one says it", error=str(error))
+        logger.warning("the summary was not rewritten: the next one names what was given up", error=str(error))
         return
     for entry in refused:
         deps.ledger.mark_reported(entry.record_id)
@@ -112,10 +111,10 @@ def _record_new_items(snapshot: Snapshot, key: str, deps: Dependencies) -> None:
     new = [item for item_id, item in items.items() if item_id not in known]
     if not new:
         return
-    # what an earlier try recorded is scored along with the rest: the same requests then have the answers that are kept
+    # items that an earlier try recorded are scored again, so that the same requests match the kept answers
     ours = {id_: entry.score for id_, entry in known.items() if entry.snapshot == key}
     scores = deps.score([item for item_id, item in items.items() if item_id in ours or item_id not in known])
-    # and counts as it was recorded, so that this one chooses as that one did
+    # their recorded scores count, so that this try chooses as that one did
     ours = {item_id: prediction.score for item_id, prediction in scores.predictions.items()} | ours
     threshold = scores.threshold if scores.threshold is None or deps.threshold is None else deps.threshold
     explored = max(0, deps.explored_items_a_day - _explored_today(deps))

@@ -1,9 +1,10 @@
-"""The classifier's answers, asked for through the API with signed requests."""
+"""Scores items by signed requests to the classifier's API."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -14,30 +15,48 @@ from botocore.credentials import Credentials
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from notifier.scores import KeptScores, Prediction, Scores
 from osusume.items import Item
+from osusume.kept_scores import KeptScores
 from osusume.ledger import SCORE_DIGITS, Reason
+from osusume.observability import logger
 
-# The API answers within 30 s and takes 10 MB, Lambda 6 MB. Twenty items are scored within a few seconds, a cold start
-# included, and the text of an item is bounded where its page is parsed. The classifier refuses a body over 1 MB: here
-# the items alone are counted, without what stands between them.
+# The API answers within 30 s and takes 10 MB, Lambda 6 MB. Twenty items are scored within a few seconds, including a
+# cold start, and the parser bounds the text of an item. The classifier refuses a body over 1 MB; this bound counts
+# only the items, without the JSON between them.
 ITEMS_A_REQUEST = 20
 BYTES_A_REQUEST = 900_000
 
-# API Gateway and Lambda answer with these while a function starts, is throttled, or took too long; scoring changes
-# nothing, so asking again is safe
+# API Gateway and Lambda answer with these while a function starts, is throttled, or takes too long; scoring changes
+# nothing, so a retry is safe
 RETRY = Retry(
     total=4,
     backoff_factor=1,
     status_forcelist=(429, 500, 502, 503, 504),
     allowed_methods=("POST",),
-    raise_on_status=False,  # the last answer says more than that there were too many
+    raise_on_status=False,  # the last answer says more than "too many retries"
 )
 CONNECT_SECONDS, READ_SECONDS = 5, 35
 
 
 class ScoringFailed(RuntimeError):
-    """Raised when the classifier cannot be asked or its answer makes no sense; nothing was scored."""
+    """Raised when the classifier cannot be reached or its answer is invalid; nothing was scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """An item's score, None if no taste is learnt yet, and the reasons for it."""
+
+    score: float | None
+    reasons: list[Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Predictions by item id; `threshold` is None if no taste is learnt yet."""
+
+    model_version: str
+    threshold: float | None
+    predictions: dict[str, Prediction]
 
 
 def score_items(
@@ -45,9 +64,8 @@ def score_items(
 ) -> Scores:
     """Return the scores of `items` from the classifier at `url`, all by one version of the model.
 
-    Each answer is put into `kept` as it comes, and not asked for again by another call for the same items. Raises
-    `ScoringFailed` where the classifier cannot be asked, refuses, leaves an item out, or changes its model over and
-    over.
+    Each answer is put into `kept` as it comes, and another call for the same items uses it. Raises `ScoringFailed` if
+    the classifier cannot be reached, refuses, leaves an item out, or changes its model repeatedly.
     """
     session = requests.Session()
     session.mount(url, HTTPAdapter(max_retries=RETRY))
@@ -57,22 +75,26 @@ def score_items(
     for _ in range(2):
         for number, batch in enumerate(batches):
             if number not in answers:
-                newest = answers[number] = _ask(batch, url, session, credentials, region)
+                text = _ask(batch, url, session, credentials, region)
+                newest = answers[number] = _scores(text, batch)
                 if kept:
-                    kept.keep(number, newest)
-        # a new model may be deployed halfway: then what the old one said is asked anew
+                    kept.keep(number, text)
+        # a new model may be deployed meanwhile: then the old one's answers are requested again
         answers = {number: answer for number, answer in answers.items() if _is_of_one_model(answer, newest)}
         if len(answers) == len(batches):
             predictions = {id_: found for answer in answers.values() for id_, found in answer.predictions.items()}
             return Scores(newest.model_version, newest.threshold, predictions)
-    raise ScoringFailed("the classifier changed its model while it was asked, twice: it is tried again later")
+    raise ScoringFailed("the classifier changed its model twice during the requests: try again later")
 
 
-def _kept_answers(batches: Sequence[Sequence[Mapping[str, Any]]], kept: KeptScores | None) -> dict[int, Scores]:
-    """Return by number what is kept of the answers to these very batches, nothing where it is of several models."""
-    found = kept.load(len(batches)) if kept else {}
-    asked = [{item["item_id"] for item in batch} for batch in batches]
-    answers = {number: answer for number, answer in found.items() if answer.predictions.keys() == asked[number]}
+def _kept_answers(batches: Sequence[list[dict[str, Any]]], kept: KeptScores | None) -> dict[int, Scores]:
+    """Return the kept answers to these batches by number, none if they are of several models."""
+    answers: dict[int, Scores] = {}
+    for number, text in (kept.load(len(batches)) if kept else {}).items():
+        try:
+            answers[number] = _scores(text, batches[number])
+        except ScoringFailed as error:
+            logger.warning("a kept answer does not fit its request", number=number, error=str(error))
     models = {(answer.model_version, answer.threshold) for answer in answers.values()}
     return answers if len(models) <= 1 else {}
 
@@ -98,26 +120,32 @@ def _batches(items: Sequence[Item]) -> Iterator[list[dict[str, Any]]]:
 
 def _ask(
     batch: list[dict[str, Any]], url: str, session: requests.Session, credentials: Credentials, region: str
-) -> Scores:
+) -> str:
+    """Return the body of the classifier's answer. Raises `ScoringFailed`."""
     body = json.dumps({"items": batch}).encode()
     signed = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json"})
     SigV4Auth(credentials, "execute-api", region).add_auth(signed)
     try:
         response = session.post(url, data=body, headers=dict(signed.headers), timeout=(CONNECT_SECONDS, READ_SECONDS))
         response.raise_for_status()
-        answer = json.loads(response.content)
+        return response.content.decode()
     except requests.HTTPError as error:
         raise ScoringFailed(
             f"the classifier answered {error.response.status_code}: {error.response.text:.300}"
         ) from error
     except requests.RequestException as error:
         raise ScoringFailed(f"the classifier could not be asked: {error}") from error
+    except ValueError as error:
+        raise ScoringFailed(f"the classifier's answer is not UTF-8: {error}") from error
+
+
+def _scores(text: str, batch: list[dict[str, Any]]) -> Scores:
+    """Return the scores of the items of `batch` from an answer. Raises `ScoringFailed`."""
+    item_ids = [item["item_id"] for item in batch]
+    try:
+        answer = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ScoringFailed(f"the classifier's answer is not JSON: {error}") from error
-    return _scores(answer, [item["item_id"] for item in batch])
-
-
-def _scores(answer: Any, item_ids: list[str]) -> Scores:
     try:
         scores = Scores(
             model_version=str(answer["model_version"]),
@@ -152,7 +180,7 @@ def _share(value: Any) -> float | None:
 
 
 def _finite(value: Any) -> float:
-    # Python reads the NaN and Infinity that JSON does not have, and the ledger cannot hold them
+    # Python's JSON accepts NaN and Infinity, which the ledger cannot hold
     number = float(value)
     if not isfinite(number):
         raise ValueError(f"{number} is not finite")

@@ -13,13 +13,13 @@ def select(
 ) -> dict[str, Choice]:
     """Return a choice for each item id of `scores`.
 
-    Recommended are the best `max_posts` items with a score of at least `threshold`. Explored are `explored` of those
-    under it, since shown items alone teach little: the ones nearest to the threshold, of which the model is least sure,
-    and one at random, of which it may be wrongly sure. Where there is no taste yet (`threshold` is None) nothing is
-    recommended and the explored ones are all random.
+    Recommended are the best `max_posts` items with a score of at least `threshold`. Explored are `explored` items below
+    it, because recommended items alone teach little: those nearest to the threshold, about which the model is least
+    sure, and a random one, about which it may be wrongly sure. If there is no taste yet (`threshold` is None), nothing
+    is recommended and all explored items are random.
 
-    The same arguments give the same choices, so that a run that is repeated chooses the same items again; `seed` makes
-    the random ones differ from run to run.
+    The same arguments give the same choices, so that a repeated run chooses the same items; `seed` makes the random
+    ones differ between runs.
 
     >>> select({"a": 0.9, "b": 0.2, "c": 0.4}, threshold=0.5, max_posts=30, explored=1, seed="")
     {'a': 'recommended', 'b': 'passed', 'c': 'explored'}
@@ -32,7 +32,7 @@ def select(
         known = {item_id: score for item_id, score in scores.items() if score is not None}
         ranked = sorted(known, key=lambda item_id: (-known[item_id], item_id))
         recommended = [item_id for item_id in ranked if known[item_id] >= threshold][:max_posts]
-        # the best of those under the threshold are the nearest to it
+        # the best below the threshold are the nearest to it
         under = [item_id for item_id in ranked if known[item_id] < threshold]
         uncertain = under[: explored if explored == 1 else max(explored - 1, 0)]
         rest = sorted(set(under) - set(uncertain))

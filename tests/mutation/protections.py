@@ -48,8 +48,8 @@ MUTATIONS = (
     Mutation(
         "the claim's token: who lost a claim changes nothing",
         LEDGER,
-        'ConditionExpression="claim = :token"',
-        'ConditionExpression="claim = :token OR attribute_exists(item_id)"',
+        '"claim = :token"',
+        '"claim = :token OR attribute_exists(item_id)"',
         ("test_ledger.py::test_a_holder_whose_claim_was_taken_over_changes_nothing",),
     ),
     Mutation(
@@ -101,7 +101,7 @@ MUTATIONS = (
     Mutation(
         "the host of what is fetched",
         FETCHER,
-        "if parts is None or parts.auth is not None or (parts.scheme, _host(parts), _port(parts)) not in own:",
+        "if parts is None or parts.auth is not None or (parts.scheme, host_of(parts), port_of(parts)) not in own:",
         "if parts is None or not own:",
         (
             "test_fetcher.py::test_a_redirect_to_anywhere_else_is_not_followed",

@@ -23,7 +23,7 @@ from local.slack import serve_slack
 from notifier.channel import Channel
 from notifier.delivery import Clock
 from notifier.notify import Dependencies, notify
-from notifier.scores import Prediction, Scores
+from notifier.scoring import Prediction, Scores
 from osusume.items import Item
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record, Run

@@ -110,13 +110,7 @@ def test_a_crawl_in_which_half_of_the_pages_cannot_be_read_makes_no_snapshot(sho
     with pytest.raises(BadCrawl, match="4 of 8 new pages could not be read; the last: NotAWorkPage"):
         shop.turn()
     assert shop.snapshots() == []
-
-
-def test_the_next_try_reads_only_the_pages_that_failed(shop: Shop) -> None:
-    broken = shop.listed()[::2]
-    shop.site.faults |= dict.fromkeys(broken, UNPARSABLE)
-    with pytest.raises(BadCrawl):
-        shop.turn()
+    # the next try reads only the pages that failed
     shop.site.faults.clear()
     shop.log.clear()
     shop.turn()
@@ -139,7 +133,9 @@ def redirected(address: str) -> SiteFault:
     ],
     ids=["unparsable", "region-blocked", "gone", "down", "elsewhere"],
 )
-def test_a_page_that_fails_is_listed_as_a_failure_beside_the_others(shop: Shop, fault: SiteFault, error: str) -> None:
+def test_a_page_that_fails_is_listed_as_a_failure_and_tried_again_the_next_day(
+    shop: Shop, fault: SiteFault, error: str
+) -> None:
     bad = shop.listed()[3]
     shop.site.faults[bad] = fault
     assert shop.turn().failed == 1
@@ -148,21 +144,12 @@ def test_a_page_that_fails_is_listed_as_a_failure_beside_the_others(shop: Shop, 
     [failure] = snapshot.failures
     assert (failure.item_id, failure.error.split(":")[0]) == (bad, error)
     assert failure.url == f"https://www.dlsite.com/home/work/=/product_id/{bad}.html"
-
-
-@pytest.mark.parametrize("fault", [UNPARSABLE, REGION_BLOCKED, GONE], ids=["unparsable", "region-blocked", "gone"])
-def test_a_page_that_failed_is_tried_again_the_next_day(shop: Shop, fault: SiteFault) -> None:
-    bad = shop.listed()[3]
-    shop.site.faults[bad] = fault
-    shop.turn()
     shop.site.faults.clear()
     shop.log.clear()
     shop.turn(DAY_TWO)
     assert shop.pages() == [bad]
-    assert ([item.item_id for item in shop.snapshot(DAY_TWO).items], shop.snapshot(DAY_TWO).failures) == (
-        shop.listed(),
-        [],
-    )
+    snapshot = shop.snapshot(DAY_TWO)
+    assert ([item.item_id for item in snapshot.items], snapshot.failures) == (shop.listed(), [])
 
 
 @pytest.mark.parametrize("fault", [REGION_BLOCKED, GONE], ids=["region-blocked", "gone"])

@@ -68,7 +68,7 @@ def test_pages_that_follow_each_other_in_a_circle_are_not_turned_for_ever() -> N
     body = '{"ok": true, "messages": [null, {"metadata": null}], "response_metadata": {"next_cursor": "a"}}'
     with (
         slack_that_answers(Response(body, content_type="application/json")) as address,
-        pytest.raises(Unclear, match="over and over"),
+        pytest.raises(Unclear, match="repeat the same page"),
     ):
         Channel(TOKEN, "C0LOCAL0001", address, call_seconds=2).find(metadata(), NOW)
 

@@ -317,6 +317,15 @@ def test_a_lone_message_that_is_refused_for_an_unknown_reason_is_left_and_not_gi
 # waits and searches
 
 
+def slow_channel(world: World) -> Channel:
+    class Slow(Channel):
+        def _ask(self, method: str, **arguments: Any) -> dict[str, object]:
+            world.now += 2
+            return super()._ask(method, **arguments)
+
+    return Slow(TOKEN, "C0LOCAL0001", world.slack.api_url, 2)
+
+
 def test_a_wait_longer_than_the_time_left_ends_the_run_at_once(world: World) -> None:
     world.slack.faults.append(SlackFault("chat.postMessage", status=429, retry_after=3600))
     with pytest.raises(Undelivered, match="3600 s"):
@@ -331,13 +340,7 @@ def test_a_search_that_outlasts_its_claim_is_resumed_where_it_ended(world: World
     for number in range(2_100):
         world.slack.channel.post(str(number), [], None)
     world.now += 6
-
-    class Slow(Channel):
-        def _ask(self, method: str, **arguments: Any) -> dict[str, object]:
-            world.now += 2
-            return super()._ask(method, **arguments)
-
-    slow = Slow(TOKEN, "C0LOCAL0001", world.slack.api_url, 2)
+    slow = slow_channel(world)
     assert deliver(POSTS[:1], world.ledger, slow, 12, world.clock) == 1
     assert world.slack.posts == 1
     assert world.ledger.get(IDS[:1])[IDS[0]].ts == ts
@@ -349,13 +352,7 @@ def test_a_search_that_runs_out_of_time_is_resumed_by_the_next_run(world: World)
     claim_by_another(world, 5)
     for number in range(2_100):
         world.slack.channel.post(str(number), [], None)
-
-    class Slow(Channel):
-        def _ask(self, method: str, **arguments: Any) -> dict[str, object]:
-            world.now += 2
-            return super()._ask(method, **arguments)
-
-    slow = Slow(TOKEN, "C0LOCAL0001", world.slack.api_url, 2)
+    slow = slow_channel(world)
     for _ in range(5):
         world.ends_at = world.now + 20
         try:

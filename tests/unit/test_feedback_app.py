@@ -60,10 +60,6 @@ def form(payload: object) -> str:
     return urlencode({"payload": json.dumps(payload)})
 
 
-def with_header(event: dict[str, Any], name: str, value: str) -> dict[str, Any]:
-    return {**event, "headers": {**event["headers"], name: value}}
-
-
 def status_of(event: dict[str, Any]) -> int | None:
     answer = refusal(event, SECRET)
     return answer["statusCode"] if answer else None
@@ -100,20 +96,20 @@ def test_a_stale_request_is_refused(age: float) -> None:
     assert status_of(signed(form({}), age=age)) == 401
 
 
-@pytest.mark.parametrize("timestamp", ["", "now", "1e9", "9" * 400, "9" * 5000, "-1", "１７６４０００００００"])
-def test_a_malformed_timestamp_is_refused(timestamp: str) -> None:
-    assert status_of(with_header(signed(form({})), "x-slack-request-timestamp", timestamp)) == 401
-
-
-@pytest.mark.parametrize("signature", ["", "v0=", "v0=雨", "\udcff", "v1=" + "0" * 64])
-def test_a_malformed_signature_is_refused(signature: str) -> None:
-    assert status_of(with_header(signed(form({})), "x-slack-signature", signature)) == 401
-
-
-@pytest.mark.parametrize("name", ["x-slack-signature", "x-slack-request-timestamp"])
-def test_a_request_without_a_header_of_slacks_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("timestamp", text) for text in ("", "now", "1e9", "9" * 400, "9" * 5000, "-1", "１７６４０００００００")),
+        *(("signature", text) for text in ("", "v0=", "v0=雨", "\udcff", "v1=" + "0" * 64)),
+    ],
+)
+def test_a_malformed_or_missing_header_of_slacks_is_refused(name: str, value: str) -> None:
     event = signed(form({}))
-    assert status_of({**event, "headers": {key: text for key, text in event["headers"].items() if key != name}}) == 401
+    header = {"timestamp": "x-slack-request-timestamp", "signature": "x-slack-signature"}[name]
+    assert status_of({**event, "headers": {**event["headers"], header: value}}) == 401
+    assert (
+        status_of({**event, "headers": {key: text for key, text in event["headers"].items() if key != header}}) == 401
+    )
 
 
 @pytest.mark.parametrize("part", ["headers", "body"])

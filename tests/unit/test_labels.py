@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from conftest import Stores
 
-from osusume.labels import Label, Labels, local_time
+from osusume.labels import Label, Labels, Origin, local_time
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 
@@ -20,15 +20,10 @@ def labels_of(stores: Stores) -> Labels:
     return Labels(stores.dynamodb, stores.labels_table)
 
 
-def test_a_label_comes_back_as_it_was_stored(stores: Stores) -> None:
-    label = press("1764000000.123456")
+@pytest.mark.parametrize("origin", ["slack", "annotation"])
+def test_a_label_comes_back_as_it_was_stored(stores: Stores, origin: Origin) -> None:
+    label = replace(press("1764000000.123456", is_interested=origin == "slack"), origin=origin)
     assert labels_of(stores).store(label) == label
-    assert labels_of(stores).get("RJ01000001") == label
-
-
-def test_an_annotation_keeps_its_origin(stores: Stores) -> None:
-    label = replace(press("1764000000.123456", is_interested=False), origin="annotation")
-    labels_of(stores).store(label)
     assert labels_of(stores).get("RJ01000001") == label
 
 
@@ -102,16 +97,16 @@ def test_a_store_that_is_not_there_is_an_error(stores: Stores) -> None:
 # presses and what other clocks timed
 
 
-def imported(item_id: str, at: float, *, liked: bool = False) -> Label:
-    return Label(item_id, liked, "import", f"{at:.6f}", "2026-11-22 08:00:00", "annotation")
+def imported(item_id: str, at: float) -> Label:
+    return Label(item_id, False, "import", f"{at:.6f}", "2026-11-22 08:00:00", "annotation")
 
 
-def pressed(item_id: str, at: float, *, liked: bool = True) -> Label:
-    return Label(item_id, liked, "U0OWNER", f"{at:.6f}", "2026-11-22 08:00:00")
+def pressed(item_id: str, at: float) -> Label:
+    return Label(item_id, True, "U0OWNER", f"{at:.6f}", "2026-11-22 08:00:00")
 
 
 def test_a_press_stands_against_an_imported_label_from_the_future(stores: Stores) -> None:
-    labels = Labels(stores.dynamodb, stores.labels_table)
+    labels = labels_of(stores)
     labels.store(imported("RJ1", 2_000_000_000.0))
     press = pressed("RJ1", 1_764_000_000.0)
     assert labels.store(press) == press
@@ -119,7 +114,7 @@ def test_a_press_stands_against_an_imported_label_from_the_future(stores: Stores
 
 
 def test_a_label_given_after_a_press_takes_its_place_and_an_earlier_one_does_not(stores: Stores) -> None:
-    labels = Labels(stores.dynamodb, stores.labels_table)
+    labels = labels_of(stores)
     press = pressed("RJ1", 1_764_000_000.0)
     labels.store(press)
     assert labels.store(imported("RJ1", 1_763_999_999.0)) == press
@@ -127,15 +122,8 @@ def test_a_label_given_after_a_press_takes_its_place_and_an_earlier_one_does_not
     assert labels.store(later) == later
 
 
-def test_of_two_presses_the_later_counts_in_whatever_order_they_arrive(stores: Stores) -> None:
-    labels = Labels(stores.dynamodb, stores.labels_table)
-    late, early = pressed("RJ1", 1_764_000_001.0), pressed("RJ1", 1_764_000_000.0, liked=False)
-    labels.store(late)
-    assert labels.store(early) == late
-
-
 def test_a_press_that_was_imported_from_elsewhere_is_no_press_here(stores: Stores) -> None:
-    labels = Labels(stores.dynamodb, stores.labels_table)
+    labels = labels_of(stores)
     labels.store(Label("RJ1", False, "import", "2000000000.000000", "2026-11-22 08:00:00", "slack"))
     press = pressed("RJ1", 1_764_000_000.0)
     assert labels.store(press) == press

@@ -32,6 +32,7 @@ def test_a_key_is_read_as_it_was_before_s3_spelt_it() -> None:
         {},
         {"Service": "Amazon S3", "Event": "s3:TestEvent"},
         {"Records": {}},
+        {"Records": []},
         {"Records": [None]},
         {"Records": [{"s3": []}]},
         {"Records": [record(None, "key")]},

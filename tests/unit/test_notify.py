@@ -12,8 +12,7 @@ from notifier.channel import Channel, ChannelRefused
 from notifier.delivery import Clock, Undelivered
 from notifier.events import missed_snapshots, snapshots_of_the_same_day
 from notifier.notify import Dependencies, notify
-from notifier.scores import Prediction, Scores
-from notifier.scoring import ScoringFailed
+from notifier.scoring import Prediction, Scores, ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
 from osusume.ledger import Claim, Ledger, Record, Run
@@ -63,6 +62,10 @@ def score(items: Sequence[Item]) -> Scores:
     """Score the first three works high and the others by their place, all under the threshold."""
     scores = {item.item_id: 0.9 if item.item_id in GOOD else IDS.index(item.item_id) / 40 for item in items}
     return Scores("v1", 0.5, {item_id: Prediction(found, []) for item_id, found in scores.items()})
+
+
+def score_fails(_items: Sequence[Item]) -> Scores:
+    raise ScoringFailed("the classifier answered 503")
 
 
 def score_nothing(items: Sequence[Item]) -> Scores:
@@ -184,16 +187,11 @@ def test_an_older_snapshot_that_arrives_later_brings_what_it_alone_has(world: Wo
     assert len(world.summaries()) == 2
 
 
-def test_a_snapshot_without_anything_new_has_its_summary_too(world: World) -> None:
+@pytest.mark.parametrize("works", [WORKS, []], ids=["known works", "no works"])
+def test_a_snapshot_without_anything_new_has_its_summary_too(world: World, works: list[Item]) -> None:
     world.notify(MONDAY, WORKS)
-    world.notify(TUESDAY, WORKS)
-    assert "12件を確認 · 新着 0件" in as_text(world.summaries()[1])
-
-
-def test_an_empty_snapshot_has_its_summary_too(world: World) -> None:
-    run = world.notify(MONDAY, [])
-    assert run.new == 0
-    assert len(world.summaries()) == 1
+    assert world.notify(TUESDAY, works).new == 0
+    assert f"{len(works)}件を確認 · 新着 0件" in as_text(world.summaries()[1])
 
 
 def test_a_summary_counts_what_could_not_be_read(world: World) -> None:
@@ -219,11 +217,8 @@ def test_a_model_without_taste_has_random_items_explored(world: World) -> None:
 
 
 def test_a_run_that_cannot_be_scored_records_and_posts_nothing(world: World) -> None:
-    def fail(_items: Sequence[Item]) -> Scores:
-        raise ScoringFailed("the classifier answered 503")
-
     with pytest.raises(ScoringFailed):
-        world.notify(MONDAY, WORKS, score=fail)
+        world.notify(MONDAY, WORKS, score=score_fails)
     assert world.choices() == {}
     assert world.slack.log == []
 
@@ -318,21 +313,16 @@ def test_a_summary_says_that_works_may_have_been_missed(world: World) -> None:
     assert ["見逃した作品があるかもしれません" in as_text(said) for said in world.summaries()] == [True, False]
 
 
-def test_a_summary_of_thousands_that_were_given_up_fits_a_message_and_counts_them(world: World) -> None:
-    names = [f"RJ018{place:05}" for place in range(2_000)]
-    world.notify(MONDAY, WORKS, given_up=names)
-    said = as_text(world.summaries()[0])
-    assert "2000件をあきらめました" in said
-    assert "ほか1600件" in said
-
-
-@pytest.mark.parametrize("number", [1, 25, 300])
-def test_a_summary_names_every_work_that_was_given_up(world: World, number: int) -> None:
+@pytest.mark.parametrize("number", [1, 25, 300, 2_000])
+def test_a_summary_names_every_work_that_was_given_up_and_counts_what_fits_no_message(
+    world: World, number: int
+) -> None:
     names = [f"RJ018{place:05}" for place in range(number)]
     world.notify(MONDAY, WORKS, given_up=names)
     said = as_text(world.summaries()[0])
     assert f"7日続けて読み取れなかった{number}件をあきらめました" in said
-    assert all(name in said for name in names)
+    assert all(name in said for name in names[:400])
+    assert ("ほか1600件" in said) == (number == 2_000)
 
 
 def test_the_summary_is_posted_though_an_item_is_refused_for_an_unknown_reason(world: World) -> None:
@@ -374,11 +364,8 @@ def test_what_was_scored_before_is_posted_while_the_classifier_is_down(world: Wo
         world.notify(MONDAY, WORKS[:8], ledger=dying)
     assert len(world.posted()) == 1
 
-    def fail(_items: Sequence[Item]) -> Scores:
-        raise ScoringFailed("the classifier answered 503")
-
     with pytest.raises(ScoringFailed):
-        world.notify(TUESDAY, WORKS[8:], score=fail)
+        world.notify(TUESDAY, WORKS[8:], score=score_fails)
     assert len(world.posted()) == 5
     assert len(world.summaries()) == 1
 

@@ -13,9 +13,9 @@ from werkzeug.serving import make_server
 
 from classifier.predict import MOST_BYTES, requested_items
 from notifier import scoring
-from notifier.scores import KeptScores, Prediction, Scores
-from notifier.scoring import ScoringFailed, score_items
+from notifier.scoring import Prediction, Scores, ScoringFailed, score_items
 from osusume.items import Item, Section
+from osusume.kept_scores import KeptScores
 from osusume.ledger import Ledger, Reason
 from samples.works import demo_works
 

@@ -37,15 +37,6 @@ def test_the_best_are_recommended_where_there_are_more_than_the_cap() -> None:
     assert of(choices, "recommended") == ["RJ17", "RJ18", "RJ19"]
 
 
-def test_an_item_over_the_threshold_and_the_cap_is_passed_not_explored() -> None:
-    choices = choose(SCORES, max_posts=3, explored=20)
-    assert of(choices, "passed") == [f"RJ{number}" for number in range(10, 17)]
-
-
-def test_nothing_is_explored_where_none_is_wanted() -> None:
-    assert of(choose(SCORES, explored=0), "explored") == []
-
-
 def test_the_one_explored_item_is_the_one_nearest_to_the_threshold() -> None:
     assert of(choose(SCORES, explored=1), "explored") == ["RJ09"]
 
@@ -62,10 +53,6 @@ def test_every_item_under_the_threshold_can_be_the_random_one() -> None:
         item_id for number in range(200) for item_id in of(choose(SCORES, explored=3, seed=str(number)), "explored")
     }
     assert found == {f"RJ{number:02}" for number in range(10)}
-
-
-def test_fewer_items_than_wanted_are_all_explored() -> None:
-    assert choose({"RJ1": 0.1, "RJ2": 0.2}, explored=5) == {"RJ1": "explored", "RJ2": "explored"}
 
 
 def test_nothing_is_recommended_before_there_is_a_taste() -> None:

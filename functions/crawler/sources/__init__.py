@@ -1,4 +1,4 @@
-"""Sources: what the crawl asks of a shop. Each shop has a module that knows its addresses and markup, not the network.
+"""The interface of a shop. Each shop has a module that knows its addresses and markup, but not the network.
 
 To add a shop, write its module and name it in `registry.py`.
 """
@@ -6,14 +6,14 @@ To add a shop, write its module and name it in `registry.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from osusume.items import Item
 
 
 class SourceError(Exception):
-    """The root of everything that can go wrong with a source, be it fetching a page or reading it."""
+    """The base of all errors of a source, in fetching or in parsing."""
 
 
 class NotAListingPage(SourceError):
@@ -21,16 +21,16 @@ class NotAListingPage(SourceError):
 
 
 class NotAWorkPage(SourceError):
-    """Raised when a page is no work's page, or not the whole of one."""
+    """Raised when a page is not a work's page, or is incomplete."""
 
 
 class RegionBlocked(SourceError):
-    """Raised when the shop shows no more of a work than its title, as it does where the work may not be sold."""
+    """Raised when the shop shows only the title of a work, because it may not be sold here."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedItem:
-    """A work as a listing names it; `title` is empty where the listing gives none."""
+    """A work as a listing names it; `title` is empty if the listing gives none."""
 
     item_id: str
     url: str
@@ -38,7 +38,7 @@ class ListedItem:
 
     def to_json(self) -> dict[str, str]:
         """Return the listed item as plain JSON values, the inverse of `from_json`."""
-        return {"item_id": self.item_id, "url": self.url, "title": self.title}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: object) -> ListedItem:
@@ -53,29 +53,29 @@ class ListedItem:
 
 
 class Source(Protocol):
-    """One shop, with its own options such as a floor."""
+    """One shop with its own options, such as a floor."""
 
     @property
     def name(self) -> str:
-        """Its name in the keys of the bucket, which never changes."""
+        """The name in the keys of the bucket, which never changes."""
 
     @property
     def host(self) -> str:
-        """The only host that the fetcher asks."""
+        """The only host that the fetcher sends requests to."""
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """What is sent with every request."""
+        """The cookies to send with every request."""
 
     @property
     def parser_version(self) -> int:
-        """The version of its parsers; after a higher one, kept pages are read again."""
+        """The version of the parsers; a higher one reads kept pages again."""
 
     def listing_urls(self, limit: int) -> list[str]:
         """Return the addresses of the pages that list the newest `limit` works, newest first."""
 
     def fallback_listing_urls(self, limit: int) -> list[str]:
-        """Return the addresses of another listing of the same works; empty where the shop has none."""
+        """Return the addresses of another listing of the same works, none if the shop has none."""
 
     def parse_listing_page(self, html: str, url: str) -> list[ListedItem]:
         """Return the works that a listing names, in its order. Raises `NotAListingPage`."""
@@ -84,7 +84,7 @@ class Source(Protocol):
         """Return the address of a work's page."""
 
     def page_address(self, url: str) -> str:
-        """Return the address to ask for in place of `url`, as for a page in the right language."""
+        """Return the address to request for `url`, such as that of the page in the right language."""
 
     def parse_work_page(self, html: str, url: str) -> Item:
         """Return the item that a work's page describes. Raises `NotAWorkPage` or `RegionBlocked`."""

@@ -1,4 +1,4 @@
-"""DLsite (https://www.dlsite.com): its addresses and its parsers, all that the crawl needs to know of it."""
+"""DLsite (https://www.dlsite.com): its addresses and its parsers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DEFAULT_FLOOR = "home"
 
 @dataclass(frozen=True, slots=True)
 class DLsite:
-    """The audio works of one floor of DLsite; see `Source`. Raises `ValueError` for a floor that cannot be one."""
+    """The audio works of one floor of DLsite; see `Source`. Raises `ValueError` for an invalid floor."""
 
     floor: str = DEFAULT_FLOOR
     name: str = SOURCE
@@ -58,7 +58,7 @@ class DLsite:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies that the floor asks for."""
+        """The cookies that the floor requires."""
         return cookies(self.floor)
 
     def listing_urls(self, limit: int) -> list[str]:

@@ -25,7 +25,7 @@ MAX_URL_LENGTH = 2_000
 
 @dataclass(frozen=True, slots=True)
 class WorkAddress:
-    """Where a work's page lies: its floor, `work` or `announce`, and the work's id in upper case."""
+    """The address of a work's page: its floor, `work` or `announce`, and the work's id in upper case."""
 
     floor: str
     kind: str
@@ -40,7 +40,7 @@ class WorkAddress:
 def listing_urls(floor: str, limit: int) -> list[str]:
     """Return the addresses of the pages that list the newest `limit` audio works of `floor`, 100 a page.
 
-    Raises `ValueError` for a floor that cannot be one.
+    Raises `ValueError` for an invalid floor.
     """
     root = f"{_root(floor)}/works/type/=/work_type_category/audio/order/release_d/per_page/{LISTING_SIZE}"
     return [f"{root}/page/{page}/show_type/3" for page in _pages(limit, LISTING_SIZE)]
@@ -49,21 +49,21 @@ def listing_urls(floor: str, limit: int) -> list[str]:
 def fallback_listing_urls(floor: str, limit: int) -> list[str]:
     """Return the addresses of the search that lists the same works, 30 a page.
 
-    Raises `ValueError` for a floor that cannot be one.
+    Raises `ValueError` for an invalid floor.
     """
     root = f"{_root(floor)}/fsr/=/language/jp/work_type_category[0]/audio/order/release_d"
     return [f"{root}/page/{page}" for page in _pages(limit, FALLBACK_LISTING_SIZE)]
 
 
 def work_url(floor: str, item_id: str) -> str:
-    """Return the address of a work's page in Japanese; raises `ValueError` for a floor or an id that cannot be one."""
+    """Return the address of a work's page in Japanese; raises `ValueError` for an invalid floor or id."""
     if not is_item_id(item_id):
         raise ValueError(f"{item_id!r:.40} is not a work's id such as RJ01234567")
     return f"{_root(floor)}/work/=/product_id/{item_id.upper()}.html?locale=ja_JP"
 
 
 def page_address(url: str) -> str:
-    """Return the address of a work's page in Japanese; any other address as it is."""
+    """Return the address of a work's page in Japanese; any other address unchanged."""
     if work_address(url) is None:
         return url
     parts = urlsplit(url)
@@ -72,7 +72,7 @@ def page_address(url: str) -> str:
 
 
 def cookies(floor: str) -> dict[str, str]:
-    """Return the cookies that `floor` asks for: all floors but `home` ask whether the visitor is an adult."""
+    """Return the cookies that `floor` requires: every floor except `home` asks whether the visitor is an adult."""
     return {} if floor == "home" else {"adultchecked": "1"}
 
 
@@ -88,7 +88,7 @@ def find_item_id(text: str) -> str | None:
 
 
 def work_address(url: str, base: str = _ORIGIN) -> WorkAddress | None:
-    """Return the work that `url`, which may be relative to `base`, points to; None when it points to anything else.
+    """Return the work that `url`, which may be relative to `base`, points to; None if it points to anything else.
 
     Off-site links never match, whatever their path.
     """
@@ -102,14 +102,14 @@ def work_address(url: str, base: str = _ORIGIN) -> WorkAddress | None:
 
 
 def floor_of(url: str) -> str | None:
-    """Return the floor that an address of DLsite lies on."""
+    """Return the floor of an address of DLsite, None if it has none."""
     parts = _on_site(url)
     floor = parts.path.split("/")[1].lower() if parts and parts.path else ""
     return floor if _FLOOR.fullmatch(floor) else None
 
 
 def image_address(url: str) -> str | None:
-    """Return `url` as https when it is an image on DLsite's hosts, else None: Slack shows it to the owner."""
+    """Return `url` as https if it is an image on DLsite's hosts, else None: Slack shows it to the owner."""
     try:
         parts = urlsplit(urljoin(_ORIGIN, url.strip()))
     except ValueError:

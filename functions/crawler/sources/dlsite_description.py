@@ -1,4 +1,4 @@
-"""The description on a DLsite work page: its parts as sections, cut to what a record can hold."""
+"""Reads the description on a DLsite work page as sections, cut to fit a record."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MAX_HEADING = 200
 MAX_SECTIONS_TOTAL = 60_000
 """Characters of one section, of a heading, and of all sections with their headings.
 
-With the attributes' 20,000 characters an item is at most 81,000, some 240 KB of Japanese in UTF-8, and under
-DynamoDB's 400 KB a record even if every character took four bytes.
+With the attributes' 20,000 characters an item has at most 81,000: about 240 KB of Japanese in UTF-8, and less than
+DynamoDB's 400 KB even with four bytes a character.
 """
 
 _PARTS = '.work_parts_container .work_parts, [itemprop="description"] .work_parts'
@@ -23,9 +23,9 @@ _NOT_TEXT = ("work_parts", "work_parts_heading", "type_contents", "image", "time
 
 
 def read_sections(page: BeautifulSoup) -> list[Section]:
-    """Return the sections of the description in page order, those without heading and text left out, cut as above.
+    """Return the sections of the description in page order, without empty ones, cut as above.
 
-    Since October 2020 a description is a row of parts, each with a heading or none; before, it was one text.
+    Since October 2020 a description has parts, with or without a heading; before, it was one text.
     """
     parts = [_section(part) for part in page.select(_PARTS)]
     if not any(section.text for section in parts):
@@ -54,7 +54,7 @@ def _section(part: Tag) -> Section:
 
 
 def _is_part(tag: Tag) -> bool:
-    """Return whether `tag` is a part; within another part it is the next one, where that one's end tag is missing."""
+    """Return whether `tag` is a part; a part within a part is the next one, after a missing end tag."""
     return _has(tag, "work_parts")
 
 

@@ -1,4 +1,4 @@
-"""DLsite's listings: which works a page lists, in its order."""
+"""Reads DLsite's listings: which works a page lists, in its order."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from crawler.sources.markup import UnreadableMarkup, clean_line, read_markup
 
 MAX_TITLE = 500
 MAX_NAME = 2_000
-"""Characters of a title, and of what is read to find one."""
+"""Characters of a title, and of the text read to find one."""
 
 MAX_ROW_TAGS = 60_000
 """Tags in all rows together; a listing has some 10,000."""
 
-# The page can hold a container twice, first as a skeleton shown while loading; a ranking carousel is in neither.
+# A page can have a container twice, first as a skeleton shown while loading; a ranking is in neither.
 _CONTAINERS = ("#search_result_img_box", "#search_result_list", "._search_result_list")
-_BARE_TABLE = "table.work_1col_table"  # the listing as a table; beside an empty result it is something else
+_BARE_TABLE = "table.work_1col_table"  # the listing as a table; with an empty result it is something else
 _ROWS = "[data-list_item_product_id], .search_result_img_box_inner, .work_name"
 _EMPTY = ".work_not_found"
 _MUSIC = "type_MUS"
@@ -32,10 +32,10 @@ _PAGER_COUNT = re.compile(r'"pager"\s*:\s*\{[^{}]{0,500}?"count"\s*:\s*"?([0-9]{
 
 
 def parse_listing_page(html: str, url: str) -> list[ListedItem]:
-    """Return the works that the listing `html`, fetched from `url`, names: in its order, each once, music left out.
+    """Return the works of the listing `html`, fetched from `url`: in its order, each once, without music.
 
-    An empty result is an empty list. Raises `NotAListingPage` for a page that is neither a listing nor an empty result,
-    such as a challenge, a log-in or maintenance page, a listing that is cut off, or one in markup unknown here.
+    An empty result is an empty list. Raises `NotAListingPage` for any other page, such as a challenge, a log-in or
+    maintenance page, a listing that is cut off, or one in unknown markup.
     """
     try:
         page = read_markup(html)
@@ -53,7 +53,7 @@ def parse_listing_page(html: str, url: str) -> list[ListedItem]:
         address = _address(row, url)
         if address is None or address.item_id in seen:
             continue
-        seen.add(address.item_id)  # a work of music too: its row can lie within another of its rows
+        seen.add(address.item_id)  # music too: its row can be nested in another of its rows
         if _MUSIC not in (row.category or ()):
             items.append(ListedItem(address.item_id, address.url, _title(row)))
     if not seen and not _is_empty_result(page, html):
@@ -66,7 +66,7 @@ def parse_listing_page(html: str, url: str) -> list[ListedItem]:
 
 
 def listing_total(html: str) -> int | None:
-    """Return how many works the listing's whole result holds, over all its pages; None where the page does not say."""
+    """Return how many works all pages of the listing have; None if the page does not say."""
     found = _PAGER_COUNT.search(html) or _PAGER_COUNT.search(html_entities.unescape(html))
     if found:
         return int(found[1])
@@ -89,21 +89,21 @@ def _rows(page: BeautifulSoup) -> list[Tag]:
 def _rows_in(container: Tag) -> Iterator[Tag]:
     """Yield each work's element, outer before inner.
 
-    A row is known by its id attribute or by its class; one that has lost both is known by the name of the work in it.
+    A row is recognised by its id attribute, its class, or the work's name in it.
     """
     for found in container.select(_ROWS):
         if "work_name" not in found.get_attribute_list("class"):
             yield found
             continue
         row = found.find_parent(lambda tag: tag.name in {"li", "tr"} or tag.has_attr("data-product_id"))
-        # by identity: two tags are equal to bs4 when all that they hold is, which takes for ever where they nest
+        # by identity: bs4 compares tags by all their contents, which takes for ever if they are nested
         within = row is not None and any(parent is container for parent in row.parents)
         yield row if row is not None and within else found.parent or found
 
 
 @dataclass(slots=True)
 class _Row:
-    """What a row says of its work, each in page order: ids in attributes, links in its name and elsewhere, names."""
+    """What a row says about its work, in page order: ids in attributes, links in its name and elsewhere, names."""
 
     ids: list[str] = field(default_factory=list)
     name_links: list[Tag] = field(default_factory=list)
@@ -114,9 +114,9 @@ class _Row:
 
 
 def _read_row(row: Tag, tags_left: int) -> tuple[_Row, int]:
-    """Return what a row says, and what is left of `tags_left` then; raises `UnreadableMarkup` where nothing is.
+    """Return what a row says, and what is left of `tags_left`. Raises `UnreadableMarkup` if nothing is left.
 
-    Rows without end tags lie within each other, and what the last of them holds is read once for each.
+    Rows without end tags are nested, so the last one's contents are read once for each row.
     """
     found = _Row()
     waiting = [(row, False)]
@@ -124,14 +124,14 @@ def _read_row(row: Tag, tags_left: int) -> tuple[_Row, int]:
         tag, in_name = waiting.pop()
         tags_left -= 1
         if tags_left < 0:
-            raise UnreadableMarkup("its rows lie within each other, too deep to be read")
+            raise UnreadableMarkup("its rows lie within each other, too deeply to be read")
         in_name = _read_tag(tag, found, is_row=tag is row, in_name=in_name)
         waiting += [(child, in_name) for child in reversed(tag.contents) if isinstance(child, Tag)]
     return found, tags_left
 
 
 def _read_tag(tag: Tag, found: _Row, *, is_row: bool, in_name: bool) -> bool:
-    """Add what one tag says to `found`; return whether what is in the tag belongs to a name."""
+    """Add what one tag says to `found`; return whether the tag's contents belong to a name."""
     attributes = tag.attrs
     if is_row or "data-product_id" in attributes:
         found.ids += [
@@ -165,7 +165,7 @@ def _address(row: _Row, url: str) -> WorkAddress | None:
 
 
 def _title(row: _Row) -> str:
-    """Return the whole title: the link's text may be cut, its attribute is not."""
+    """Return the whole title: the link's text may be cut, but its attribute is not."""
     name = next(chain((tag for tag in row.name_links if tag.has_attr("title")), row.name_links, row.names), None)
     if name is None:
         return ""
@@ -173,7 +173,7 @@ def _title(row: _Row) -> str:
 
 
 def _text(tag: Tag) -> str:
-    """Return the beginning of a tag's text: more than a title can have, and not all that an unclosed tag holds."""
+    """Return the beginning of a tag's text, more than a title can have: an unclosed tag may have far more."""
     pieces: list[str] = []
     left = MAX_NAME
     for piece in tag.strings:

@@ -1,4 +1,4 @@
-"""DLsite's work pages: one page read into one item."""
+"""Reads a DLsite work page into an item."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from crawler.sources.markup import UnreadableMarkup, clean_line, outermost, read
 from osusume.items import AgeRating, Item
 
 PARSER_VERSION = 2
-"""Raised whenever the parser reads more than before: pages that an older one read are then read again."""
+"""Incremented whenever the parser reads more: kept pages are then parsed again."""
 
 MAX_VALUES = 100
 MAX_VALUE = 200
 MAX_VALUES_TOTAL = 20_000
-"""An item's attributes: values a field, characters a value, characters in all. See `dlsite_description` for the sum."""
+"""Limits of attributes: values a field, characters a value, characters in all; `dlsite_description` sums them up."""
 
 _SHOWN_TO_BUYERS = "#work_price, .work_buy_content, .product-slider-data [data-src]"
-"""What a page has only where the work may be bought: such a page without an outline has changed its markup."""
+"""What only the page of a work on sale has: without an outline, its markup has changed."""
 
 _OUTLINE_EVIDENCE = "#work_outline td :is(.icon_GEN, .icon_R15, .icon_ADL), #work_outline td .main_genre a"
-"""What an outline holds in every language."""
+"""What an outline has in every language."""
 
 _AGE_CLASSES: dict[str, AgeRating] = {"icon_GEN": "all", "icon_R15": "r15", "icon_ADL": "adult"}
 _AGE_CATEGORIES: dict[str, AgeRating] = {"1": "all", "2": "r15", "3": "adult"}
@@ -56,20 +56,19 @@ _TEMPLATE = "{{"
 def parse_work_page(html: str, url: str) -> Item:
     """Return the item that the work page `html`, fetched from `url`, describes.
 
-    Pages of announced works parse too, and so do pages of music: it is the listing that leaves music out, and an owner
-    who labels such a work by hand shall get it. The id is the page's own: that of its canonical link, whatever `url`
-    asked for. The address is canonical, on the floor and of the kind (`work` or `announce`) that `url` says, where it
-    is this work's.
+    Pages of announced works and of music parse too: only the listing leaves music out, so that the owner can label such
+    a work by hand. The id is that of the page's canonical link, not of `url`. The address is canonical, with the floor
+    and the kind (`work` or `announce`) of `url` if that is this work's.
 
-    Raises `RegionBlocked` where the shop hides the work, `NotAWorkPage` for any other page, for one cut off, and for
-    one whose outline says nothing that is understood here.
+    Raises `RegionBlocked` if the shop hides the work, `NotAWorkPage` for any other page, for one cut off, and for one
+    whose outline has no known row.
     """
     try:
         page = read_markup(html)
     except UnreadableMarkup as error:
         raise NotAWorkPage(f"{url} is not a work's page: {error}. Fetch it again") from error
     if page.select_one("div.error_box_work"):
-        raise RegionBlocked(f"{url} is not shown to this region, or no longer sold: leave the work out")
+        raise RegionBlocked(f"{url} is not shown to this region, or no longer sold: skip the work")
     name = page.find(id="work_name")
     title = _title(name) if isinstance(name, Tag) else ""
     if not title:
@@ -81,9 +80,7 @@ def parse_work_page(html: str, url: str) -> Item:
     cells = _cells(page, "#work_maker tr, #work_outline tr")
     sections = read_sections(page)
     if not cells and not sections and not page.select_one(_SHOWN_TO_BUYERS):
-        raise RegionBlocked(
-            f"{url} shows a title and nothing more, as for a region it is not sold to: leave the work out"
-        )
+        raise RegionBlocked(f"{url} shows a title and nothing more, as for a region it is not sold to: skip the work")
     if not any(map(is_known_label, outline)) and not page.select_one(_OUTLINE_EVIDENCE):
         raise NotAWorkPage(
             f"{url} is not a work's page as they are known here: no row of its #work_outline is understood."

@@ -1,4 +1,4 @@
-"""The sources there are, by the names that the template's parameter `Source` takes."""
+"""All sources, by the names that the template's parameter `Source` takes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from crawler.sources.dlsite import DLsite
 from osusume.settings import InvalidSetting
 
 SOURCES: dict[str, Callable[[Mapping[str, str]], Source]] = {"dlsite": DLsite.from_environment}
-"""Each makes its source from the environment, in which it finds its own options."""
+"""Each makes its source from the environment, which holds its options."""
 
 
 def open_source(name: str, environment: Mapping[str, str]) -> Source:
-    """Return the source called `name`. Raises `InvalidSetting` for an unknown name and for options that are wrong."""
+    """Return the source called `name`. Raises `InvalidSetting` for an unknown name or invalid options."""
     if name not in SOURCES:
         raise InvalidSetting(f"SOURCE must be one of {', '.join(SOURCES)}, not {name!r:.40}")
     try:

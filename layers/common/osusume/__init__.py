@@ -1,1 +1,1 @@
-"""What two or more functions share: items, snapshots, ledger, labels, settings."""
+"""Shared by the functions: items, snapshots, ledger, labels, heads, messages, settings."""

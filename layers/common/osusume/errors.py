@@ -1,4 +1,4 @@
-"""The error that every command of the project shows to its user."""
+"""The error that every command shows to its user."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Heads: what was trained for an encoder, in S3 under `models/`, and which of them the classifier is to use.
+"""The trained heads of an encoder, in S3 under `models/`, and which of them the classifier uses.
 
-This module alone knows these keys and the form of the pointer. `models/{encoder}/{version}/` holds a head's `head.npz`
-and the `card.json` that was written with it. `models/{encoder}/promoted.json` is the pointer: the promotions that
-stand, oldest first. The last of them counts, and rolling back takes it off. The pointer hashes the card and the card
-hashes the head, so that what was altered since its promotion is not used.
+Only this module knows these keys and the format of the pointer. `models/{encoder}/{version}/` holds a head's `head.npz`
+and the `card.json` that was written with it. `models/{encoder}/promoted.json` is the pointer: the
+promotions, oldest first. The last one is active, and a roll-back removes it. The pointer hashes the card and the card
+hashes the head, so that a head altered since its promotion is not used.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from osusume.conditions import write_if
 from osusume.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,12 +33,11 @@ NO_ENCODER = "no-encoder"
 """Stands for the encoder of a package that has none."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_CONDITION_FAILED = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredHead:
-    """The files of one head, as they are stored: `card` is `card.json`, `head` is `head.npz`."""
+    """The files of one stored head: `card` is `card.json`, `head` is `head.npz`."""
 
     card: bytes
     head: bytes
@@ -45,7 +45,7 @@ class StoredHead:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """One line of the pointer: a version, the sha256 of its card, and when it was promoted (UTC, ISO format)."""
+    """One entry of the pointer: a version, the sha256 of its card, and when it was promoted (UTC, ISO format)."""
 
     version: str
     card_sha256: str
@@ -54,7 +54,7 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class StoredVersion:
-    """A head that is stored: for which encoder, its version, and when it was stored."""
+    """A stored head: its encoder, its version, and when it was stored."""
 
     encoder: str
     version: str
@@ -72,22 +72,19 @@ class Heads:
         self._pointer = self._folder + POINTER
 
     def store(self, version: str, stored: StoredHead) -> None:
-        """Write a head under its version; again makes no difference. The card comes last: without it there is no head.
+        """Store a head under its version; a repetition changes nothing. The card comes last and completes the head.
 
-        Raises `UserError` where another head has this version already.
+        Raises `UserError` if another head has this version.
         """
         folder = f"{self._folder}{_checked(version)}/"
         for name, content in ((HEAD, stored.head), (CARD, stored.card)):
-            try:
-                self._s3.put_object(Bucket=self._bucket, Key=folder + name, Body=content, IfNoneMatch="*")
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in _CONDITION_FAILED:
-                    raise
-                if self._read(folder + name) != content:
-                    raise UserError(f"{folder}{name} is another head of this version: train it anew") from None
+            key = folder + name
+            is_new = write_if(self._s3.put_object, Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*")
+            if not is_new and self._read(key) != content:
+                raise UserError(f"{key} is another head of this version: train it anew")
 
     def read(self, version: str) -> StoredHead:
-        """Return the head of a version. Raises `UserError` where it is missing or its card does not hash it."""
+        """Return the head of a version. Raises `UserError` if it is missing or its card does not hash it."""
         folder = f"{self._folder}{_checked(version)}/"
         card, head = self._read(folder + CARD), self._read(folder + HEAD)
         try:
@@ -99,7 +96,7 @@ class Heads:
         return StoredHead(card, head)
 
     def promoted(self) -> StoredHead | None:
-        """Return the head that counts, None where none was promoted. Raises `UserError`."""
+        """Return the active head, None if none was promoted. Raises `UserError`."""
         promotions = self.promotions()
         if not promotions:
             return None
@@ -110,14 +107,14 @@ class Heads:
         return stored
 
     def promotions(self) -> list[Promotion]:
-        """Return the promotions that stand, oldest first. Raises `UserError` for a pointer that is not readable."""
+        """Return the promotions, oldest first. Raises `UserError` for an unreadable pointer."""
         return self._promotions()[0]
 
     def pointer_tag(self) -> str | None:
-        """Return a text that differs when the pointer does, None where there is no pointer.
+        """Return a tag that changes with the pointer, None if there is no pointer.
 
-        The pointer is listed rather than asked for: S3 says that a key is missing only to those who may list the whole
-        bucket, and a list can be allowed for a prefix alone.
+        The pointer is listed, not fetched: S3 reports a missing key only to those who may list the whole bucket, but a
+        list can be allowed for a prefix.
         """
         listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=self._pointer, MaxKeys=1).get("Contents", [])
         return next((entry["ETag"] for entry in listed if entry["Key"] == self._pointer), None)
@@ -130,9 +127,9 @@ class Heads:
         self._write([*standing, Promotion(version, _sha256(stored.card), now)], tag)
 
     def roll_back(self) -> Promotion:
-        """Take the last promotion off and return it, so that the one before counts, or the package's own head.
+        """Remove the last promotion and return it; the previous one becomes active, or the package's own head.
 
-        Raises `UserError` where nothing is promoted, `UserError`.
+        Raises `UserError` if nothing is promoted.
         """
         standing, tag = self._promotions()
         if not standing:
@@ -156,20 +153,16 @@ class Heads:
         return promotions, tag
 
     def _write(self, promotions: list[Promotion], tag: str | None) -> None:
-        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
-        body = json.dumps({"promotions": [asdict(promotion) for promotion in promotions]}, indent=1).encode()
-        try:
-            self._s3.put_object(
-                Bucket=self._bucket,
-                Key=self._pointer,
-                Body=body,
-                ContentType="application/json",
-                **condition,  # type: ignore[arg-type]  # one of two texts
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _CONDITION_FAILED:
-                raise
-            raise UserError(f"{self._pointer} was changed at the same time: look at it and try again") from None
+        is_written = write_if(
+            self._s3.put_object,
+            Bucket=self._bucket,
+            Key=self._pointer,
+            Body=json.dumps({"promotions": [asdict(promotion) for promotion in promotions]}, indent=1).encode(),
+            ContentType="application/json",
+            **({"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}),
+        )
+        if not is_written:
+            raise UserError(f"{self._pointer} was changed at the same time: look at it and try again")
 
     def _read(self, key: str) -> bytes:
         try:
@@ -177,12 +170,12 @@ class Heads:
         except ClientError as error:
             if error.response["Error"]["Code"] not in {"NoSuchKey", "AccessDenied"}:
                 raise
-            # to those who may not list the bucket, S3 says of a missing key that access is denied
+            # S3 answers AccessDenied for a missing key to those who may not list the bucket
             raise UserError(f"{key} cannot be read: {error.response['Error']['Code']}") from error
 
 
 def stored_versions(s3: S3Client, bucket: str) -> list[StoredVersion]:
-    """Return every head that is stored whole, for whatever encoder, oldest first."""
+    """Return every completely stored head of every encoder, oldest first."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
     found = []
     for page in pages:

@@ -1,9 +1,9 @@
-"""The item: one work of a shop, as snapshots, ledger, predict requests and training files carry it."""
+"""The item: one work of a shop, as in snapshots, ledger, predict requests and training files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal, get_args
 
@@ -19,8 +19,7 @@ ATTRIBUTE_FIELDS = (
     "musicians",
     "genres",
 )
-"""The fields that a source may give in `Item.attributes`."""
-
+"""The fields that a source may set in `Item.attributes`."""
 
 MAX_ITEM_ID = 200
 MAX_PRICE = 10**12
@@ -28,7 +27,7 @@ MAX_PRICE = 10**12
 
 
 class InvalidItem(ValueError):
-    """Raised when JSON does not describe an item; `field` is what is wrong in it, empty where it is no object."""
+    """Raised when JSON does not describe an item; `field` is the invalid one, empty if the JSON is not an object."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field} {problem}" if field else problem)
@@ -37,7 +36,7 @@ class InvalidItem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One part of a work's description: its heading, if it has one, and its text."""
+    """One part of a work's description."""
 
     heading: str | None
     text: str
@@ -62,30 +61,19 @@ class Item:
     sections: list[Section] = field(default_factory=list)
 
     def values(self, name: str) -> list[str]:
-        """Return the values of one attribute, an empty list where the work has none."""
+        """Return the values of one attribute, an empty list if the work has none."""
         return self.attributes.get(name, [])
 
     def to_json(self) -> dict[str, Any]:
         """Return the item as plain JSON values, the inverse of `from_json`."""
-        return {
-            "item_id": self.item_id,
-            "source": self.source,
-            "url": self.url,
-            "title": self.title,
-            "published_on": self.published_on,
-            "image_url": self.image_url,
-            "price": self.price,
-            "age_rating": self.age_rating,
-            "attributes": {name: list(values) for name, values in self.attributes.items()},
-            "sections": [{"heading": section.heading, "text": section.text} for section in self.sections],
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: object) -> Item:
         """Return the item that the JSON object `value` describes.
 
-        `item_id`, `source`, `url` and `title` are required, the rest may be missing or null. Keys it does not know are
-        left out. Raises `InvalidItem`, naming the field, for anything else.
+        `item_id`, `source`, `url` and `title` are required, the rest may be missing or null. Unknown keys are ignored.
+        Raises `InvalidItem`, naming the field, for anything else.
 
         >>> Item.from_json({"item_id": "RJ1", "source": "dlsite", "url": "https://example.com", "title": "Rain"}).title
         'Rain'

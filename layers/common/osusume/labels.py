@@ -1,6 +1,6 @@
-"""Labels: what the owner said of an item, one record an item.
+"""Labels: whether an item interests the owner, one record an item.
 
-This module alone knows the attributes of the table `labels`.
+Only this module knows the attributes of the table `labels`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.exceptions import ClientError
+from osusume.conditions import write_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 Origin = Literal["slack", "annotation"]
 
 IMPORT_USER = "import"
-"""Whose labels those are that were brought in from a file, presses of another stack among them."""
+"""The user id of labels imported from a file, including presses of another stack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What one user said of one item.
+    """One user's verdict on one item.
 
     `action_ts` is the time of the press in seconds since the epoch, to the microsecond, as Slack gives it: a decimal
     number in a string. `created_at` is the same moment as `YYYY-MM-DD HH:MM:SS` in the owner's time zone.
@@ -39,7 +39,7 @@ class Label:
 
 
 def local_time(action_ts: str, time_zone: tzinfo) -> str:
-    """Return the moment of a press as labels write it.
+    """Return the time of a press in the format of labels.
 
     >>> from zoneinfo import ZoneInfo
     >>> local_time("1764000000.000100", ZoneInfo("Asia/Tokyo"))
@@ -55,10 +55,10 @@ class Labels:
         self._table = dynamodb.Table(table)
 
     def store(self, label: Label) -> Label:
-        """Store `label` unless a later one is there; return the label that now stands.
+        """Store `label` unless a later one is stored; return the label that is stored then.
 
-        A press in this stack's channel, which Slack has timed, stands against what another clock timed, however late
-        that says it is.
+        A press in this stack's channel, which Slack has timed, replaces any label timed by another clock, even one that
+        seems later.
         """
         condition = "attribute_not_exists(item_id) OR action_ts < :action_ts"
         origin: dict[str, Any] = {}
@@ -67,50 +67,35 @@ class Labels:
             condition += " OR #origin <> :slack OR user_id = :import"
             origin = {"ExpressionAttributeNames": {"#origin": "origin"}}
             values |= {":slack": "slack", ":import": IMPORT_USER}
-        try:
-            self._table.put_item(
-                Item=_to_attributes(label),
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                **origin,
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            return self.get(label.item_id) or label
-        return label
+        is_stored = write_if(
+            self._table.put_item,
+            Item=_to_attributes(label),
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            **origin,
+        )
+        return label if is_stored else self.get(label.item_id) or label
 
     def take_back(self, label: Label, earlier: Label | None) -> bool:
-        """Put `earlier`, or nothing, in the place of `label`; return False, changing nothing, where another stands."""
+        """Replace `label` by `earlier`, or delete it; return False, changing nothing, if another label is stored."""
         condition: Any = {
             "ConditionExpression": "action_ts = :action_ts AND user_id = :user_id",
             "ExpressionAttributeValues": {":action_ts": Decimal(label.action_ts), ":user_id": label.user_id},
         }
-        try:
-            if earlier is None:
-                self._table.delete_item(Key={"item_id": label.item_id}, **condition)
-            else:
-                self._table.put_item(Item=_to_attributes(earlier), **condition)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+        if earlier is None:
+            return write_if(self._table.delete_item, Key={"item_id": label.item_id}, **condition)
+        return write_if(self._table.put_item, Item=_to_attributes(earlier), **condition)
 
     def get(self, item_id: str) -> Label | None:
-        """Return the label of an item, None where it has none."""
+        """Return the label of an item, None if it has none."""
         record = self._table.get_item(Key={"item_id": item_id}, ConsistentRead=True).get("Item")
         return None if record is None else _from_attributes(record)
 
     def all(self) -> Iterator[Label]:
         """Return every label, in no order."""
-        arguments: Any = {"ConsistentRead": True}
-        while True:
-            answer = self._table.scan(**arguments)
-            yield from map(_from_attributes, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        pages = self._table.meta.client.get_paginator("scan").paginate(TableName=self._table.name, ConsistentRead=True)
+        for page in pages:
+            yield from map(_from_attributes, page["Items"])
 
 
 def _to_attributes(label: Label) -> dict[str, Any]:
@@ -118,7 +103,7 @@ def _to_attributes(label: Label) -> dict[str, Any]:
         "item_id": label.item_id,
         "is_interested": int(label.is_interested),
         "user_id": label.user_id,
-        # a number, so that the database compares presses by time, whatever their number of digits
+        # a number, so that the database compares presses by time
         "action_ts": Decimal(label.action_ts),
         "created_at": label.created_at,
         "origin": label.origin,

@@ -1,10 +1,10 @@
 """The ledger: one record for every item ever seen, and one for every run.
 
-This module and `records.py`, which says what a record is, alone know the attributes of the table `items`. A record
-goes from `scored` to `posting` to `posted`, or to `refused` when Slack refused it in so many runs that it is given up;
-an item that is passed over stays `scored`. Whoever wants to post a record claims it first, for a while. A claim that
-has run out may be taken over, by someone who then looks in the channel before posting, since whether the first one got
-that far is not known.
+Only this module, `records.py`, which says what a record is, and `kept_scores.py` know the attributes of the table
+`items`. A record
+goes from `scored` to `posting` to `posted`, or to `refused` if Slack refuses it in several runs; a passed item stays
+`scored`. A run claims a record for a while before it posts it. An expired claim may be taken over by a run that then
+searches the channel before it posts, because the first one may have posted.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from uuid import uuid4
 from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
+from osusume.conditions import is_condition_failure, write_if
 from osusume.records import (
     RUN_PREFIX,
     SCORE_DIGITS,
-    SCORES_PREFIX,
     Choice,
     Reason,
     Record,
@@ -30,6 +30,7 @@ from osusume.records import (
     Status,
     check_fits,
     from_attributes,
+    is_kept_answer,
     labelled_elsewhere,
     to_attributes,
 )
@@ -38,10 +39,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
 __all__ = [
-    "KEYS_A_BATCH",
     "MOST_REFUSALS",
     "RUN_PREFIX",
-    "SCORES_PREFIX",
     "SCORE_DIGITS",
     "Choice",
     "Claim",
@@ -53,21 +52,22 @@ __all__ = [
     "Unfinished",
     "check_fits",
     "labelled_elsewhere",
+    "read_records",
 ]
 
 KEYS_A_BATCH = 100
-"""BatchGetItem takes at most 100 keys; at 16 MB an answer it may return fewer, the rest as unprocessed."""
+"""BatchGetItem takes at most 100 keys; beyond 16 MB it returns the rest as unprocessed."""
 
 MOST_REFUSALS = 3
-"""A message that Slack refused in so many runs is given up."""
+"""A message is given up after so many runs in which Slack refused it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """The right to post one record until `expires_at`, in seconds since the epoch.
 
-    `taken_over` tells that someone claimed it before and may have posted it, `refusals` how often Slack refused it.
-    `searched_to` names the message to which the channel was searched for it in vain, empty before any search.
+    `taken_over` is true if an earlier holder may have posted the record; `refusals` is how often Slack refused it.
+    `searched_to` names the message down to which the channel was searched in vain, empty before any search.
     """
 
     record_id: str
@@ -79,7 +79,7 @@ class Claim:
 
 
 class Unfinished(NamedTuple):
-    """What the index `unfinished` names: items by item id, runs by snapshot key."""
+    """The entries in the index `unfinished`: records by item id, runs by snapshot key."""
 
     records: dict[str, Record]
     runs: dict[str, Run]
@@ -99,12 +99,12 @@ class Ledger:
         self._clock = clock
 
     def get(self, item_ids: Iterable[str]) -> dict[str, Record]:
-        """Return the records of those items that have one, by item id."""
+        """Return by item id the records of the items that have one."""
         entries = self._entries(item_id for item_id in item_ids if not item_id.startswith(RUN_PREFIX))
         return {record_id: entry for record_id, entry in entries.items() if isinstance(entry, Record)}
 
     def runs(self, snapshot_keys: Iterable[str]) -> dict[str, Run]:
-        """Return the runs of those snapshots that have one, by snapshot key."""
+        """Return by snapshot key the runs of the snapshots that have one."""
         entries = self._entries(RUN_PREFIX + key for key in snapshot_keys)
         return {entry.snapshot: entry for entry in entries.values() if isinstance(entry, Run)}
 
@@ -113,40 +113,29 @@ class Ledger:
         pages = self._table.meta.client.get_paginator("scan").paginate(TableName=self._table.name, ConsistentRead=True)
         for page in pages:
             entries: list[Any] = page["Items"]
-            yield from (from_attributes(e) for e in entries if not e["item_id"].startswith(SCORES_PREFIX))
+            yield from (from_attributes(entry) for entry in entries if not is_kept_answer(entry))
 
     def forget(self, record: Record) -> bool:
-        """Delete a record that is as `record` was first written; return False, changing nothing, where it is not."""
+        """Delete a record if it is as first written; return False, changing nothing, if it has changed."""
         attributes = to_attributes(record)
-        try:
-            self._table.delete_item(
-                Key={"item_id": record.item.item_id},
-                ConditionExpression="recorded_at = :recorded_at AND #snapshot = :snapshot AND #status = :status",
-                ExpressionAttributeNames={"#snapshot": "snapshot", "#status": "status"},
-                ExpressionAttributeValues={
-                    f":{name}": attributes[name] for name in ("recorded_at", "snapshot", "status")
-                },
-            )
-        except ClientError as error:
-            if _is_condition_failure(error):
-                return False
-            raise
-        return True
+        return write_if(
+            self._table.delete_item,
+            Key={"item_id": record.record_id},
+            ConditionExpression="recorded_at = :recorded_at AND #snapshot = :snapshot AND #status = :status",
+            ExpressionAttributeNames={"#snapshot": "snapshot", "#status": "status"},
+            ExpressionAttributeValues={f":{name}": attributes[name] for name in ("recorded_at", "snapshot", "status")},
+        )
 
     def record(self, entry: Record | Run) -> bool:
-        """Write a first record; return False, changing nothing, where there is one."""
-        try:
-            self._table.put_item(Item=to_attributes(entry), ConditionExpression="attribute_not_exists(item_id)")
-        except ClientError as error:
-            if _is_condition_failure(error):
-                return False
-            raise
-        return True
+        """Write a first record; return False, changing nothing, if there is one."""
+        return write_if(
+            self._table.put_item, Item=to_attributes(entry), ConditionExpression="attribute_not_exists(item_id)"
+        )
 
     def unfinished(self) -> Unfinished:
-        """Return what is still to be posted, and refusals that are not reported yet.
+        """Return unposted records, and refusals not reported yet.
 
-        The index that this asks lags a little behind the table.
+        The index lags a little behind the table.
         """
         query = self._table.meta.client.get_paginator("query").paginate(
             TableName=self._table.name,
@@ -181,7 +170,7 @@ class Ledger:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )["Attributes"]
         except ClientError as error:
-            if not _is_condition_failure(error):
+            if not is_condition_failure(error):
                 raise
             # an error's attributes come as DynamoDB sends them, with their types
             found: Any = error.response
@@ -192,23 +181,23 @@ class Ledger:
         return Claim(record_id, token, expires_at, before["status"] == "posting", int(refusals), searched_to)
 
     def release(self, claim: Claim) -> None:
-        """Give a claim back, since this claim's holder surely did not post the message.
+        """Release a claim whose holder did not post the message.
 
-        Whether an earlier holder did stays open: then the next one is told again that it takes the record over.
+        If an earlier holder may have posted it, the next claim is `taken_over` again.
         """
         self._release(claim, claim.refusals)
 
     def note_search(self, claim: Claim, reached: str) -> None:
-        """Give a claim back, and note that the message is not among those newer than the one named `reached`."""
+        """Release a claim, and record that the message is not among those newer than the one named `reached`."""
         update = "SET #status = :status, searched_to = :reached, claim_expires_at = :past"
         self._finish(claim, update, {":status": "posting", ":reached": reached, ":past": 0})
 
     def forget_search(self, claim: Claim) -> None:
-        """Forget how far the channel was searched: from now on the message may be among the newest."""
+        """Forget how far the channel was searched, before the message may become the newest."""
         self._finish(claim, "SET #status = :status REMOVE searched_to", {":status": "posting"})
 
     def refuse(self, claim: Claim) -> bool:
-        """Note that Slack refuses the message; return whether it is given up, which it is after `MOST_REFUSALS`."""
+        """Record that Slack refused the message; return whether it is given up, which happens after `MOST_REFUSALS`."""
         refusals = claim.refusals + 1
         if refusals < MOST_REFUSALS:
             self._release(claim, refusals)
@@ -218,16 +207,16 @@ class Ledger:
         return True
 
     def mark_reported(self, record_id: str) -> None:
-        """Note that the owner was told of a refused record: `unfinished` no longer returns it."""
+        """Record that the owner was told of a refused record: `unfinished` no longer returns it."""
         self._change_refused(record_id, "REMOVE unfinished", {})
 
     def offer_again(self, record_id: str) -> bool:
-        """Offer a refused record to the next run again; return False, changing nothing, for any other."""
+        """Let the next run post a refused record; return False, changing nothing, for any other."""
         update = "SET #status = :scored, unfinished = :yes REMOVE refusals"
         return self._change_refused(record_id, update, {":scored": "scored", ":yes": "yes"})
 
     def posted(self, claim: Claim, channel: str, ts: str) -> None:
-        """Note that the message is in the channel."""
+        """Record that the message is in the channel."""
         self._finish(
             claim,
             "SET #status = :status, channel = :channel, ts = :ts REMOVE claim, claim_expires_at, unfinished",
@@ -235,58 +224,41 @@ class Ledger:
         )
 
     def _entries(self, record_ids: Iterable[str]) -> dict[str, Record | Run]:
-        wanted = list(dict.fromkeys(record_ids))
-        found: dict[str, Record | Run] = {}
-        while wanted:
-            request: Any = {
-                "Keys": [{"item_id": record_id} for record_id in wanted[:KEYS_A_BATCH]],
-                "ConsistentRead": True,
-            }
-            answer: Any = self._dynamodb.batch_get_item(RequestItems={self._table.name: request})
-            for attributes in answer["Responses"].get(self._table.name, []):
-                if not attributes["item_id"].startswith(SCORES_PREFIX):
-                    found[attributes["item_id"]] = from_attributes(attributes)
-            left = answer.get("UnprocessedKeys", {}).get(self._table.name, {}).get("Keys", [])
-            wanted = [key["item_id"] for key in left] + wanted[KEYS_A_BATCH:]
-        return found
+        records = read_records(self._dynamodb, self._table.name, record_ids)
+        return {record["item_id"]: from_attributes(record) for record in records if not is_kept_answer(record)}
 
     def _release(self, claim: Claim, refusals: int) -> None:
+        values = {":status": "scored", ":refusals": refusals}
+        update = "SET #status = :status, refusals = :refusals REMOVE claim, claim_expires_at"
         if claim.taken_over:
-            update, status = "SET #status = :status, refusals = :refusals, claim_expires_at = :past", "posting"
-            self._finish(claim, update, {":status": status, ":refusals": refusals, ":past": 0})
-        else:
-            update, status = "SET #status = :status, refusals = :refusals REMOVE claim, claim_expires_at", "scored"
-            self._finish(claim, update, {":status": status, ":refusals": refusals})
+            values |= {":status": "posting", ":past": 0}
+            update = "SET #status = :status, refusals = :refusals, claim_expires_at = :past"
+        self._finish(claim, update, values)
 
     def _change_refused(self, record_id: str, update: str, values: dict[str, Any]) -> bool:
-        try:
-            self._table.update_item(
-                Key={"item_id": record_id},
-                UpdateExpression=update,
-                ConditionExpression="#status = :refused",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues={**values, ":refused": "refused"},
-            )
-        except ClientError as error:
-            if not _is_condition_failure(error):
-                raise
-            return False
-        return True
+        return self._change(record_id, update, "#status = :refused", {**values, ":refused": "refused"})
 
     def _finish(self, claim: Claim, update: str, values: dict[str, Any]) -> None:
-        try:
-            self._table.update_item(
-                Key={"item_id": claim.record_id},
-                UpdateExpression=update,
-                ConditionExpression="claim = :token",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues={**values, ":token": claim.token},
-            )
-        except ClientError as error:
-            # somebody took the claim over, and finds the message by looking in the channel
-            if not _is_condition_failure(error):
-                raise
+        # changes nothing if the claim was taken over: the new holder finds the message by searching the channel
+        self._change(claim.record_id, update, "claim = :token", {**values, ":token": claim.token})
+
+    def _change(self, record_id: str, update: str, condition: str, values: dict[str, Any]) -> bool:
+        return write_if(
+            self._table.update_item,
+            Key={"item_id": record_id},
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=values,
+        )
 
 
-def _is_condition_failure(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+def read_records(dynamodb: DynamoDBServiceResource, table: str, record_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield the attributes of the records that exist, in no order."""
+    wanted = list(dict.fromkeys(record_ids))
+    while wanted:
+        keys = [{"item_id": record_id} for record_id in wanted[:KEYS_A_BATCH]]
+        answer: Any = dynamodb.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+        yield from answer["Responses"].get(table, [])
+        left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        wanted = [key["item_id"] for key in left] + wanted[KEYS_A_BATCH:]

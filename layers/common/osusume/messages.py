@@ -1,8 +1,7 @@
-"""What the owner reads in Slack. This module alone knows Block Kit.
+"""The messages in Slack. Only this module knows Block Kit.
 
-Whatever comes from the web goes into `rich_text` and `plain_text`, which Slack shows to the letter: no title can
-mention anyone, break a link or turn bold. `legible` keeps it from hiding
-anything and from turning the words around it. Lengths are cut to Block Kit's limits
+Texts from the web go into `rich_text` and `plain_text`, which Slack shows unchanged: no title can mention anyone, break
+a link or turn bold. `legible` strips what would hide or reorder other text. Lengths are cut to Block Kit's limits
 (https://docs.slack.dev/reference/block-kit/blocks).
 """
 
@@ -38,7 +37,7 @@ FIELD_NAMES = {
 SHOWN_FIELDS = ("circle", "voice_actors", "genres")
 SHOWN_REASONS = 3
 
-# Block Kit allows 2,000 characters a field and 75 a button; a message is to be read at a glance
+# Block Kit allows 2,000 characters a field and 75 a button, but a message should be readable at a glance
 TITLE_LENGTH = 300
 FIELD_LENGTH = 300
 REMARK_LENGTH = 300
@@ -52,7 +51,7 @@ URL_LENGTH = 2000  # Block Kit allows 3,000, but a whole message must stay under
 
 
 def item_message(record: Record, label: Label | None = None, *, with_image: bool = True) -> tuple[str, list[Block]]:
-    """Return the text (for notifications) and the blocks of an item's message, showing `label` once there is one."""
+    """Return the text (for notifications) and the blocks of an item's message, with `label` if there is one."""
     item = record.item
     details: Block = {"type": "section", "fields": [_plain(text) for text in _details(record)]}
     if with_image and item.image_url and _is_web_address(item.image_url):
@@ -82,9 +81,9 @@ def item_metadata(record: Record, stack: str = "") -> dict[str, Any]:
 
 
 def run_message(run: Run, refused: Sequence[str] = ()) -> tuple[str, list[Block]]:
-    """Return the text and the blocks that say what came of one snapshot, also when that is nothing.
+    """Return the text and the blocks of a run's summary.
 
-    `refused` names the messages that Slack refused for good since the last run spoke.
+    `refused` are the names of the messages that Slack refused for good since the last summary.
     """
     counts = f"{run.listed}件を確認 · 新着 {run.new}件 · おすすめ {run.recommended}件 · おためし {run.explored}件"
     lines = [f"📋 {counts}"]
@@ -106,7 +105,7 @@ def run_metadata(run: Run, stack: str = "") -> dict[str, Any]:
 
 
 def _naming(what: str, names: Sequence[str]) -> Iterator[str]:
-    """Yield the lines that say `what` of all `names`, which need not fit one."""
+    """Yield `what` followed by the names, in as many lines as they need."""
     begin = f"{what}: "
     for number in range(0, min(len(names), MOST_NAMES), NAMES_A_LINE):
         rest = len(names) - MOST_NAMES if number + NAMES_A_LINE >= MOST_NAMES else 0
@@ -176,7 +175,7 @@ def _button(text: str, action_id: str, item: Item) -> Block:
 
 
 def _plain(text: str) -> Block:
-    # Slack decodes the three entities here too, so that an "&amp;" of a title would lose its end
+    # Slack decodes the three entities here too: a title with "&amp;" would be shown wrong
     return {"type": "plain_text", "text": _escape(text), "emoji": False}
 
 
@@ -190,9 +189,9 @@ def _escape(text: str) -> str:
 
 
 def _is_web_address(url: str) -> bool:
-    """Return whether `url` is https and Slack takes it: for one bad address it would refuse the whole message."""
+    """Return whether `url` is https and Slack accepts it: one bad address makes Slack refuse the whole message."""
     try:
         parts = urlsplit(url)
-    except ValueError:  # brackets that hold no IPv6 address
+    except ValueError:  # brackets without an IPv6 address
         return False
     return parts.scheme == "https" and bool(parts.hostname) and len(url) <= URL_LENGTH

@@ -1,4 +1,4 @@
-"""What the ledger holds: a record for an item, a run for a snapshot, and how DynamoDB holds them as attributes."""
+"""The entries of the ledger, a record for each item and a run for each snapshot, and their attributes in DynamoDB."""
 
 from __future__ import annotations
 
@@ -14,23 +14,20 @@ Status = Literal["scored", "posting", "posted", "refused"]
 RUN_PREFIX = "run:"
 
 SCORES_PREFIX = "scores:"
-"""Under this the notifier keeps answers of the classifier in the same table; they are no records of the ledger."""
+"""The beginning of the keys of `kept_scores.py`, which share the ledger's table but are not its entries."""
 
 MOST_RECORD_BYTES = 400_000
-"""DynamoDB's limit of 409,600, less what claims and channels add to a record."""
+"""DynamoDB's limit of 409,600, minus what claims and channels add to a record."""
 
 MOST_KEY_BYTES = 2_048
 
 SCORE_DIGITS = 6
-"""Scores are rounded to this before anything is decided by them, so that a repeated run decides the same."""
+"""Scores are rounded to this before any decision, so that a repeated run decides the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One value of an item and its effect: the score less the score without the value.
-
-    A positive effect speaks for the item, a negative one against it.
-    """
+    """One value of an item and its effect: the score minus the score without the value."""
 
     field: str
     value: str
@@ -39,9 +36,9 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the ledger knows of an item.
+    """The ledger's record of an item.
 
-    `score` is None where no taste was learnt yet. `recorded_at` is in seconds since the epoch, `snapshot` is the key of
+    `score` is None if no taste was learnt yet. `recorded_at` is in seconds since the epoch, `snapshot` is the key of
     the snapshot that brought the item; `channel` and `ts` name its message once it is `posted`.
     """
 
@@ -63,7 +60,7 @@ class Record:
 
 
 def labelled_elsewhere(item: Item, now: float) -> Record:
-    """Return the record of an item that a label brought, not a crawl: so that it is never new, and never posted.
+    """Return the record of an item that came with a label, not from a crawl: it is never new, and never posted.
 
     `now` is in seconds since the epoch.
     """
@@ -72,9 +69,9 @@ def labelled_elsewhere(item: Item, now: float) -> Record:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of one snapshot: how many items it listed, how many failed, and how many of each choice were new.
+    """The result of one snapshot: how many items it listed, how many failed, and how many new ones got each choice.
 
-    `gap` tells that the listing may have left works out, `given_up` are the ids of works that are not asked for again.
+    `gap` is true if works may have been missed; `given_up` are the ids of works that are no longer requested.
     `ts` names its message once it is `posted`.
     """
 
@@ -100,23 +97,23 @@ class Run:
 
 
 def check_fits(entry: Record) -> None:
-    """Raise `ValueError` where DynamoDB does not take an item's record: it, or its key, is too large, or no text.
+    """Raise `ValueError` if DynamoDB would refuse an item's record: it or its key is too large or not valid text.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
     """
     if entry.record_id.startswith((RUN_PREFIX, SCORES_PREFIX)):
         raise ValueError(
-            f"item_id begins with {RUN_PREFIX} or {SCORES_PREFIX}, which the ledger needs: name it otherwise"
+            f"item_id begins with {RUN_PREFIX} or {SCORES_PREFIX}, which the ledger reserves: choose another"
         )
     try:
         key, size = len(entry.record_id.encode()), _size(to_attributes(entry))
     except UnicodeEncodeError as error:
-        raise ValueError("the item holds half of a character, which no table stores: take it out") from error
+        raise ValueError("the item contains half of a character, which no table stores: remove it") from error
     if key > MOST_KEY_BYTES:
-        raise ValueError(f"item_id has {key:,} bytes, a key of the ledger {MOST_KEY_BYTES:,}: shorten it")
+        raise ValueError(f"item_id has {key:,} bytes, a key of the ledger takes {MOST_KEY_BYTES:,}: shorten it")
     if size > MOST_RECORD_BYTES:
         raise ValueError(
-            f"the item has {size:,} bytes, a record of the ledger {MOST_RECORD_BYTES:,}: shorten its sections"
+            f"the item has {size:,} bytes, a record of the ledger takes {MOST_RECORD_BYTES:,}: shorten its sections"
         )
 
 
@@ -137,8 +134,13 @@ def _number(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(str(round(value, SCORE_DIGITS)))
 
 
+def is_kept_answer(attributes: dict[str, Any]) -> bool:
+    """Return whether these attributes are a kept answer of the classifier, not a record or a run."""
+    return str(attributes["item_id"]).startswith(SCORES_PREFIX)
+
+
 def to_attributes(entry: Record | Run) -> dict[str, Any]:
-    """Return an entry as attributes of its first record."""
+    """Return the attributes of an entry that is written for the first time."""
     if isinstance(entry, Run):
         return {
             "item_id": entry.record_id,
@@ -173,7 +175,7 @@ def to_attributes(entry: Record | Run) -> dict[str, Any]:
 
 
 def from_attributes(attributes: dict[str, Any]) -> Record | Run:
-    """Return the entry that has these attributes."""
+    """Return the entry with these attributes."""
     if "counts" in attributes:
         counts = {name: int(number) for name, number in attributes["counts"].items()}
         return Run(

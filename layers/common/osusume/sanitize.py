@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 MOST_MARKS = 4
-"""No script puts more marks on a letter; a tower of them would cover the lines above."""
+"""No script puts more marks on a letter; more would cover the lines above."""
 
 _SPACES = frozenset("\t\r\v\f\x85\u2028\u2029")
 _JOINERS = frozenset("\u200c\u200d")  # they shape letters and emoji, and stand between characters that show
@@ -16,9 +16,9 @@ _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 def legible(text: str, length: int) -> str:
     r"""Return up to `length` characters of `text`, stripped so that they cannot alter the surrounding text.
 
-    Control and format characters, which show nothing or turn the direction of writing, are left out. A text with
-    letters written from right to left is put between isolates, so that its direction ends with it. The result is empty
-    where nothing is left to see.
+    Control and format characters are removed: they are invisible or change the direction of writing. A text with
+    right-to-left letters is put between isolates, so that its direction ends with it. The result is empty if nothing
+    visible is left.
 
     >>> legible("rain\u202e and\u200b tea", 80)
     'rain and tea'

@@ -1,16 +1,13 @@
-"""Secrets, which live in SSM SecureString parameters and are read when a function runs."""
+"""Secrets in SSM SecureString parameters, read at run time."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from aws_lambda_powertools.utilities.parameters import GetParameterError, SSMProvider
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
-
 
 SECONDS_BETWEEN_READS = 5
 
@@ -19,42 +16,42 @@ class SecretMissing(RuntimeError):
     """Raised when a secret cannot be read; the message names the parameter and how to create it, never a value."""
 
 
-def read_secret(ssm: SSMClient, name: str) -> str:
-    """Return the decrypted value of the SSM parameter `name`. Raises `SecretMissing` where there is none."""
-    try:
-        value = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"].strip()
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ParameterNotFound":
-            raise _missing(name, "does not exist") from None
-        raise
-    if not value:
-        raise _missing(name, "is empty")
-    return value
-
-
 class KeptSecret:
-    """A secret that a warm function keeps. `clock` gives seconds."""
+    """The value of the SSM parameter `name`, kept by a warm function and read at most every few `seconds`."""
 
-    def __init__(self, ssm: SSMClient, name: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._ssm, self._name, self._clock = ssm, name, clock
-        self._value: str | None = None
-        self._read_at = 0.0
+    def __init__(self, ssm: SSMClient, name: str, seconds: int = SECONDS_BETWEEN_READS) -> None:
+        self._ssm, self._name, self._seconds = ssm, name, seconds
+        self._provider = SSMProvider(boto3_client=ssm)
+        self._value = ""
 
     def value(self) -> str:
-        """Return the secret, which is read the first time. Raises `SecretMissing`."""
-        if self._value is None:
-            self._value, self._read_at = read_secret(self._ssm, self._name), self._clock()
+        """Return the secret, reading it the first time. Raises `SecretMissing`."""
+        self._value = self._value or self._read()
         return self._value
 
     def has_changed(self) -> bool:
-        """Return whether the secret was rotated since it was read, and keep the new value.
+        """Read the secret again, keep its value, and return whether it was rotated.
 
-        It is read again at most every few seconds, so that forged requests do not turn into as many calls.
+        The limit on reads keeps forged requests from causing as many calls.
         """
-        if self._clock() - self._read_at < SECONDS_BETWEEN_READS:
-            return False
-        before, self._value = self._value, None
-        return self.value() != before
+        before, self._value = self._value, self._read()
+        return self._value != before
+
+    def _read(self) -> str:
+        try:
+            value = str(self._provider.get(self._name, max_age=self._seconds, decrypt=True)).strip()
+        except GetParameterError as error:
+            if isinstance(error.__context__, self._ssm.exceptions.ParameterNotFound):
+                raise _missing(self._name, "does not exist") from None
+            raise
+        if not value:
+            raise _missing(self._name, "is empty")
+        return value
+
+
+def read_secret(ssm: SSMClient, name: str) -> str:
+    """Return the decrypted value of the SSM parameter `name`. Raises `SecretMissing` if there is none."""
+    return KeptSecret(ssm, name).value()
 
 
 def _missing(name: str, what: str) -> SecretMissing:

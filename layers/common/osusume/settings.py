@@ -1,8 +1,7 @@
-"""What a function is told by its environment, read once into one typed object a function.
+"""The environment of each function, read once into one typed object.
 
-template.yaml sets the variables, but for `MODEL_PACKAGE`, which the classifier's Dockerfile sets. Three more exist on
-one machine alone, where `local` names what stands in for the outside world: `AWS_ENDPOINT_URL` (boto3 reads it by
-itself), `SLACK_API_URL`, `SITE_ADDRESS`.
+template.yaml sets the variables, except `MODEL_PACKAGE`, which the classifier's Dockerfile sets. `local` sets three
+more, the addresses of its stand-ins: `AWS_ENDPOINT_URL` (which boto3 reads), `SLACK_API_URL`, `SITE_ADDRESS`.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ SLACK_API_URL = "https://slack.com/api/"
 
 
 class InvalidSetting(RuntimeError):
-    """Raised when an environment variable is missing or makes no sense; the message names it."""
+    """Raised when an environment variable is missing or invalid; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlerSettings:
-    """The crawler's environment, but for the options of its source, which the source reads itself.
+    """The crawler's environment, without the options that its source reads itself.
 
-    `site_address`, where set, is an origin that stands in for the site.
+    `site_address`, if set, is the origin of the site's stand-in.
     """
 
     bucket: str
@@ -47,7 +46,7 @@ class CrawlerSettings:
 
 @dataclass(frozen=True, slots=True)
 class NotifierSettings:
-    """The notifier's environment. `threshold` is None where the model's own counts; `stack` is in its messages."""
+    """The notifier's environment. If `threshold` is None, the model's own applies; `stack` is in the messages."""
 
     items_table: str
     predict_url: str
@@ -83,8 +82,8 @@ class NotifierSettings:
 class ClassifierSettings:
     """The classifier's environment.
 
-    `use_made_up_taste` lets a package give scores that no owner taught. `bucket` holds promoted heads; without one, as
-    in a container started by hand, the package's own head scores.
+    `use_made_up_taste` allows scores that no owner taught. `bucket` holds promoted heads; without one, as in a
+    container started by hand, the package's own head scores.
     """
 
     model_package: Path

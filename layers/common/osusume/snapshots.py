@@ -1,4 +1,4 @@
-"""Snapshots: what one crawl saw, as a JSON object in S3. This module alone knows their keys and their form."""
+"""Snapshots: the result of one crawl, a JSON object in S3. Only this module knows their keys and format."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 GIVE_UP_DAYS = 7
-"""Days after its first failure on which a page is asked for once more; one that fails then too is given up."""
+"""Days after its first failure on which a page gets its last try; then it is given up."""
 
 
 class InvalidSnapshot(ValueError):
-    """Raised when an object is not a snapshot this code can read; the message names the key and what is wrong."""
+    """Raised when this code cannot read an object as a snapshot; the message names the key and the problem."""
 
 
 class SnapshotMissing(LookupError):
-    """Raised when there is no object under a snapshot's key."""
+    """Raised when a snapshot's key has no object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A listed item whose page could not be read, why, and when that happened first (UTC, ISO format)."""
+    """A listed item whose page could not be read, the error, and when it failed first (UTC, ISO format)."""
 
     item_id: str
     url: str
@@ -55,9 +55,8 @@ class Failure:
 class Snapshot:
     """The newest items of a source, newest first, as one crawl saw them at `crawled_at` (UTC).
 
-    `failures` are asked for again by the next crawl, `given_up` never again. `gap` tells that the listing did not reach
-    what earlier crawls know: works may have been missed. `parser_version` is the version of the parser that read the
-    items.
+    The next crawl requests `failures` again, but not `given_up`. `gap` is true if the listing did not reach known
+    works: some may have been missed. `parser_version` is the version of the parser that read the items.
     """
 
     source: str
@@ -137,7 +136,7 @@ def snapshot_day(key: str, time_zone: tzinfo) -> date | None:
 
 
 def list_snapshots(s3: S3Client, bucket: str, source: str | None = None) -> dict[str, datetime]:
-    """Return when each snapshot of a source, or of all, was stored, by its key, in the order in which they were due."""
+    """Return by key when each snapshot of a source, or of all, was stored, in the order in which they were due."""
     prefix = "snapshots/" if source is None else f"snapshots/{source}/"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     entries = [entry for page in pages for entry in page.get("Contents", []) if entry["Key"].endswith(".json")]
@@ -171,7 +170,7 @@ def write_snapshot(s3: S3Client, bucket: str, key: str, snapshot: Snapshot) -> b
 def read_snapshot(s3: S3Client, bucket: str, key: str) -> Snapshot:
     """Return the snapshot under `key`.
 
-    Raises `SnapshotMissing` where there is no such object, `InvalidSnapshot` where it is not a snapshot.
+    Raises `SnapshotMissing` if there is no such object, `InvalidSnapshot` if it is not a snapshot.
     """
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()

@@ -1,4 +1,4 @@
-"""Times as files and people write them, read in one place."""
+"""Reads times as files and people write them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from datetime import time as day_time
 
 _MILLISECONDS_FROM = 10**11
-"""Numbers from here on are milliseconds since the epoch; as seconds they would lie in the year 5138."""
+"""Numbers from here on are milliseconds since the epoch; as seconds they would be in the year 5138."""
 
 _DIGITS = re.compile(r"[0-9]{8}(?:[0-9]{6})?")  # 20261122, 20261122070000
 _NUMBER = re.compile(r"[0-9]{9,20}(?:\.[0-9]{0,20})?")
@@ -21,7 +21,7 @@ _TIME = re.compile(rf"{_DATE}(?:[T ]*{_CLOCK}\s*{_ZONE}?)?", re.IGNORECASE)
 
 
 def read_time(value: object, time_zone: tzinfo) -> datetime:
-    """Return the moment that `value` names, with an offset; `time_zone` is that of a time that names none.
+    """Return the time that `value` names, with an offset; `time_zone` applies if it names none.
 
     It reads ISO 8601 in all its forms, `2026/11/9 7:05`, `2026年11月9日 7時5分`, a date alone, which is its midnight,
     and seconds or milliseconds since the epoch, as a number or a string. Raises `ValueError` for anything else.
@@ -50,7 +50,7 @@ def names_its_zone(value: object) -> bool:
 
 
 def written_time(seconds: float, time_zone: tzinfo) -> str:
-    """Return a moment, in seconds since the epoch, as files carry it: on the clock of `time_zone`, with its offset.
+    """Return a time, in seconds since the epoch, as files have it: in `time_zone`, with its offset.
 
     >>> from zoneinfo import ZoneInfo
     >>> written_time(1764000000.5, ZoneInfo("Asia/Tokyo"))
