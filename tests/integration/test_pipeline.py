@@ -36,7 +36,7 @@ def summaries(machine: Machine) -> int:
 
 
 def test_a_second_day_reads_and_posts_only_what_is_new() -> None:
-    with one_machine(crawl_delay=0.01) as machine:
+    with one_machine(crawl_delay=0.01, parameters={"ItemLimit": "40"}) as machine:
         a_morning(machine, 1)
         first = set(posted_items(machine))
         key = a_morning(machine, 2)
@@ -52,9 +52,9 @@ def test_a_second_day_reads_and_posts_only_what_is_new() -> None:
 
 
 def test_a_crawl_that_does_not_fit_the_time_limit_calls_itself_until_the_snapshot_is_whole() -> None:
-    # an answer may take a fifth of the limit, which a busy machine needs; a later one is asked for again
-    limits = {"CrawlerFunction": 15.0}
-    with one_machine(crawl_delay=0.7, time_limits=limits, parameters={"ItemLimit": "50"}) as machine:
+    # an answer may take a fifth of the limit, which leaves a busy machine enough time: a late one is requested again
+    limits = {"CrawlerFunction": 9.0}
+    with one_machine(crawl_delay=0.7, time_limits=limits, parameters={"ItemLimit": "20"}) as machine:
         key = a_morning(machine)
         turns = [i for i in machine.cloud.invocations if i.function == "CrawlerFunction"]
         assert len(turns) > 2
