@@ -2,8 +2,8 @@
 
 Simulated: the queue in front of a function, which outlives the process if there is a state; retries by
 EventInvokeConfig with one request id; on-failure and on-success destinations, which receive AWS's record with the
-function role's permissions; the size limits of events. Not simulated: throttling, the age limit of events, dead-letter queues of
-functions, destinations other than SQS.
+function role's permissions; the size limits of events. Not simulated: throttling, the age limit of events,
+dead-letter queues of functions, destinations other than SQS.
 """
 
 from __future__ import annotations

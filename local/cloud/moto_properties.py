@@ -36,9 +36,7 @@ def _extend(kind: type, complete: Callable[[Any, Json, str, str], None]) -> None
 def _complete_role(role: Role, properties: Json, account: str, _region: str) -> None:
     for arn in properties.get("ManagedPolicyArns", []):
         iam_backends[account]["aws"].attach_role_policy(arn, role.name)
-    # moto stores documents as dicts here, and as text everywhere else
-    if isinstance(role.assume_role_policy_document, dict):
-        role.assume_role_policy_document = json.dumps(role.assume_role_policy_document)
+    # moto stores inline policies as dicts here, and as text everywhere else
     for name, document in list(role.policies.items()):
         if isinstance(document, dict):
             role.policies[name] = json.dumps(document)

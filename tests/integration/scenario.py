@@ -1,6 +1,6 @@
-"""Everything that the stack is allowed to do, function by function, on one machine; problems are returned, not raised.
+"""Everything that the stack may do, function by function, on one machine. Problems are returned, not raised.
 
-The permission tests take one permission away at a time and want to see the problem here.
+The permission tests remove one permission at a time and expect a problem.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _a_crawl(machine: Machine, *, day: int, turns: int) -> Iterator[str]:
 
 
 def _a_new_snapshot(machine: Machine) -> Iterator[str]:
-    """Let the notifier have a snapshot of works that nobody has seen."""
+    """Give the notifier a snapshot of new works."""
     before, posts = len(machine.cloud.invocations), machine.slack.posts
     items = [replace(item, item_id=next(_new_ids)) for item in demo_works()[:WORKS]]
     due_at = next(_mornings)
@@ -118,7 +118,7 @@ def _a_new_snapshot(machine: Machine) -> Iterator[str]:
 
 
 def warm_up(machine: Machine) -> None:
-    """Start the feedback function: Slack waits three seconds for a press, a busy machine may start it for longer."""
+    """Start the feedback function: Slack waits three seconds for a press, and a busy machine may need longer."""
     requests.post(f"{machine.cloud.api_url}/slack/interactions", data="payload={}", timeout=30)
 
 
@@ -188,7 +188,7 @@ def _logs(function: str) -> Step:
 
 
 def dead_letters(machine: Machine) -> int:
-    """Return how many events wait in the dead-letter queue."""
+    """Return the number of events in the dead-letter queue."""
     attributes = machine.cloud.client("sqs").get_queue_attributes(
         QueueUrl=machine.cloud.resources["DeadLetters"], AttributeNames=["ApproximateNumberOfMessages"]
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-import requests
-
 from local.machine import BOT_TOKEN, Machine, one_machine
 from local.slack import duplicate_posts
 from osusume.messages import INTERESTED, NOT_INTERESTED
@@ -146,12 +144,6 @@ def test_a_press_of_somebody_else_is_not_a_label_where_users_are_named() -> None
         assert machine.slack.ephemerals
         assert machine.slack.press(item_id, INTERESTED, user_id="U0PARTNER").status_code == 200
         assert machine.labels.get(item_id) is not None
-
-
-def test_the_predict_route_refuses_unsigned_calls() -> None:
-    with one_machine() as machine:
-        answer = requests.post(f"{machine.cloud.api_url}/predict", json={"items": []}, timeout=10)
-        assert answer.status_code == 403
 
 
 def test_a_missing_secret_is_an_error_that_names_the_parameter_and_loses_nothing() -> None:
