@@ -32,8 +32,7 @@ examples:
   python -m local run --source dlsite --limit 20 --contact you@example.com
                                     the newest works of the real site; the page is the channel
 
-exit status: 0 when all went well, 1 when the demo did not do what it shows or a run failed, 2 for wrong use, 130 on
-Ctrl-C before it was done"""
+exit status: 0 on success, 1 when the demo or a run failed, 2 for wrong use, 130 on Ctrl-C before the end"""
 
 RUN_DESCRIPTION = """\
 Reads the newest works of the site, politely, and posts those that are new to a page on this machine, which shows them
@@ -50,7 +49,7 @@ examples:
   python -m local run --source dlsite --limit 20 --contact you@example.com --no-serve
       the same for cron: it ends when all is posted
   python -m local run --source dlsite --contact you@example.com --import-labels labels.jsonl --model package
-      with labels given elsewhere, and a model made of them by 'python -m model train'
+      with labels from elsewhere, and a model trained on them by 'python -m model train'
   python -m local.shop --crawl-delay 0.1 --port 8080
   python -m local run --source dlsite --limit 20 --site-address http://127.0.0.1:8080 --folder .trial
       a trial on the made-up shop, served in another terminal
@@ -58,12 +57,11 @@ examples:
 FOLDER/labels.jsonl holds every press as a training file: 'python -m model train' learns from it, and
 'python -m ops import-labels' takes it along to a deployed stack. FOLDER/logs holds the functions' logs.
 
-exit status: 0 when it is done, 1 when the crawl or a function failed, 2 for wrong use, 130 on Ctrl-C before it was
-done"""
+exit status: 0 on success, 1 when the crawl or a function failed, 2 for wrong use, 130 on Ctrl-C before the end"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command that `arguments` (by default the process's own) name; return the exit status."""
+    """Run the command in `arguments` (by default the process's own); return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m local",
         description=DESCRIPTION,
@@ -71,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    demo = commands.add_parser("demo", help="two mornings of the main job on a made-up shop, with an account of them")
+    demo = commands.add_parser("demo", help="two mornings of the main job on a made-up shop, with a report")
     demo.add_argument(
         "--serve",
         action=argparse.BooleanOptionalAction,
@@ -129,7 +127,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         type=Path,
         metavar="FILE",
         dest="import_file",
-        help="bring in labels given elsewhere first, from a training or annotation file",
+        help="first import labels from a training or annotation file",
     )
     run.add_argument(
         "--model",
@@ -157,7 +155,7 @@ def _run(options: argparse.Namespace) -> int:
         print(f"run failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Ended halfway: what was read is kept, and the next run resumes there.", file=sys.stderr)
+        print("Interrupted: what was read is kept, and the next run resumes there.", file=sys.stderr)
         return 130
     return 0
 

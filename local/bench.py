@@ -1,4 +1,4 @@
-"""`make bench`: how long the parts take on this machine, measured in one run."""
+"""`make bench`: measures how long the parts take on this machine."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _scoring() -> dict[str, float]:
 
 
 def _a_morning() -> dict[str, float]:
-    """Run one first morning without crawl-delay; a function's first event includes its process's start."""
+    """Run one first morning without crawl-delay; a function's first event includes starting its process."""
     with one_machine(crawl_delay=0.0) as machine:
         began = time.perf_counter()
         machine.begin_day(1, MORNING)

@@ -1,4 +1,4 @@
-"""`make demo`: two mornings of the main job on this machine, with presses between them, told from what was stored."""
+"""`make demo`: two mornings of the main job on this machine, with presses between them, reported from the stores."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ MOST_PRESSES = 5
 
 
 class DemoFailed(RuntimeError):
-    """Raised when the demo did not do what it is there to show."""
+    """Raised when the demo did not do what it should show."""
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One morning in numbers, each counted from the shop's log, the stores or the stand-in's log."""
+    """The numbers of one morning, counted from the shop's log, the stores and the stand-in's log."""
 
     listed: int
     fetched: int
@@ -53,7 +53,7 @@ class Day:
 
 
 def run_demo(folder: Path, *, serve: bool, console: Console) -> None:
-    """Run the demo, print its account and write `summary.json` and the functions' logs into `folder`.
+    """Run the demo, print a report and write `summary.json` and the functions' logs into `folder`.
 
     With `serve` the Slack stand-in stays up until Ctrl-C. Raises `DemoFailed`.
     """
@@ -137,7 +137,7 @@ def _posted_items(machine: Machine, key: str) -> list[Message]:
 
 
 def _press(machine: Machine, message: Message, action: str) -> None:
-    """Press a button, and again where Slack shows its warning, as it does while a busy machine starts the function."""
+    """Press a button, and retry if Slack shows a warning: a busy machine may start the function too slowly."""
     for _ in range(MOST_PRESSES):
         with suppress(requests.RequestException):
             answer = machine.slack.press(message.ts, action)
@@ -148,7 +148,7 @@ def _press(machine: Machine, message: Message, action: str) -> None:
 
 
 def _press_buttons(machine: Machine, console: Console) -> None:
-    """Press a button under two messages, and think again about one of them."""
+    """Press a button under two messages, and change the answer to one of them."""
     first, second = _posted_items(machine, machine.snapshot_keys[-1])[:2]
     for message, action, words in (
         (first, INTERESTED, "興味あり!"),

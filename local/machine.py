@@ -1,4 +1,4 @@
-"""The whole of Osusume on one machine: the demo's shop, the Slack stand-in and the template's cloud, wired together."""
+"""All of Osusume on one machine: the demo's shop, the Slack stand-in and the template's cloud, connected."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ ROOT = Path(__file__).parent.parent
 CHANNEL = "C0LOCAL0001"
 BOT_TOKEN = f"xoxb-{secrets.token_hex(24)}"
 SIGNING_SECRET = secrets.token_hex(16)
-"""Both are this process's own: a press signed with what stands in a repository would open every run."""
+"""Both are random in each process: with fixed secrets anyone could sign presses for every run."""
 SCHEDULE = "CrawlerFunctionEveryMorning"
 STARTER = ROOT / "model" / "starter"
 MESSAGES = "messages"
 """The store of a state that holds the channel, by ts."""
 
-# the starter's taste is made up, which is what a demonstration wants
+# the demo uses the starter's made-up taste
 PARAMETERS = {"Contact": "demo@example.com", "SlackChannelId": CHANNEL, "MadeUpTaste": "use"}
 SECRETS = {"/osusume/slack-bot-token": BOT_TOKEN, "/osusume/slack-signing-secret": SIGNING_SECRET}
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What runs: Slack and the cloud. The properties read what the functions stored."""
+    """The running Slack stand-in and cloud. The properties read what the functions stored."""
 
     slack: Slack
     cloud: Cloud
@@ -75,7 +75,7 @@ class Machine(Deployment):
     site: Site
 
     def begin_day(self, day: int, at: datetime) -> None:
-        """Turn the shop to its `day` and fire the schedule as of `at`; what follows goes on by itself."""
+        """Set the shop to its `day` and fire the schedule as of `at`; the functions run asynchronously."""
         self.site.day = day
         self.site.clear_log()
         self.cloud.fire_schedule(SCHEDULE, at)
@@ -88,7 +88,7 @@ def one_machine(
     parameters: Mapping[str, str] | None = None,
     **options: Any,  # passed on to `deployment` as they are
 ) -> Iterator[Machine]:
-    """Start everything on the demo's shop, and end it on leaving.
+    """Run everything on the demo's shop for the duration of the context.
 
     `crawl_delay` is what the shop's robots.txt asks for, in seconds. `parameters` add to the template's parameters.
     """
@@ -109,11 +109,11 @@ def deployment(
     state: State | None = None,
     **cloud_options: Any,  # passed on to Cloud as they are
 ) -> Iterator[Deployment]:
-    """Start Slack and the cloud, and end them on leaving; the crawler reads the shop served at `site_address`.
+    """Run Slack and the cloud for the duration of the context; the crawler reads the shop at `site_address`.
 
-    That is an address on this machine; None is the real site. `parameters` are the template's, `model` is the folder of
-    the model package, `overrides` add to single functions' environments. `state` holds what an earlier one stored
-    and posted, and takes what this one does.
+    That is an address on this machine; None means the real site. `parameters` are the template's, `model` is the folder
+    of the model package, `overrides` add to single functions' environments. `state` keeps stored data and messages
+    across deployments.
     """
     variables = {"ClassifierFunction": {"MODEL_PACKAGE": str(model.resolve())}}
     for function, added in (overrides or {}).items():
@@ -138,7 +138,7 @@ def deployment(
 
 
 def _keep_messages(slack: Slack, state: State) -> None:
-    """Give the channel the messages that the state holds, and the state those that come."""
+    """Load the channel's messages from the state, and save new ones to it."""
     slack.channel.restore(Message(**json.loads(value)) for value in state.all(MESSAGES).values())
 
     def keep(ts: str, message: Message | None) -> None:

@@ -1,4 +1,4 @@
-"""What the stores hold, as the panel beside the channel: labels, the ledger, the last runs, dead letters."""
+"""The panel beside the channel, which shows the stores: labels, the ledger, the last runs, dead letters."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ SHOWN_DEAD_LETTERS = 3
 REASON_LENGTH = 160
 REST = 9
 LONGEST_REST_SECONDS = 3.0
-"""After reading the stores rest nine times as long as that took, but not longer than anyone wants to wait."""
+"""After each read the panel waits REST times as long as the read took, up to LONGEST_REST_SECONDS."""
 
 UNREAD = Markup('<p id="held-trouble" class="warning">いまは読み取れません: {}</p>')
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the stores hold at one moment.
+    """The contents of the stores at one moment.
 
-    `labels` and `runs` come newest first, `titles` names the items of the labels that are shown, `ledger` counts items
-    by choice and status, `reasons` says of some dead letters why they are there.
+    `labels` and `runs` come newest first, `titles` maps item ids to titles, `ledger` counts items by choice and
+    status, `reasons` are the errors of some dead letters.
     """
 
     labels: list[Label]
@@ -53,7 +53,7 @@ class Held:
 
 
 def side_panel(cloud: Cloud) -> Callable[[], str]:
-    """Return what draws the panel as the cloud's stores are now; it may be called as often as one likes."""
+    """Return a function that renders the current panel; it limits how often it reads the cloud's stores."""
     stores = _Stores(cloud)
     template = _templates.get_template("panel.html")
     lock = threading.Lock()
@@ -76,7 +76,7 @@ def side_panel(cloud: Cloud) -> Callable[[], str]:
 
 
 class _Stores:
-    """The stores of a cloud. A snapshot never changes, nor does the status of an item that is posted or passed over."""
+    """The stores of a cloud. Snapshots, and records of posted and passed items, never change and are read once."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._labels = Labels(cloud.dynamodb(), cloud.resources["LabelsTable"])
@@ -118,12 +118,12 @@ class _Stores:
     def _item_ids(self, key: str) -> list[str]:
         try:
             return [item.item_id for item in read_snapshot(self._s3, self._bucket, key).items]
-        except (InvalidSnapshot, SnapshotMissing):  # the notifier failed on it: it is among the dead letters
+        except (InvalidSnapshot, SnapshotMissing):  # the notifier failed on it, so it is a dead letter
             return []
 
 
 def _dead_letters(sqs: SQSClient, queue: str) -> tuple[int, list[str]]:
-    """Return how many events wait in the queue, and of a few of them what failed. They stay there."""
+    """Return the number of events in the queue, and the errors of a few of them. The events stay there."""
     counted: QueueAttributeNameType = "ApproximateNumberOfMessages"
     count = int(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[counted])["Attributes"][counted])
     if not count:
@@ -135,7 +135,7 @@ def _dead_letters(sqs: SQSClient, queue: str) -> tuple[int, list[str]]:
 
 
 def _reason(letter: MessageTypeDef) -> str:
-    """Return why an event failed: Lambda writes a record of it, a schedule adds the error to what it wanted to send."""
+    """Return why an event failed: Lambda sends a record with the error, a schedule adds the error as an attribute."""
     body = letter["Body"]
     try:
         record = json.loads(body)

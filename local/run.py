@@ -1,6 +1,6 @@
 """`python -m local run`: the main job on the live site, with the stand-in's page as the channel.
 
-What a run reads, stores and posts is kept in a folder, from which the next one goes on.
+What a run reads, stores and posts is kept in a folder, from which the next run continues.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ _PLAIN_WORDS = {
     "Unavailable": "the site cannot be reached: check the network, or it may be in maintenance",
     "BadCrawl": "too little could be read to make a snapshot of it",
 }
-"""What the crawler's errors come to for somebody at a terminal; the error's own words follow."""
+"""Explanations of the crawler's errors for the terminal; the error's message follows."""
 
 
 class RunFailed(Exception):
-    """Raised when the crawl or a function failed; the message says why, in plain words."""
+    """Raised when the crawl or a function failed; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run is told.
+    """The options of a run.
 
-    Without a `site_address` it reads the real site, which wants a `contact`; without a `model` it takes the starter.
+    Without a `site_address` it reads the real site, which requires a `contact`; without a `model` it uses the starter.
     """
 
     source: str
@@ -74,9 +74,9 @@ class Options:
 
 
 def run_once(options: Options, console: Console) -> None:
-    """Finish what an earlier run left, crawl, post what is new and say what was done; then serve, where told to.
+    """Finish what an earlier run left, crawl, post new works, report, and serve the channel if `options.serve`.
 
-    Serving ends at Ctrl-C, which is raised only before. Raises `UserError` and `RunFailed`.
+    Ctrl-C ends serving; before that it raises KeyboardInterrupt. Raises `UserError` and `RunFailed`.
     """
     parameters = _parameters(options)
     given = _given_labels(options)
@@ -119,7 +119,7 @@ def run_once(options: Options, console: Console) -> None:
 
 
 def _parameters(options: Options) -> dict[str, str]:
-    """Return the template's parameters; what is wrong is told in the words of the command line."""
+    """Return the template's parameters. Raises `UserError`, which names the command line's options."""
     if options.site_address is None and not options.contact:
         raise UserError(
             "the real site is read only by name: give your e-mail or web address with --contact; the crawler sends it"
@@ -160,7 +160,7 @@ def _given_labels(options: Options) -> list[GivenLabel]:
 
 
 def _remember_site(state: State, options: Options) -> None:
-    """Refuse a folder of another site: works that a trial made up must not mix with those that exist."""
+    """Refuse a folder of another site: a trial's made-up works must not mix with real ones."""
     site = b"real" if options.site_address is None else b"trial"
     before = state.all("site").get(options.source, site)
     if before != site:
@@ -170,7 +170,7 @@ def _remember_site(state: State, options: Options) -> None:
 
 
 def _leave_a_failed_crawl_alone(template: dict[str, Any]) -> None:
-    """Turn off retries of a failed crawl: the user reads why, and runs it again when it makes sense."""
+    """Turn off retries of a failed crawl: the user reads the reason, and starts another run when it makes sense."""
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
         is_crawlers = properties.get("FunctionName") == {"Ref": "CrawlerFunction"}
@@ -179,7 +179,7 @@ def _leave_a_failed_crawl_alone(template: dict[str, Any]) -> None:
 
 
 class _Run:
-    """One run, from the stores as they are when it begins."""
+    """One run, counted from the state of the stores when it begins."""
 
     def __init__(self, deployed: Deployment, state: State, options: Options, console: Console) -> None:
         self._deployed = deployed
@@ -194,7 +194,7 @@ class _Run:
         self._presses = -1
 
     def bring(self, given: list[GivenLabel]) -> None:
-        """Bring labels of a file into the stores, and say how many."""
+        """Import labels from a file into the stores, and print how many."""
         imported = import_labels(
             given, self._deployed.labels, self._deployed.ledger, time_zone=TIME_ZONE, now=time.time()
         )
@@ -204,7 +204,7 @@ class _Run:
         )
 
     def wait(self) -> None:
-        """Return when nothing is under way, with a progress bar until then."""
+        """Wait until nothing is running, and show a progress bar meanwhile."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(
             *columns,
@@ -234,19 +234,19 @@ class _Run:
         progress.update(bar, description=what, completed=len(read), total=len(unread))
 
     def check(self) -> None:
-        """Raise `RunFailed` where a function failed for good, or nothing came of the crawl."""
+        """Raise `RunFailed` if a function failed in its last attempt, or an earlier crawl blocks this one."""
         last = {each.request_id: each for each in self._deployed.cloud.invocations if each.trigger != "http"}
         reasons = [_reason(each) for each in last.values() if each.error]
         if any(each.response == {"status": "under_way"} for each in last.values()):
             reasons.append(
-                "an earlier crawl broke off and is waited for until its time is over: try again in 15 minutes"
+                "an earlier crawl was interrupted and blocks this one until its time limit: try again in 15 minutes"
             )
         reasons += self._deployed.cloud.delivery_errors
         if reasons:
             raise RunFailed("\n".join(reasons) + "\nWhat was read is kept: the next run resumes there.")
 
     def account(self) -> str:
-        """Return what this run did, in a sentence or two."""
+        """Return a short report of this run."""
         keys = {
             unquote_plus(record["s3"]["object"]["key"])
             for each in self._deployed.cloud.invocations
@@ -262,13 +262,13 @@ class _Run:
             f" ({sum(run.recommended for run in runs)} recommended, {sum(run.explored for run in runs)} to learn from)."
         ]
         if failed:
-            lines.append(f"{failed} pages could not be read; they are tried again the next time.")
+            lines.append(f"{failed} pages could not be read; the next run retries them.")
         if any(not run.has_taste for run in runs):
-            lines.append("There is no taste to go by yet: random works are posted for you to judge.")
+            lines.append("No taste is learnt yet: random works are posted for you to judge.")
         return "\n".join(lines)
 
     def serve(self) -> None:
-        """Keep the labels' file up to date until Ctrl-C."""
+        """Keep the labels file up to date until Ctrl-C."""
         try:
             while True:
                 self._write_labels()
@@ -277,14 +277,14 @@ class _Run:
             self._write_labels()
 
     def _pages(self) -> set[str]:
-        # the state's keys, for listing a bucket of years takes seconds
+        # listing a bucket with years of pages takes seconds; the state's keys are fast
         return pages_among(self._state.keys("Bucket"), self._source)
 
     def _posts(self) -> int:
         return sum(message.item_id is not None for message in self._deployed.slack.messages)
 
     def _write_labels(self) -> None:
-        """Write the labels as a training file, where there are any and a press may have changed them."""
+        """Write the labels as a training file, if there are any and a press may have changed them."""
         presses = sum(each.function == "FeedbackFunction" for each in self._deployed.cloud.invocations)
         if presses == self._presses:
             return

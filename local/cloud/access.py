@@ -1,7 +1,7 @@
 """Who may do what: IAM policies evaluated, roles assumed by AWS services, functions' resource policies.
 
 Simulated: identity policies (actions, resources, wildcards, explicit denials), trust policies of roles for services,
-resource policies of functions. Not simulated: conditions of identity and trust policies (an Allow counts as if they
+resource policies of functions. Not simulated: conditions of identity and trust policies (an Allow applies as if they
 were met, a Deny as if they were not), permission boundaries, bucket, queue and key policies.
 """
 
@@ -38,7 +38,7 @@ class Credentials:
 def assume_role(role_arn: str, service: str, session: str) -> Credentials:
     """Return credentials of the role for an AWS service such as lambda.amazonaws.com.
 
-    Raises AccessDenied where the role's trust policy does not name the service.
+    Raises AccessDenied if the role's trust policy does not name the service.
     """
     if not is_trusted(role_arn, "Service", [service]):
         raise AccessDenied(f"{role_arn} does not let {service} assume it: see its AssumeRolePolicyDocument")
@@ -59,7 +59,7 @@ def is_trusted(role_arn: str, kind: Literal["Service", "AWS"], names: Sequence[s
 
 
 def create_administrator(name: str) -> Credentials:
-    """Return keys of a new user who may do everything."""
+    """Return keys of a new user with administrator permissions."""
     backend = iam_backends[ACCOUNT]["aws"]
     backend.create_user(REGION, name)
     everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
@@ -70,7 +70,7 @@ def create_administrator(name: str) -> Credentials:
 
 
 def _new_secret() -> str:
-    return secrets.token_urlsafe(30)  # moto's own random numbers can be foretold
+    return secrets.token_urlsafe(30)  # moto's own random numbers are predictable
 
 
 def policies_of(key: IAMUserAccessKey | AssumedRoleAccessKey) -> list[Mapping[str, Any]]:
@@ -164,6 +164,6 @@ def _matches_any(patterns: object, text: str, *, ignore_case: bool = False) -> b
 
 @functools.lru_cache(maxsize=1024)
 def _pattern(pattern: str, ignore_case: bool) -> re.Pattern[str]:
-    # fnmatch would read the brackets that a name may hold
+    # fnmatch would interpret brackets, which names may contain
     expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else 0))

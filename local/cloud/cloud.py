@@ -36,13 +36,13 @@ _one_cloud = threading.Lock()
 class Cloud:
     """The resources of a SAM template in moto, its functions as processes under the Lambda Runtime API.
 
-    A context manager; one at a time in a process, because moto's stores belong to the process. Everything listens on
-    127.0.0.1 alone and refuses what a page in a browser sends; AWS serves signed requests alone, with IAM enforced, and
-    each Runtime API the process it was started for. The modules beside this one say what is simulated and what is not.
+    A context manager. A process can run one cloud at a time, because moto's stores belong to the process. Every server
+    listens on 127.0.0.1 only and refuses requests from web pages. AWS accepts only signed requests and enforces IAM;
+    each Runtime API serves only the process it was started for. The modules beside this one list what is simulated.
 
     Attributes, set while the cloud runs: `endpoint` (AWS), `api_url` (the HTTP API, empty without one), `resources`
-    (logical to physical ids), `outputs`, `delivery_errors` (what AWS drops in silence: notifications, logs and records
-    for destinations that were not permitted).
+    (logical to physical ids), `outputs`, `delivery_errors` (notifications, logs and destination records that were not
+    permitted, which AWS drops silently).
     """
 
     endpoint: str
@@ -70,13 +70,13 @@ class Cloud:
         """Set up a cloud that starts when it is entered.
 
         `secrets` become SSM SecureString parameters. `environment` is added to every function's variables, `overrides`
-        to those of single ones (by logical id): what stands for the outside world. `time_limits` takes the place of
-        `Timeout`, in seconds, by logical id. `retry_delays` are the seconds before a failed event is tried again; AWS
-        waits 60 and 120. `edit` changes the transformed template before it is deployed. `state_dir` gets a log file a
-        function. `state` keeps buckets, tables and the queue of asynchronous events from one process to the next.
-        `proxy_ports` are ports of this machine at which proxies stand for AWS and the HTTP API.
+        to those of single functions (by logical id); both point the functions at stand-ins. `time_limits` replaces
+        `Timeout`, in seconds, by logical id. `retry_delays` are the seconds before each retry of a failed event; AWS
+        waits 60 and 120. `edit` changes the transformed template before it is deployed. `state_dir` receives one log
+        file for each function. `state` keeps buckets, tables and the queue of asynchronous events across processes.
+        `proxy_ports` are local ports of proxies in front of AWS and the HTTP API.
 
-        Entering raises TemplateError where the template or its parameters cannot be deployed.
+        Entering raises TemplateError if the template or its parameters cannot be deployed.
         """
         self._path = template
         self._parameters = dict(parameters or {})
@@ -91,7 +91,7 @@ class Cloud:
         self._state = state
         self._proxy_ports = proxy_ports
         self._session = isolated_session(REGION)
-        self._session_lock = threading.Lock()  # sessions are not made for several threads
+        self._session_lock = threading.Lock()  # sessions are not thread-safe
         self._closing = ExitStack()
 
     def __enter__(self) -> Self:
@@ -99,7 +99,7 @@ class Cloud:
         if self._edit:
             self._edit(template.document)
         if not _one_cloud.acquire(blocking=False):
-            raise CloudError("a local cloud runs already in this process: leave it first")
+            raise CloudError("a local cloud is already running in this process: leave it first")
         with ExitStack() as closing:
             closing.callback(_one_cloud.release)
             self._start(template, closing)
@@ -139,7 +139,7 @@ class Cloud:
         moto_events.handlers = moto_events.Handlers(
             self._names.__contains__, self._invoke_for_sdk, self._notifications.deliver
         )
-        closing.callback(_unset_handlers)
+        closing.callback(setattr, moto_events, "handlers", None)
 
     def _open_gateway(self, closing: ExitStack) -> Gateway | None:
         self.api_url = ""
@@ -163,7 +163,7 @@ class Cloud:
         return gateway
 
     def _functions(self, template: Template, gateway: Gateway | None) -> list[Function]:
-        """Return the template's functions as they run here: other addresses, variables and time limits."""
+        """Return the template's functions with local addresses, variables and time limits."""
         functions = functions_of(self._stack, template)
         known = {function.logical_id for function in functions}
         if unknown := sorted((self._overrides.keys() | self._time_limits.keys()) - known):
@@ -193,11 +193,11 @@ class Cloud:
     # ---- what tests and the demo use ----
 
     def client(self, service: str) -> Any:  # boto3's clients are made at run time
-        """Return a boto3 client that may do everything."""
+        """Return a boto3 client with administrator permissions."""
         return self._client(service, self._administrator)
 
     def dynamodb(self) -> DynamoDBServiceResource:
-        """Return boto3's resource for DynamoDB, which the ledger and the labels want, and which may do everything."""
+        """Return boto3's DynamoDB resource with administrator permissions, as the ledger and the labels need it."""
         with self._session_lock:
             return self._session.resource("dynamodb", **self._connection(self._administrator))
 
@@ -207,7 +207,7 @@ class Cloud:
         return self._dispatcher.invocations
 
     def invoke(self, function: str, event: object) -> Any:  # whatever the function answers
-        """Return the answer of the function with that logical id. Raises FunctionError, PayloadTooLarge."""
+        """Return the response of the function with that logical id. Raises FunctionError, PayloadTooLarge."""
         return json.loads(self._dispatcher.invoke(self._known(function), _json(event), "invoke"))
 
     def invoke_async(self, function: str, event: object) -> str:
@@ -215,16 +215,16 @@ class Cloud:
         return self._dispatcher.invoke_async(self._known(function), _json(event), "invoke")
 
     def invoke_twice(self, function: str, event: object, again: threading.Event) -> None:
-        """Do what Lambda sometimes does with an asynchronous event: deliver it twice under one request id.
+        """Deliver an asynchronous event twice under one request id, as Lambda sometimes does.
 
-        The second delivery comes when `again` is set. Returns when both attempts are over; neither is tried again.
+        The second delivery starts when `again` is set. Returns when both attempts end; neither is retried.
         """
         self._dispatcher.invoke_twice(self._known(function), _json(event), "invoke", again)
 
     def fire_schedule(self, schedule: str, scheduled_at: datetime | None = None) -> None:
-        """Do what EventBridge Scheduler does when the schedule with that logical id is due; now is the default.
+        """Fire the schedule with that logical id as EventBridge Scheduler does; it is due now by default.
 
-        Raises AccessDenied where the schedule's role may not invoke its target.
+        Raises AccessDenied if the schedule's role may not invoke its target.
         """
         schedules = dict(self._stack.of_type("AWS::Scheduler::Schedule"))
         if schedule not in schedules:
@@ -238,30 +238,29 @@ class Cloud:
         )
 
     def deliver_s3_event(self, key: str, *, times: int = 1, bucket: str = "Bucket") -> None:
-        """Deliver the notifications of an object again, `times` at once: the very events that S3 sent before.
+        """Deliver the same S3 notifications of an object again, `times` at once.
 
-        `bucket` is a logical id. For an object that caused no notification yet S3 makes them now.
+        `bucket` is a logical id. If the object has caused no notification yet, S3 creates it now.
         """
         self._notifications.deliver_again(self.resources[bucket], key, times)
 
     def deliver_unfinished(self) -> int:
-        """Deliver again the asynchronous events that were not done with when the process before this one ended.
+        """Redeliver the asynchronous events that the previous process left unfinished, and return their number.
 
-        As Lambda does, which keeps them in its queue, they keep their request ids. Returns how many they are; without
-        `state` there are none.
+        They keep their request ids, as in Lambda's queue. Without `state` there are none.
         """
         return self._dispatcher.deliver_unfinished()
 
     def kill(self, function: str) -> None:
-        """Kill the processes of the function with that logical id: SIGKILL, in the middle of whatever they do.
+        """Kill the processes of the function with that logical id with SIGKILL, whatever they are doing.
 
-        An event that one of them was at fails, and is tried again where Lambda tries again.
+        Events being processed fail, and are retried where Lambda retries.
         """
         self._pools[self._known(function)].kill()
 
     @contextmanager
     def time_limit(self, function: str, seconds: float) -> Iterator[None]:
-        """Give the function with that logical id `seconds` for an event while the context lasts."""
+        """Set the time limit of the function with that logical id, in seconds, for the duration of the context."""
         pool = self._pools[self._known(function)]
         usual, pool.function = pool.function, replace(pool.function, timeout=seconds)
         try:
@@ -270,7 +269,7 @@ class Cloud:
             pool.function = usual
 
     def pids(self, function: str) -> list[int]:
-        """Return the ids of the processes that serve the function with that logical id, busy or warm."""
+        """Return the ids of the processes of the function with that logical id, busy or idle."""
         return self._pools[self._known(function)].pids
 
     def wait_until_idle(self, timeout: float = 60.0) -> None:
@@ -295,7 +294,7 @@ class Cloud:
             "aws_access_key_id": credentials.access_key,
             "aws_secret_access_key": credentials.secret_key,
             "aws_session_token": credentials.token,
-            "config": Config(proxies={}),  # loopback, whatever proxy the caller's environment names
+            "config": Config(proxies={}),  # loopback: ignore proxies named in the caller's environment
         }
 
     def _invoke_for_sdk(self, name: str, payload: bytes, is_event: bool) -> bytes:
@@ -316,7 +315,3 @@ def _at_gateway(values: Mapping[str, str], gateway: Gateway) -> dict[str, str]:
     """Return the values with the API's public address replaced by the gateway's."""
     public = f"https://{gateway.api_id}.execute-api.{REGION}.amazonaws.com"
     return {name: value.replace(public, gateway.url) for name, value in values.items()}
-
-
-def _unset_handlers() -> None:
-    moto_events.handlers = None

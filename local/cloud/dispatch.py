@@ -1,9 +1,9 @@
 """Invocations: synchronous ones, and the queue of asynchronous ones with retries and destinations.
 
-Simulated: the queue in front of a function, with a state one that outlives the process; retries by EventInvokeConfig
-with one request id, on-failure and on-success destinations told in AWS's own record with the function role's
-permissions, the size limits of events. Not simulated: throttling, the age limit of events, dead-letter queues of
-functions, destinations other than SQS.
+Simulated: the queue in front of a function, which outlives the process if there is a state; retries by
+EventInvokeConfig with one request id; on-failure and on-success destinations, which receive AWS's record with the
+function role's permissions; the size limits of events. Not simulated: throttling, the age limit of events,
+dead-letter queues of functions, destinations other than SQS.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ MAX_ASYNC_EVENT_BYTES = 1024 * 1024
 """The largest event of an asynchronous invocation."""
 
 CONCURRENCY = 10
-"""How many asynchronous events of a function run at a time, the others wait: what AWS gives to a new account."""
+"""How many asynchronous events of a function run at the same time: a new AWS account's limit."""
 
 Trigger = Literal["invoke", "s3", "schedule", "http", "sdk"]
 
 _QUEUE = "events"
-"""The store of a state that holds the asynchronous events not done with, by request id."""
+"""The store of a state that holds the unfinished asynchronous events, by request id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Dispatcher:
             self._end(request_id)
 
     def deliver_unfinished(self) -> int:
-        """Queue the events again that an earlier process left, under their request ids; return how many they are."""
+        """Queue the events that an earlier process left, under their request ids; return their number."""
         left = self._state.all(_QUEUE) if self._state else {}
         for request_id, value in left.items():
             event = json.loads(value)
@@ -193,7 +193,7 @@ class Dispatcher:
                 raise StillBusy(f"after {timeout:g} seconds there is still: {busy}")
 
     def stop(self) -> None:
-        """Try nothing again; what runs ends with its pool."""
+        """Start no further attempts; running ones end with their pool."""
         self._stopping.set()
 
     def _run(self, function: str, payload: bytes, request_id: str, trigger: Trigger) -> None:
@@ -205,7 +205,7 @@ class Dispatcher:
             self._end(request_id)
 
     def _run_attempts(self, function: str, payload: bytes, request_id: str, trigger: Trigger) -> bool:
-        """Return whether the event is done with; False where the cloud stopped before."""
+        """Return whether the event is finished; False if the cloud stopped first."""
         settings = self._settings.get(function, AsyncSettings())
         attempts = settings.retries + 1
         for attempt in range(1, attempts + 1):
@@ -273,7 +273,7 @@ def check_size(payload: bytes, limit: int) -> None:
 
 
 def destination_record(invocation: Invocation, function_arn: str, condition: str) -> dict[str, Any]:
-    """Return what Lambda tells a destination of the last attempt at an event."""
+    """Return the record of an event's last attempt that Lambda sends to a destination."""
     context: dict[str, Any] = {"statusCode": 200, "executedVersion": "$LATEST"}
     if invocation.error is not None:
         context["functionError"] = "Unhandled"

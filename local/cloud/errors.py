@@ -1,4 +1,4 @@
-"""What can go wrong in the local cloud."""
+"""The errors of the local cloud."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class TemplateError(CloudError):
 
 
 class AccessDenied(CloudError):
-    """Raised when a role or a function's resource policy does not allow what an AWS service does on its behalf."""
+    """Raised when a role or a function's resource policy does not allow an AWS service's call."""
 
 
 class StillBusy(CloudError):
@@ -22,11 +22,11 @@ class StillBusy(CloudError):
 
 
 class PayloadTooLarge(CloudError):
-    """Raised when an event or an answer is larger than Lambda takes."""
+    """Raised when an event or a response exceeds Lambda's limit."""
 
 
 class FunctionError(CloudError):
-    """Raised when a function that was invoked synchronously failed.
+    """Raised when a synchronously invoked function failed.
 
     `document` is Lambda's error document: `errorType`, `errorMessage`, for exceptions also `stackTrace`.
     """

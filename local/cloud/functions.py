@@ -1,9 +1,8 @@
 """Functions of the stack: their settings, their processes, their logs.
 
-Simulated: the environment that Lambda gives and nothing else, credentials of the function's role, warm processes that
-are used again, a further process for each event at the same time, logs delivered with the role's own permissions.
-Not simulated: a limit of concurrency for synchronous events, the freeze between events, a private /tmp, metrics
-embedded in log lines.
+Simulated: Lambda's environment variables and no others, credentials of the function's role, reuse of warm processes,
+one more process for each concurrent event, logs delivered with the role's own permissions. Not simulated: a
+concurrency limit for synchronous events, the freeze between events, a private /tmp, metrics embedded in log lines.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ ClientFactory = Callable[[str, Credentials], Any]
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function as the template sets it up; `timeout` is in seconds, `memory` in MB."""
+    """The settings of one function; `timeout` is in seconds, `memory` in MB."""
 
     logical_id: str
     name: str
@@ -82,7 +81,7 @@ def functions_of(stack: LocalResources, template: Template) -> list[Function]:
 class FunctionPool:
     """The processes of one function.
 
-    `report` takes what could not be delivered on the function's behalf: logs that its role may not write.
+    `report` receives delivery errors, such as logs that the role may not write.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class FunctionPool:
         self._is_closed = False
 
     def invoke(self, payload: bytes, request_id: str) -> Outcome:
-        """Return the function's outcome for the event, from a warm process or a new one."""
+        """Run the event in a warm process or a new one, and return the outcome."""
         try:
             environment = self._take()
         except AccessDenied as error:
@@ -121,7 +120,7 @@ class FunctionPool:
         return outcome
 
     def kill(self) -> None:
-        """Kill all processes, as a host does that dies: those at an event, and those that are warm."""
+        """Kill all processes, busy or idle, as if their host died."""
         with self._changed:
             processes = [environment.process for environment in (*self._idle, *self._busy)]
         for process in processes:
@@ -134,13 +133,13 @@ class FunctionPool:
             return [environment.process.pid for environment in (*self._idle, *self._busy)]
 
     def close(self) -> None:
-        """End all processes and wait for the events that they were at."""
+        """End all processes and wait for their invocations to return."""
         with self._changed:
             self._is_closed = True
             idle, self._idle = self._idle, []
             for environment in self._busy:
                 environment.process.kill()
-        with ThreadPoolExecutor(max_workers=max(1, len(idle))) as closing:  # each waits a little for its server
+        with ThreadPoolExecutor(max_workers=max(1, len(idle))) as closing:  # closing each server takes a moment
             closing.map(_Environment.close, idle)
         with self._changed:
             self._changed.wait_for(lambda: not self._busy, 10)
@@ -228,7 +227,7 @@ class _Environment:
 
 
 def process_environment(function: Function, stream: str, endpoint: str, credentials: Credentials) -> dict[str, str]:
-    """Return all environment variables of a function's process: Lambda's, the template's, and where AWS is."""
+    """Return a process's environment variables: Lambda's, the template's and the AWS endpoint."""
     return {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
@@ -248,9 +247,9 @@ def process_environment(function: Function, stream: str, endpoint: str, credenti
         "AWS_ACCESS_KEY_ID": credentials.access_key,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
         "AWS_SESSION_TOKEN": str(credentials.token),
-        "AWS_ENDPOINT_URL": endpoint,  # a call without it would go to the real AWS
+        "AWS_ENDPOINT_URL": endpoint,  # without it calls would go to the real AWS
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,  # the machine's user may have settings of their own
+        "AWS_CONFIG_FILE": os.devnull,  # the user may have their own settings
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         **function.environment,
     }

@@ -29,7 +29,7 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route: what it matches, which function it calls (by name), whether a caller must sign."""
+    """One route: what it matches, which function it calls (by name), whether requests must be signed."""
 
     key: str
     method: str
@@ -40,19 +40,19 @@ class Route:
 
     @property
     def resource(self) -> str:
-        """The part of the route's ARN behind the stage, such as POST/predict."""
+        """The part of the route's ARN after the stage, such as POST/predict."""
         method, _, path = self.key.partition(" ")
         return method + path
 
 
 def routes_of(body: Mapping[str, Any]) -> list[Route]:
-    """Return the routes of an API's OpenAPI body, the more specific first."""
+    """Return the routes of an API's OpenAPI body, the most specific first."""
     routes = []
     for path, operations in body["paths"].items():
         for method, operation in operations.items():
             integration = operation["x-amazon-apigateway-integration"]
             if integration.get("payloadFormatVersion") != "2.0":
-                raise CloudError(f"route {method.upper()} {path}: the local cloud speaks payload format 2.0 alone")
+                raise CloudError(f"route {method.upper()} {path}: the local cloud supports only payload format 2.0")
             verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
             is_default = path == "/$default"
             routes.append(
@@ -80,8 +80,8 @@ def _path_pattern(path: str) -> re.Pattern[str]:
 class Gateway:
     """Serves the routes of one API on a free port of 127.0.0.1 until it is closed.
 
-    `invoke(function_name, payload)` answers for the functions; it raises FunctionError and PayloadTooLarge.
-    `proxy_ports` are those at which it is reached besides its own. What a page in a browser sends is refused.
+    `invoke(function_name, payload)` runs a function; it raises FunctionError and PayloadTooLarge. `proxy_ports` are
+    further ports at which clients reach it. Requests from web pages are refused.
     """
 
     def __init__(
@@ -100,16 +100,16 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """The API's endpoint, without a slash at the end."""
+        """The API's endpoint, without a trailing slash."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
-        """Take no further requests."""
+        """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
 
     def answer(self, request: Request) -> HttpResponse:
-        """Return the API's answer to one request."""
+        """Return the API's response to one request."""
         routes = (route for route in self._routes if route.method in (request.method, "ANY"))
         matches = ((route, route.pattern.fullmatch(request.path)) for route in routes)
         route, match = next(((route, match) for route, match in matches if match), (None, None))
@@ -135,7 +135,7 @@ class Gateway:
         def run() -> None:
             result.append(self._call(route, event))
 
-        # the function goes on after API Gateway has given up
+        # the function continues after API Gateway times out
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         thread.join(route.seconds)
@@ -157,7 +157,7 @@ class Gateway:
 
 class _GatewayServer(ThreadingHTTPServer):
     daemon_threads = True
-    block_on_close = False  # a connection that is kept open must not keep the cloud
+    block_on_close = False  # an open connection must not delay the end of the cloud
 
     def __init__(self, gateway: Gateway, proxy_ports: Collection[int]) -> None:
         super().__init__(("127.0.0.1", 0), _GatewayRequest)
@@ -165,7 +165,7 @@ class _GatewayServer(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def handle_error(self, *_: object) -> None:
-        """Keep quiet about clients that hang up."""
+        """Ignore clients that disconnect."""
 
 
 class _GatewayRequest(Guarded):

@@ -1,4 +1,4 @@
-"""API Gateway's payload format 2.0: HTTP requests as events, functions' answers as HTTP responses."""
+"""API Gateway's payload format 2.0: HTTP requests as events, functions' results as HTTP responses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The path with escapes resolved."""
+        """The decoded path."""
         return unquote(self.target.partition("?")[0])
 
     @property
@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An HTTP response: `headers` as pairs, because Set-Cookie may come more than once."""
+    """An HTTP response: `headers` as pairs, because Set-Cookie may occur more than once."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -52,14 +52,14 @@ class HttpResponse:
 
 
 def message_answer(status: int, text: str) -> HttpResponse:
-    """Return one of API Gateway's own answers."""
+    """Return one of API Gateway's own responses."""
     return HttpResponse(status, [("content-type", "application/json")], json.dumps({"message": text}).encode())
 
 
 def http_event(
     request: Request, api_id: str, route_key: str, path_parameters: Mapping[str, str], caller: Key | None
 ) -> dict[str, Any]:
-    """Return the event for a function behind a route; `caller` is who signed it, where the route asks for that."""
+    """Return the event for a route's function; `caller` signed the request, if the route requires a signature."""
     now = datetime.now(UTC)
     given = {name.lower(): ",".join(request.headers.get_all(name, [])) for name in request.headers}
     cookies = [cookie.strip() for cookie in given.pop("cookie", "").split(";") if cookie.strip()]
@@ -113,12 +113,12 @@ def http_event(
 
 
 def _event_body(body: bytes, content_type: str) -> tuple[str, bool]:
-    """Return the body for the event and whether it is in base64, as it is for all that is not text: forms included."""
+    """Return the event's body and whether it is base64: everything but text is, forms included."""
     if _TEXT_TYPES.fullmatch(content_type.partition(";")[0].strip()):
         try:
             return body.decode("utf-8"), False
         except UnicodeDecodeError:
-            pass  # not the text that it says it is
+            pass  # not the text that its type claims
     return base64.b64encode(body).decode(), True
 
 
@@ -137,13 +137,13 @@ def _caller(key: Key) -> dict[str, Any]:
 
 
 def answer_of(response: object) -> HttpResponse:
-    """Return the HTTP response that a function's answer stands for. Raises ValueError where it stands for none."""
+    """Return the HTTP response for a function's result. Raises ValueError for an invalid result."""
     if not isinstance(response, Mapping) or "statusCode" not in response:
         text = response if isinstance(response, str) else json.dumps(response, ensure_ascii=False)
         return HttpResponse(200, [("content-type", "application/json")], text.encode())
     body = response.get("body") or ""
     if not isinstance(body, str):
-        raise ValueError("body must be a string")  # noqa: TRY004  # answered with 500 like any other wrong answer
+        raise ValueError("body must be a string")  # noqa: TRY004  # a 500 like any other invalid result
     headers = [(str(name).lower(), _header(value)) for name, value in (response.get("headers") or {}).items()]
     if not any(name == "content-type" for name, _ in headers):
         headers.append(("content-type", "text/plain;charset=utf-8"))

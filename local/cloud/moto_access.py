@@ -1,8 +1,8 @@
-"""moto's IAM enforcement, mended: what each request needs, on which resource, and how a denial reads.
+"""Corrections of moto's IAM enforcement: the action and resource that a request needs, and how a denial reads.
 
-Importing this module changes moto for the whole process; moto enforces once `enforce` was called. Its own check knows
-the resources of S3, SQS, STS and IAM alone, turns a policy's text into a regular expression without escaping it (so
-that `$default` in an ARN matches nothing), and answers JSON clients in XML.
+Importing this module changes moto for the whole process; moto enforces IAM once `enforce` was called. moto's own check
+knows only the resources of S3, SQS, STS and IAM, turns a policy's text into a regular expression without escaping it
+(so that `$default` in an ARN matches nothing), and answers JSON clients in XML.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from moto.sqs.responses import SQSResponse
 from local.cloud.access import is_allowed, is_trusted, policies_of
 
 _POLICY_PREFIXES = {"monitoring": "cloudwatch"}
-"""Services whose actions begin with another name than requests are signed for."""
+"""Services whose actions have another prefix than the service name in the signature."""
 
 Needs = list[tuple[str, str]]
-"""Actions and the ARNs that they must be allowed on."""
+"""Required actions, each with the ARN on which it must be allowed."""
 
 
 def enforce(*, enabled: bool) -> None:
@@ -39,11 +39,11 @@ def enforce(*, enabled: bool) -> None:
 
 
 class JsonAccessDenied(JsonRESTError):
-    """A denial as AWS's JSON services word it."""
+    """A denial in the form of AWS's JSON services."""
 
 
 def needs_of_request(service: str, action: str, body: Mapping[str, Any], region: str, account: str) -> Needs:
-    """Return what a request to one of the JSON services needs; what is not known here needs the resource `*`."""
+    """Return the permissions that a request to a JSON service needs; unknown requests need the resource `*`."""
     here = f"{region}:{account}"
     if service == "dynamodb":
         return _needs_of_dynamodb(action, body, f"arn:aws:dynamodb:{here}:table/")
@@ -87,7 +87,7 @@ def _needs(response: BaseResponse, service: str, resource: str) -> Needs:
     if resource == "*":
         return needs_of_request(service, action, _json_body(response), response.region, response.current_account)
     if service == "sqs":
-        action = action.removesuffix("Batch")  # policies know no actions for batches
+        action = action.removesuffix("Batch")  # policies have no actions for batches
     return [(f"{service}:{action}", resource)]
 
 
@@ -105,7 +105,7 @@ def _authorize(response: BaseResponse, resource: str = "*") -> None:
         return
     service = _POLICY_PREFIXES.get(request._service, request._service)
     for action, arn in _needs(response, service, resource):
-        if action == "sts:GetCallerIdentity":  # nobody can be denied it
+        if action == "sts:GetCallerIdentity":  # it cannot be denied
             continue
         request._action = action
         if not _is_allowed(request, arn):
@@ -140,7 +140,7 @@ def _authorize_s3(response: S3Response, bucket_name: str | None = None, key_name
 
 
 def _authenticated(response: BaseResponse, kind: type[IAMRequestBase]) -> IAMRequestBase | None:
-    """Return the request, whose signature the server verified, and None while nothing is enforced."""
+    """Return the request, whose signature the server has verified; None while IAM is not enforced."""
     if settings.INITIAL_NO_AUTH_ACTION_COUNT > 0:
         return None
     query = response.parsed_url.query
@@ -180,7 +180,7 @@ def _head_object(response: S3Response, *arguments: Any, **options: Any) -> Any: 
 
 
 def _check_may_know_of_missing_key(response: S3Response) -> None:
-    """S3 says that a key is missing to those alone who may list the bucket; moto tells everybody."""
+    """Require s3:ListBucket for the answer that a key is missing, as S3 does; moto tells everybody."""
     response.data["Action"] = "ListBucket"
     _authorize_s3(response, bucket_name=response.bucket_name)
 

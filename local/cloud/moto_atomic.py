@@ -1,4 +1,4 @@
-"""One request at a time for the services that promise it: moto checks a condition and writes in two steps.
+"""Serializes requests to services with conditional writes: moto checks the condition and writes in two steps.
 
 Importing this module changes moto for the whole process, its own server and `mock_aws` included.
 """
@@ -15,7 +15,7 @@ from moto.s3.responses import S3Response
 from moto.ssm.responses import SimpleSystemManagerResponse
 
 one_at_a_time = threading.RLock()
-"""Held while a request is served. Nothing that holds it may wait for another request."""
+"""Held while a request is served. Its holder must not wait for another request."""
 
 
 def _alone(serve: Callable[..., Any]) -> Callable[..., Any]:

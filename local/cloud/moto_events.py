@@ -1,6 +1,6 @@
-"""Where moto would run a function by itself, or not at all, it hands the event to the local cloud.
+"""Hands events to the local cloud where moto would run a function itself, or not at all.
 
-Importing this module changes moto for the whole process. `handlers` is filled by the cloud that runs: there is one at a
+Importing this module changes moto for the whole process. The running cloud sets `handlers`: there is one cloud at a
 time, because moto's stores belong to the process.
 """
 
@@ -22,10 +22,10 @@ from local.cloud.errors import FunctionError, PayloadTooLarge
 
 @dataclass(slots=True)
 class Handlers:
-    """What the running cloud does with an event.
+    """The running cloud's callbacks for events.
 
-    `invoke(function_name, payload, is_event)` returns the answer, nothing for an event that is queued; it raises
-    FunctionError and PayloadTooLarge. `deliver(function_arn, event)` takes an S3 notification and returns at once.
+    `invoke(function_name, payload, is_event)` returns the response, which is empty for a queued event; it raises
+    FunctionError and PayloadTooLarge. `deliver(function_arn, event)` queues an S3 notification.
     """
 
     has_function: Callable[[str], bool]
@@ -37,13 +37,13 @@ handlers: Handlers | None = None
 
 
 class FunctionNotFound(JsonRESTError):
-    """Lambda's answer to an event for a function that does not exist."""
+    """Lambda's error for an unknown function."""
 
     code = 404
 
 
 class RequestTooLarge(JsonRESTError):
-    """Lambda's answer to an event over its limit."""
+    """Lambda's error for an event over its limit."""
 
     code = 413
 
@@ -56,7 +56,7 @@ def _invoke(
     headers: Any,  # werkzeug's, whose names ignore case
     response_headers: dict[str, str],
 ) -> bytes:
-    """Take the place of moto's own invocation, which wants Docker and knows no asynchronous events."""
+    """Replace moto's invocation, which needs Docker and does not support asynchronous events."""
     name = function_name.rpartition(":function:")[2].partition(":")[0]
     payload = (body.encode() if isinstance(body, str) else body) or b"{}"
     kind = headers.get("X-Amz-Invocation-Type", "RequestResponse")
@@ -80,7 +80,7 @@ def _invoke(
 
 
 def _s3_event(event_name: str, bucket: Any, key: Any, notification_id: str) -> dict[str, Any]:  # moto's
-    """Return S3's event with what moto leaves out: who, from where, the version, the sequencer."""
+    """Return S3's event with the fields that moto omits: user, source address, version, sequencer."""
     event: dict[str, Any] = _moto_s3_event(event_name, bucket, key, notification_id)
     record = event["Records"][0]
     record["s3"]["object"]["key"] = quote_plus(key.name, safe="/")  # moto would escape the slashes too
@@ -95,7 +95,7 @@ def _s3_event(event_name: str, bucket: Any, key: Any, notification_id: str) -> d
 
 
 def _deliver(_account: str, event: dict[str, Any], function_arn: str, _region: str) -> None:
-    """Take the place of moto's own delivery, which swallows every error and needs Docker."""
+    """Replace moto's delivery, which needs Docker and swallows every error."""
     if handlers is not None:
         handlers.deliver(function_arn, event)
 

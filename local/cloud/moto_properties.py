@@ -1,4 +1,4 @@
-"""Properties that moto's CloudFormation drops from types that it knows, brought back.
+"""Properties that moto's CloudFormation ignores in types that it supports, added back.
 
 Importing this module changes moto for the whole process.
 """
@@ -36,9 +36,7 @@ def _extend(kind: type, complete: Callable[[Any, Json, str, str], None]) -> None
 def _complete_role(role: Role, properties: Json, account: str, _region: str) -> None:
     for arn in properties.get("ManagedPolicyArns", []):
         iam_backends[account]["aws"].attach_role_policy(arn, role.name)
-    # moto keeps documents as dicts here, and as text everywhere else
-    if isinstance(role.assume_role_policy_document, dict):
-        role.assume_role_policy_document = json.dumps(role.assume_role_policy_document)
+    # moto stores inline policies as dicts here, and as text everywhere else
     for name, document in list(role.policies.items()):
         if isinstance(document, dict):
             role.policies[name] = json.dumps(document)
@@ -68,7 +66,7 @@ def _complete_bucket(bucket: FakeBucket, properties: Json, account: str, _region
 
 
 def _targets(notifications: Json, configurations: str, target: str, target_in_moto: str) -> list[Json]:
-    """Return one kind of notifications in the form that moto parses from S3's own API."""
+    """Return one kind of notification in the form that moto parses from S3's own API."""
     targets = []
     for configuration in notifications.get(configurations, []):
         rules = configuration.get("Filter", {}).get("S3Key", {}).get("Rules")
@@ -90,7 +88,7 @@ def _complete_table(table: Table, properties: Json, account: str, region: str) -
 def _complete_function(function: LambdaFunction, properties: Json, _account: str, _region: str) -> None:
     function.package_type = properties.get("PackageType", "Zip")
     function.architectures = properties.get("Architectures", ["x86_64"])
-    # CloudFormation turns every variable into text; moto keeps numbers, which boto3 then refuses
+    # CloudFormation turns every variable into text; moto keeps numbers, which boto3 then rejects
     function.environment_vars = {name: variable_text(value) for name, value in function.environment_vars.items()}
 
 
@@ -104,7 +102,7 @@ def variable_text(value: object) -> str:
 
 
 def _log_group_attribute(group: LogGroup, attribute_name: str) -> str:
-    # CloudFormation's ARN of a log group ends in ":*", which is what lets a policy name its streams with it
+    # CloudFormation's ARN of a log group ends in ":*", so that a policy with it covers the streams
     value: str = _moto_log_group_attribute(group, attribute_name)
     return f"{value}:*" if attribute_name == "Arn" else value
 

@@ -1,4 +1,4 @@
-"""What moto finds out anew at every request, though it never changes, kept: the folders of its services, its methods.
+"""Caches what moto looks up for every request although it never changes: its service folders and method names.
 
 Importing this module changes moto for the whole process.
 """

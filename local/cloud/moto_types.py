@@ -1,7 +1,7 @@
-"""CloudFormation resource types that moto drops without a word, brought back.
+"""CloudFormation resource types that moto silently ignores, added.
 
-Importing this module changes moto for the whole process. moto finds types by asking for the direct subclasses of
-CloudFormationModel; a function below tells how a resource of its type is created.
+Importing this module changes moto for the whole process. moto finds types as the direct subclasses of
+CloudFormationModel; each function below creates resources of one type.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from moto.sns.models import sns_backends
 
 Json = dict[str, Any]
 Created = tuple[str, dict[str, str]]
-"""A resource's physical id and the attributes that a template may ask for."""
+"""A resource's physical id and the attributes that a template may reference."""
 
 Create = Callable[[str, Json, str, str], Created]
 """Creates a resource from a generated name, its properties, account and region."""
 
-_types: list[type[CloudFormationModel]] = []  # subclasses are known weakly: somebody must hold them
+_types: list[type[CloudFormationModel]] = []  # moto finds subclasses by weak references, so keep them alive
 
 
 def _creates(kind: str) -> Callable[[Create], Create]:
@@ -78,13 +78,13 @@ def _create_api(name: str, properties: Json, account: str, region: str) -> Creat
         for method, operation in methods.items()
     }
     for route in api.routes.values():
-        # moto's import leaves every route open
+        # moto's import leaves every route without authorization
         route.authorization_type = "AWS_IAM" if needs_iam(operations[route.route_key]) else "NONE"
     return api.api_id, {"ApiEndpoint": api.api_endpoint, "ApiId": api.api_id}
 
 
 def needs_iam(operation: Json) -> bool:
-    """Return whether an operation of an API's OpenAPI body asks for a signed request."""
+    """Return whether an operation of an API's OpenAPI body requires a signed request."""
     return any("AWS_IAM" in requirement for requirement in operation.get("security", []))
 
 

@@ -1,4 +1,4 @@
-"""What a process prints, by invocation."""
+"""The output of a process, split by invocation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 
 
 class Output:
-    """The pipe that a process prints to, cut into the lines of each invocation: `writer` is its end for the process."""
+    """The pipe that a process prints to; `writer` is the end for the process."""
 
     def __init__(self) -> None:
         reading, self.writer = os.pipe()
@@ -31,15 +31,15 @@ class Output:
     def lines_so_far(self) -> list[str]:
         """Return the lines printed since the last call.
 
-        We print a mark behind what the process printed and wait until it comes out at the other end: nothing that the
-        process printed before can still be in the pipe then.
+        A mark is written to the pipe and awaited at its other end: everything that the process printed before the mark
+        has been read by then.
         """
         os.write(self.writer, self._mark)
         self._marks.acquire()
         with self._lock:
             printed = b"".join(self._chunks)
             self._chunks.clear()
-        # awslambdaric sends a traceback as one line, with carriage returns in it
+        # awslambdaric prints a traceback as one line with carriage returns
         return printed.decode("utf-8", "replace").replace("\r", "\n").splitlines()
 
     def close(self) -> None:

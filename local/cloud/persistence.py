@@ -1,7 +1,7 @@
-"""The contents of the stack's buckets and tables, kept in a `State` so that they outlive the process.
+"""Persistence of the stack's buckets and tables in a `State`, so that they outlive the process.
 
 Kept: the newest version of each object, and each record. Not kept: older versions, objects' headers, queues, logs. A
-record with a binary value fails loudly: none of this project's has any.
+record with a binary value raises an error: binary values are not supported.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _DYNAMODB = "DynamoDB_"
 
 
 class KeptStores:
-    """What the state holds is in the stack's stores from the start; `note` keeps what a request changes in them."""
+    """Loads the state into the stack's stores; `note` saves what a request changes in them."""
 
     def __init__(self, state: State, stack: LocalResources) -> None:
         self._state = state
         self._s3 = s3_backends[ACCOUNT]["aws"]
         self._dynamodb = dynamodb_backends[ACCOUNT][REGION]
-        # stores are kept by logical id, which stays when a stack or an account is named differently
+        # logical ids stay the same when the stack or the account is named differently
         self._buckets = {name: stack.resources[name] for name, _ in stack.of_type("AWS::S3::Bucket")}
         self._tables = {stack.resources[name]: name for name, _ in stack.of_type("AWS::DynamoDB::Table")}
         for name, bucket in self._buckets.items():
@@ -43,7 +43,7 @@ class KeptStores:
         self._seen = {name: self._objects(bucket) for name, bucket in self._buckets.items()}
 
     def note(self, environ: WSGIEnvironment, body: bytes) -> None:
-        """Keep what the request, which is served and not yet answered, may have changed."""
+        """Save what a request may have changed, before its response is sent."""
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         if target.startswith(_DYNAMODB):
             for table, attributes in _written(json.loads(body)):
@@ -73,14 +73,14 @@ class KeptStores:
             self._seen[name] = now
 
     def _objects(self, bucket: str) -> dict[str, Any]:
-        """Return the newest version of each object that is not deleted; moto makes a new one for each that is put."""
+        """Return the newest version of each object that is not deleted; moto creates a new object for each put."""
         return {key: stored for key, stored in self._s3.get_bucket(bucket).keys.items() if isinstance(stored, FakeKey)}
 
 
 def _written(request: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield table and attributes, the key's among them, of each record that a request to DynamoDB may write."""
+    """Yield the table and the attributes, key included, of each record that a DynamoDB request may write."""
     parts: list[tuple[str, Mapping[str, Any]]]
-    if "RequestItems" in request:  # a batch to read names its keys in another form
+    if "RequestItems" in request:  # a batch read names its keys in another form
         batches = request["RequestItems"].items()
         parts = [(table, part) for table, batch in batches if isinstance(batch, list) for part in _inner(batch)]
     elif "TransactItems" in request:

@@ -1,7 +1,7 @@
-"""One execution environment of a function: a process that answers events.
+"""One execution environment of a function: a process that handles events.
 
-Simulated: the time limit (the process is killed when it passes), an exit in the middle of an event, output by
-invocation. Not simulated: the memory limit, the share of a processor that memory buys, extensions, SnapStart.
+Simulated: the time limit (which kills the process), an exit in the middle of an event, output by invocation. Not
+simulated: the memory limit, the CPU share that depends on memory, extensions, SnapStart.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from local.cloud.output import Output
 from local.cloud.runtime_api import Event, Outcome, RuntimeApi
 
 INIT_SECONDS = 10.0
-"""What Lambda gives a process to get ready, before its time limit begins to count."""
+"""Lambda's limit for the initialization of a process, which precedes the time limit."""
 
 
 def runtime_command(handler: str) -> list[str]:
-    """Return the command of a process that serves `handler` with AWS's own client of the Runtime API."""
+    """Return the command that serves `handler` with AWS's client of the Runtime API."""
     return [sys.executable, str(Path(__file__).with_name("awslambdaric_client.py")), handler]
 
 
 class FunctionProcess:
-    """A process that answers events one at a time until it is closed, killed or exits.
+    """A process that handles events one at a time until it is closed, killed or exits.
 
-    `environment` is all that the process gets, but for the address of its Runtime API.
+    `environment` holds all of the process's variables except the address of its Runtime API.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
@@ -49,13 +49,13 @@ class FunctionProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._output.writer,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in the terminal is for us; what the function started ends with it
+            start_new_session=True,  # Ctrl-C must not reach it; its children are killed with it
         )
         threading.Thread(target=self._watch, daemon=True).start()
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process may answer another event."""
+        """Whether the process can handle another event."""
         return self._exit_code is None and self._process.poll() is None
 
     @property
@@ -64,16 +64,16 @@ class FunctionProcess:
         return self._process.pid
 
     def invoke(self, payload: bytes, request_id: str, function_arn: str, seconds: float) -> Outcome:
-        """Return what the function made of the event `payload` within `seconds`; never raises for its failures."""
+        """Run the event `payload` within `seconds` and return its outcome, which may be an error."""
         event = Event(request_id, payload, function_arn, seconds)
         began = time.monotonic()
         with self._changed:
             self._event = event
             self._changed.notify_all()
-            # the time limit counts from when the process takes the event; getting ready has its own
+            # the time limit starts when the process takes the event; initialization has its own limit
             self._changed.wait_for(lambda: event.taken_at or self._is_over(event), INIT_SECONDS + seconds)
             remaining = seconds - (time.monotonic() - event.taken_at) if event.taken_at else 0.0
-            # an event is over when the process asks for the next one: what it prints until then belongs to it
+            # an event is over when the process asks for the next one: output until then belongs to the event
             self._changed.wait_for(lambda: self._is_over(event), max(0.0, remaining))
             outcome = event.outcome
             is_late = outcome is None and self._exit_code is None
@@ -90,14 +90,14 @@ class FunctionProcess:
         return outcome
 
     def kill(self) -> None:
-        """End the process and everything that it started, and wait for it."""
+        """Kill the process and its children, and wait for it."""
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def close(self) -> None:
-        """End the process and its Runtime API; for the time when no invocation is under way."""
+        """End the process and its Runtime API. No invocation may be running."""
         self.kill()
         self._server.shutdown()
         self._server.server_close()
@@ -121,10 +121,10 @@ class FunctionProcess:
         message = f"RequestId: {request_id} Error: Runtime exited with error: {reason}"
         return {"errorType": "Runtime.ExitError", "errorMessage": message}
 
-    # ---- what the Runtime API does on behalf of the process ----
+    # ---- called by the Runtime API ----
 
     def next_event(self) -> Event | None:
-        """Wait for an event, as the process asked; None when the process is gone."""
+        """Wait for the next event and return it; None if the process ended."""
         with self._changed:
             self._is_waiting = True
             self._changed.notify_all()
@@ -137,7 +137,7 @@ class FunctionProcess:
             return self._event
 
     def answer(self, request_id: str, outcome: Outcome) -> bool:
-        """Take the process's answer; False where it answers an event that is not its own."""
+        """Store the process's response; return False if the event is not its current one."""
         with self._changed:
             if self._event is None or self._event.request_id != request_id:
                 return False
@@ -146,7 +146,7 @@ class FunctionProcess:
             return True
 
     def fail_to_start(self, error: dict[str, Any]) -> None:
-        """Take the error that kept the process from getting ready: it fails the event that it was started for."""
+        """Fail the event that the process was started for with its initialization error."""
         with self._changed:
             self._changed.wait_for(lambda: self._event is not None or self._exit_code is not None)
             if self._event is not None:

@@ -1,6 +1,6 @@
-"""The Lambda Runtime API, which a function's process asks for events and gives its answers.
+"""The Lambda Runtime API, from which a function's process gets events and to which it sends responses.
 
-Simulated: the calls next, response, error and init error, the deadline, the 6 MB limit of an answer. Not simulated:
+Simulated: the calls next, response, error and init error, the deadline, the 6 MB limit of responses. Not simulated:
 response streaming, extensions, SnapStart's calls.
 """
 
@@ -18,14 +18,14 @@ from typing import Any, Protocol
 from web.guard import Guarded, new_token
 
 MAX_ANSWER_BYTES = 6_291_556
-"""The largest answer that Lambda takes from a function."""
+"""The largest response that Lambda accepts from a function."""
 
 _API = "/2018-06-01/runtime/"
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one event: the answer as JSON text, or an error document. `log` holds the lines printed."""
+    """The result of one event: the response as JSON text, or an error document. `log` holds the printed lines."""
 
     response: bytes | None = None
     error: dict[str, Any] | None = None
@@ -35,7 +35,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Event:
-    """One event on its way: `seconds` is its time limit, `taken_at` the monotonic clock when the process took it."""
+    """One event being processed: `seconds` is its time limit, `taken_at` the monotonic time the process took it."""
 
     request_id: str
     payload: bytes
@@ -46,22 +46,22 @@ class Event:
 
 
 class Environment(Protocol):
-    """What the API stands in front of."""
+    """The execution environment that the API serves."""
 
     def next_event(self) -> Event | None:
-        """Wait for an event, as the process asked; None when the process is gone."""
+        """Wait for the next event and return it; None if the process ended."""
 
     def answer(self, request_id: str, outcome: Outcome) -> bool:
-        """Take the process's answer; False where it answers an event that is not its own."""
+        """Store the process's response; return False if the event is not its current one."""
 
     def fail_to_start(self, error: dict[str, Any]) -> None:
-        """Take the error that kept the process from getting ready."""
+        """Store the process's initialization error."""
 
 
 class RuntimeApi(ThreadingHTTPServer):
     """The Runtime API of one environment, on a free port of 127.0.0.1 until it is shut down.
 
-    It serves whoever knows `address`, the value of AWS_LAMBDA_RUNTIME_API: a token is the first part of every path.
+    Clients need `address`, the value of AWS_LAMBDA_RUNTIME_API: a token is the first part of every path.
     """
 
     daemon_threads = True
@@ -75,7 +75,7 @@ class RuntimeApi(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def handle_error(self, *_: object) -> None:
-        """Keep quiet: a killed process breaks its connection."""
+        """Print nothing: a killed process breaks its connection."""
 
 
 class _RuntimeRequest(Guarded):
@@ -123,7 +123,7 @@ class _RuntimeRequest(Guarded):
                 self._send(404, b"{}")
 
     def _call(self) -> str:
-        """Return what is called; nothing where the path is not that of the process that was started."""
+        """Return the name of the call; empty if the path lacks the token."""
         root = f"{self.server.root}{_API}"
         is_known = secrets.compare_digest(self.path[: len(root)].encode(), root.encode())
         return self.path[len(root) :] if is_known else ""

@@ -30,10 +30,10 @@ _AUTHORIZATION = re.compile(
 def signer(
     method: str, target: str, headers: Message, body: bytes, now: datetime
 ) -> IAMUserAccessKey | AssumedRoleAccessKey | None:
-    """Return whose key signed the request, None where it is unsigned, stale, altered or signed with an unknown key.
+    """Return the key that signed the request; None if it is unsigned, stale, altered or signed with an unknown key.
 
-    `target` is the request's path and query as sent. A signature in the query string is not accepted, nor one that
-    does not cover the body.
+    `target` is the request's path and query as sent. Signatures in the query string, and those that do not cover the
+    body, are rejected.
     """
     given = _AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
     timestamp = headers.get("X-Amz-Date", "")
@@ -62,7 +62,7 @@ def signer(
 
 
 def signed_for(headers: Message) -> tuple[str, str]:
-    """Return the region and the service that a request says it is signed for, empty for one that is not signed."""
+    """Return the region and the service named in a request's signature, empty if there is none."""
     given = _AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
     return (given["region"], given["service"]) if given else ("", "")
 

@@ -1,9 +1,8 @@
-"""AWS services that bring events to functions: S3 notifications and EventBridge Scheduler.
+"""AWS services that send events to functions: S3 notifications and EventBridge Scheduler.
 
-Simulated: the permissions that each needs, notification filters, S3's event records, schedules' roles, inputs with
-their context attributes, dead-letter queues. Not simulated: schedules firing by the clock (they are fired by hand),
-flexible time windows, the scheduler's retries (what its role may not invoke is final here; all else Lambda takes, and
-tries again itself).
+Simulated: required permissions, notification filters, S3's event records, schedules' roles, inputs with their context
+attributes, dead-letter queues. Not simulated: schedules firing by the clock (they are fired by hand), flexible time
+windows, the scheduler's retries (a missing permission is final here; everything else is retried by Lambda).
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ Report = Callable[[str], None]
 
 
 class ObjectNotifications:
-    """Delivers S3's notifications; `queue(function_name, event)` takes what is permitted."""
+    """Delivers S3's notifications; `queue(function_name, event)` receives the permitted ones."""
 
     def __init__(self, queue: Callable[[str, dict[str, Any]], None], report: Report) -> None:
         self._queue = queue
@@ -45,17 +44,17 @@ class ObjectNotifications:
         self._sent: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
 
     def deliver(self, function_arn: str, event: dict[str, Any]) -> None:
-        """Deliver one notification; one that is not permitted is reported and dropped, as S3 drops it."""
+        """Deliver one notification; report and drop it, as S3 does, if it is not permitted."""
         s3 = event["Records"][0]["s3"]
         where = s3["bucket"]["name"], unquote_plus(s3["object"]["key"])
         with self._lock:
             sent = self._sent.setdefault(where, [])
-            # a newer version of the object takes the place of the older one's notifications
+            # notifications of a newer version of the object replace the older ones
             sent[:] = [(arn, old) for arn, old in sent if arn != function_arn] + [(function_arn, event)]
         self._send(function_arn, event)
 
     def deliver_again(self, bucket: str, key: str, times: int) -> None:
-        """Deliver the latest notifications of an object again, `times` at once; without any, S3 makes them now."""
+        """Deliver the latest notifications of an object again, `times` at once; create them if there are none."""
         with self._lock:
             sent = list(self._sent.get((bucket, key), []))
         if not sent:
@@ -94,10 +93,10 @@ def fire_schedule(
     queue: Callable[[str, str], object],
     client: ClientFactory,
 ) -> None:
-    """Do what EventBridge Scheduler does at `scheduled_at`: invoke the target as the schedule's role.
+    """Invoke the schedule's target as its role, as EventBridge Scheduler does at `scheduled_at`.
 
-    `queue(function_name, input)` takes what is permitted. What is not goes to the schedule's dead-letter queue.
-    Raises AccessDenied then too, so that nobody waits for a function that never runs.
+    `queue(function_name, input)` receives a permitted event; any other goes to the schedule's dead-letter queue and
+    raises AccessDenied, so that nobody waits for a function that never runs.
     """
     if properties.get("State") == "DISABLED":
         raise CloudError(f"schedule {name} is disabled")

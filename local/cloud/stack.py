@@ -1,4 +1,4 @@
-"""The template's resources in moto's stores, and a server that speaks AWS's protocols for them on loopback.
+"""The template's resources in moto's stores, and a server of AWS's APIs for them on loopback.
 
 moto keeps its stores in the process, so there is one stack at a time.
 """
@@ -33,10 +33,10 @@ from local.cloud.template import ARTIFACT_BUCKET, Template
 from web.guard import Guarded
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-# else every page in a browser could read every answer
+# otherwise any web page could read every response
 setattr(werkzeug_app, "DISABLE_GLOBAL_CORS", True)  # noqa: B010  # mypy knows nothing of it
 
 _OWN_PATHS_OF_MOTO = ("/moto-api", "/favicon.ico", "/latest/")
@@ -47,7 +47,7 @@ class LocalResources:
     """The resources of a template, created; `resources` maps logical to physical ids."""
 
     def __init__(self, name: str, template: Template, secrets: Mapping[str, str]) -> None:
-        """Create everything anew, with nothing enforced yet. Raises TemplateError for types that are not simulated."""
+        """Create all resources, without IAM enforcement. Raises TemplateError for types that are not simulated."""
         types = {resource["Type"] for resource in template.document["Resources"].values()}
         if unknown := sorted(types - set(get_model_map())):
             raise TemplateError(f"the local cloud does not simulate {', '.join(unknown)}")
@@ -73,7 +73,7 @@ class LocalResources:
         )
         created = {name: self._stack.resource_map[name] for name in template.document["Resources"]}
         self.resources = {
-            name: str(getattr(model, "physical_resource_id", name))  # moto gives permissions none
+            name: str(getattr(model, "physical_resource_id", name))  # moto's permissions have no id
             for name, model in created.items()
             if model is not None
         }
@@ -84,21 +84,21 @@ class LocalResources:
         return {output.key: str(output.value) for output in self._stack.output_map.values()}
 
     def of_type(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield logical id and properties of the created resources of a type, references and functions resolved."""
+        """Yield the logical id and the resolved properties of each created resource of a type."""
         for name, resource in self._template["Resources"].items():
             if resource["Type"] == kind and name in self.resources:
                 yield name, clean_json(resource.get("Properties", {}), self._stack.resource_map)
 
 
 def clear() -> None:
-    """Forget all that moto holds, and enforce nothing."""
+    """Delete everything in moto's stores, and stop enforcing IAM."""
     moto_access.enforce(enabled=False)
     BackendDict.reset()
     reset_model_data()
 
 
 def _upload_artifacts(resources: Mapping[str, Any]) -> None:
-    """Put something where moto looks for the code: the functions' processes run the project's own files."""
+    """Upload placeholders where moto looks for code; the functions' processes run the project's own files."""
     bucket = s3_backends[ACCOUNT]["aws"].create_bucket(ARTIFACT_BUCKET, REGION)
     for resource in resources.values():
         properties = resource.get("Properties", {})
@@ -108,23 +108,22 @@ def _upload_artifacts(resources: Mapping[str, Any]) -> None:
 
 
 class AwsServer:
-    """moto behind HTTP on a free port of 127.0.0.1 until it is closed; it serves signed requests alone.
+    """Serves moto over HTTP on a free port of 127.0.0.1 until it is closed.
 
-    Refused, whatever moto would make of it: what is not signed with a key of the account, what a page in a browser
-    sends, and the paths at which moto shows and changes its own workings. `note`, where given, is told of each request
-    and its body once it is served, before the caller has the answer. `proxy_ports` are those at which the server is
-    reached besides its own.
+    It refuses requests that are not signed with a key of the account, requests from web pages, and the paths of moto's
+    own API. `note`, if given, is called with each request and its body after it is served and before the response is
+    sent. `proxy_ports` are further ports at which clients reach the server.
     """
 
     def __init__(
         self, note: Callable[[WSGIEnvironment, bytes], None] | None = None, proxy_ports: Collection[int] = ()
     ) -> None:
         self._note = note
-        self._application = DomainDispatcherApplication(create_backend_app)
+        self._application: WSGIApplication = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Handler)
         self._server.proxy_ports = proxy_ports  # type: ignore[attr-defined]  # the guard looks for it
-        self._server.daemon_threads = True  # type: ignore[attr-defined]  # the threaded kind has it
-        self._server.block_on_close = False  # type: ignore[attr-defined]  # connections are kept open by clients
+        self._server.daemon_threads = True  # type: ignore[attr-defined]  # the threaded server has it
+        self._server.block_on_close = False  # type: ignore[attr-defined]  # clients keep connections open
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
@@ -133,7 +132,7 @@ class AwsServer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
-        """Take no further requests."""
+        """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -143,27 +142,23 @@ class AwsServer:
         if refusal := _refusal(environ, body):
             return refusal(environ, start_response)
         if _waits_for_other_requests(environ):
-            return self._answer(environ, start_response)
-        with one_at_a_time:  # a change is noted before the next one is made
-            answer = self._answer(environ, start_response)
+            return self._application(environ, start_response)
+        with one_at_a_time:  # note each change before the next one
+            answer = self._application(environ, start_response)
             if self._note:
                 self._note(environ, body)
             return answer
 
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        answer: Iterable[bytes] = self._application(environ, start_response)
-        return answer
-
 
 def _refusal(environ: WSGIEnvironment, body: bytes) -> Response | None:
-    """Return the answer to a request that moto must not see: one that nobody of the account signed, or for moto itself.
+    """Return the refusal of a request that is unsigned or for moto's own API; None if moto may serve it.
 
-    moto asks for no signature where AWS needs none, and under some paths never.
+    moto requires no signature where AWS needs none, and under some paths never.
     """
     if environ["PATH_INFO"].startswith(_OWN_PATHS_OF_MOTO):
         return _error("AccessDenied", "The local cloud does not serve this path.", environ)
     headers: Message = environ[_HEADERS]
-    # what is sent in chunks is not read above, and so not what was signed
+    # a chunked body was not read above, so its signature cannot be checked
     is_whole = "Transfer-Encoding" not in headers
     if is_whole and signer(environ["REQUEST_METHOD"], environ["RAW_URI"], headers, body, datetime.now(UTC)):
         return None
@@ -171,7 +166,7 @@ def _refusal(environ: WSGIEnvironment, body: bytes) -> Response | None:
 
 
 def _error(code: str, message: str, environ: WSGIEnvironment) -> Response:
-    """Return an error as the service words it that the request is for: in JSON, or in XML."""
+    """Return an error in the format of the requested service: JSON or XML."""
     if "HTTP_X_AMZ_TARGET" in environ or signed_for(environ[_HEADERS])[1] == "lambda":
         text = json.dumps({"__type": code, "message": message})
         return Response(text, 403, {"x-amzn-ErrorType": code}, mimetype="application/json")
@@ -182,25 +177,25 @@ def _error(code: str, message: str, environ: WSGIEnvironment) -> Response:
 
 
 def _waits_for_other_requests(environ: WSGIEnvironment) -> bool:
-    """Return whether others must be served meanwhile: a function may call AWS, a queue is filled by somebody else."""
+    """Return whether the request waits for others: invocations of functions and reads of a queue do."""
     is_invocation: bool = environ["PATH_INFO"].startswith("/2015-03-31/functions/")
     return is_invocation or environ.get("HTTP_X_AMZ_TARGET") == "AmazonSQS.ReceiveMessage"
 
 
 class _Handler(Guarded, MotoRequestHandler):
-    protocol_version = "HTTP/1.1"  # clients keep their connections
+    protocol_version = "HTTP/1.1"  # clients reuse their connections
     wbufsize = 1 << 16  # headers and body in one segment: else Nagle's algorithm costs 40 ms a call
 
     def make_environ(self) -> WSGIEnvironment:
-        """Return the request for WSGI, with the headers as they were sent: a signature covers these."""
+        """Return the WSGI environment with the headers as sent, which the signature covers."""
         return {**super().make_environ(), _HEADERS: self.headers}
 
     def handle_expect_100(self) -> bool:
-        """Answer `Expect: 100-continue` at once: boto3 waits a second for it before it sends an object."""
+        """Answer `Expect: 100-continue` at once: boto3 waits up to a second for it before it sends an object."""
         self.send_response_only(100)
         self.end_headers()
         self.wfile.flush()
-        del self.headers["Expect"]  # werkzeug would answer it once more
+        del self.headers["Expect"]  # werkzeug would answer it again
         return True
 
     def log(self, *_: object) -> None:

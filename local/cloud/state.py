@@ -1,8 +1,7 @@
-"""What a run keeps in its folder for the next one: one SQLite file, written to before each change is answered.
+"""The data that a run keeps for the next one: one SQLite file, written before each change is acknowledged.
 
-A change is a transaction of its own, so that a process may be killed at any moment. The file belongs to one process at
-a time, and its owner alone may read it. What is in it: for each bucket, table and queue of events, and for the channel,
-a value a key.
+Each change is one transaction, so that the process may be killed at any moment. One process at a time uses the file,
+and only its owner may read it. It holds values by key for each bucket and table, the event queue and the channel.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 FORMAT = 1
-"""The form of the file that this code reads and writes, as the file's `user_version`."""
+"""The file format that this code reads and writes, stored as `user_version`."""
 
 _FILE = "state.sqlite3"
 
@@ -32,23 +31,23 @@ class State:
         self._lock = threading.Lock()
 
     def put(self, store: str, key: str, value: bytes) -> None:
-        """Keep `value` under `key`, in place of what was there; it is on the disk when this returns."""
+        """Store `value` under `key`, replacing any previous value; it is on the disk when this returns."""
         with self._lock, self._connection:
             self._connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (store, key, value))
 
     def remove(self, store: str, key: str) -> None:
-        """Forget what is under `key`, if anything is."""
+        """Remove the value under `key`, if there is one."""
         with self._lock, self._connection:
             self._connection.execute("DELETE FROM kept WHERE store = ? AND key = ?", (store, key))
 
     def keys(self, store: str) -> list[str]:
-        """Return the keys of everything kept in `store`, in order."""
+        """Return the keys in `store`, sorted."""
         with self._lock:
             rows = self._connection.execute("SELECT key FROM kept WHERE store = ? ORDER BY key", (store,))
             return [key for (key,) in rows]
 
     def all(self, store: str) -> dict[str, bytes]:
-        """Return everything kept in `store`, in the order of its keys."""
+        """Return the values in `store` by key, sorted."""
         with self._lock:
             rows = self._connection.execute("SELECT key, value FROM kept WHERE store = ? ORDER BY key", (store,))
             return dict(rows.fetchall())
@@ -56,9 +55,9 @@ class State:
 
 @contextmanager
 def open_state(folder: Path) -> Iterator[State]:
-    """Open the state in `folder`, which is made where there is none, for the time of the context.
+    """Open the state in `folder`, creating it if necessary, for the duration of the context.
 
-    Raises `StateError` for a folder that another run uses, that newer code wrote, that is damaged or cannot be written.
+    Raises `StateError` if another run uses the folder, newer code wrote it, or it is damaged or not writable.
     """
     path = folder / _FILE
     try:
@@ -76,13 +75,13 @@ def open_state(folder: Path) -> Iterator[State]:
 
 def private_file(path: Path) -> None:
     """Create the file if it is missing, and allow only its owner to read and write it. Raises `OSError`."""
-    path.touch(mode=0o600)  # never opened where it exists: closing it would free SQLite's locks
+    path.touch(mode=0o600)  # not open(): closing an existing file would release SQLite's locks
     path.chmod(0o600)
 
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Files written during the context, by this process or its children, are the owner's alone."""
+    """Make files written during the context, by this process or its children, private to the owner."""
     before = os.umask(0o077)
     try:
         yield
@@ -92,7 +91,7 @@ def private_files() -> Iterator[None]:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     try:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # held from the first transaction on
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # held from the first transaction
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN EXCLUSIVE")
         (version,) = connection.execute("PRAGMA user_version").fetchone()

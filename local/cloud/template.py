@@ -1,7 +1,6 @@
-"""From a SAM template and parameters to the CloudFormation template that the local cloud deploys.
+"""Transforms a SAM template and parameters into the CloudFormation template that the local cloud deploys.
 
-The transform is the one that CloudFormation itself runs (aws-sam-translator). Parameters are checked here, because moto
-takes any value for them.
+The transform is CloudFormation's own (aws-sam-translator). Parameters are checked here, because moto accepts any value.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from samtranslator.yaml_helper import yaml_parse
 from local.cloud.errors import TemplateError
 
 ARTIFACT_BUCKET = "local-artifacts"
-"""The bucket that stands for the one `sam deploy` uploads code to."""
+"""The stand-in for the bucket to which `sam deploy` uploads code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
     """A template ready to be deployed.
 
-    `document` is plain CloudFormation, `parameters` holds a value for each of its parameters. `search_paths` tells for
-    each function, by logical id, the folders that hold its code: they take the place of the built packages.
+    `document` is plain CloudFormation, `parameters` holds a value for each of its parameters. `search_paths` maps each
+    function's logical id to the folders of its code, which replace the built packages.
     """
 
     document: dict[str, Any]
@@ -42,9 +41,9 @@ class Template:
 
 
 def load_template(path: Path, parameters: Mapping[str, str], region: str) -> Template:
-    """Return the template at `path`, transformed with `parameters`; the caller may change what it gets.
+    """Return the template at `path`, transformed with `parameters`; the caller may modify it.
 
-    Raises TemplateError for a parameter that is unknown, missing or not allowed, and for what SAM rejects.
+    Raises TemplateError if a parameter is unknown, missing or not allowed, or SAM rejects the template.
     """
     root = path.resolve().parent
     document, values, search_paths = _transformed(path.read_text("utf-8"), tuple(sorted(parameters.items())), region)
@@ -63,7 +62,7 @@ def _transformed(
     values = parameter_values(document.get("Parameters", {}), dict(given))
     search_paths = _search_paths(document)
     _point_at_artifacts(document)
-    # without a session of its own the translator looks for a region in the caller's environment
+    # without a session the translator reads the region from the caller's environment
     translator = Translator({}, Parser(), boto_session=isolated_session(region))
     try:
         transformed: dict[str, Any] = translator.translate(document, dict(values))
@@ -75,14 +74,14 @@ def _transformed(
 
 
 def isolated_session(region: str) -> boto3.Session:
-    """Return a boto3 session that looks at no profile and no settings of the machine's user."""
+    """Return a boto3 session that ignores the user's profiles and settings."""
     nowhere = (None, None, os.devnull, None)
     variables = {"profile": (None, None, None, None), "config_file": nowhere, "credentials_file": nowhere}
     return boto3.Session(botocore_session=botocore.session.Session(session_vars=variables), region_name=region)
 
 
 def parameter_values(definitions: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
-    """Return a value for each parameter of `definitions`, given or default, as CloudFormation checks them.
+    """Return the given or default value of each parameter in `definitions`, checked as CloudFormation does.
 
     >>> parameter_values({"Day": {"Type": "Number", "Default": 3, "MinValue": 1}}, {})
     {'Day': '3'}
@@ -114,7 +113,7 @@ def _text(value: object) -> str:
 
 
 def _problem(definition: Mapping[str, Any], value: str) -> str | None:
-    """Return what `value` must be and is not, or None where it is allowed."""
+    """Return the requirement that `value` violates, or None if it is allowed."""
     is_list = definition["Type"] == "CommaDelimitedList"
     allowed = [_text(choice) for choice in definition.get("AllowedValues", [])]
     pattern = definition.get("AllowedPattern")
@@ -145,9 +144,9 @@ def _number_problem(definition: Mapping[str, Any], value: str) -> str | None:
 
 
 def _search_paths(document: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return for each function the folders whose content its package would hold, relative to the template.
+    """Return the folders that each function's package would contain, relative to the template.
 
-    A zip function sees its own code and its layers. An image may copy anything from its build context.
+    A zip function contains its own code and its layers. An image may copy anything from its build context.
     """
     resources = document["Resources"]
     shared = document.get("Globals", {}).get("Function", {})
@@ -175,7 +174,7 @@ def _search_paths(document: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _point_at_artifacts(document: dict[str, Any]) -> None:
-    """Give code the addresses that `sam package` would: the translator takes no local folders."""
+    """Set the code's addresses as `sam package` does: the translator accepts no local folders."""
     for name, resource in document["Resources"].items():
         properties = resource.setdefault("Properties", {})
         artifact = {"Bucket": ARTIFACT_BUCKET, "Key": f"{name}.zip"}

@@ -1,4 +1,4 @@
-"""What is on sale on which day: the made-up works, with works of music among them as in the shop's audio category."""
+"""The works on sale on each day: made-up voice works and some music, as in the shop's audio category."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _WORKS_TO_ONE_OF_MUSIC = 12
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A work on sale, of voice (`SOU`) or of music (`MUS`)."""
+    """A work on sale: voice (`SOU`) or music (`MUS`)."""
 
     item: Item
     work_type: Literal["SOU", "MUS"]
 
 
 def entries_on(day: int, works: Sequence[Item], days: Sequence[int]) -> list[Entry]:
-    """Return what is on sale on `day`, which counts from 1, newest first.
+    """Return the works on sale on `day`, which counts from 1, newest first.
 
-    `works` come oldest first, and `days` says how many of them are out on the first day and how many each later day
-    adds. After the last of the days nothing is added. Raises `ValueError` for a day before the first.
+    `works` are oldest first; `days` gives the number of works on the first day, then the number added on each later
+    day. Nothing is added after the last of the days. Raises `ValueError` for a day before the first.
     """
     if day < 1:
         raise ValueError(f"days count from 1, there is no day {day}")

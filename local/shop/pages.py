@@ -1,6 +1,6 @@
-"""The made-up shop's pages in DLsite's markup: listings, works as of 2016, 2021 and 2026, robots.txt, the missing.
+"""The made-up shop's pages in DLsite's markup: listings, works as of 2016, 2021 and 2026, robots.txt, missing works.
 
-A work that is shown needs a circle of names.toml, a date, a price and a cover, as all made-up works have.
+A work needs a circle from names.toml, a date, a price and a cover, which all made-up works have.
 """
 
 from __future__ import annotations
@@ -65,21 +65,21 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A section with the kind of part that shows it: text, image, multiimages, tracklist or notice."""
+    """A section and its kind of markup: text, image, multiimages, tracklist or notice."""
 
     kind: str
     section: Section
 
 
 def page_form(item: Item) -> PageForm:
-    """Return the year of the markup that the work's page has: mostly 2026, for a description in one piece 2016."""
+    """Return the year of the page's markup: mostly 2026; 2016 if the description is a single section."""
     if len(item.sections) == 1 and item.sections[0].heading is None:
         return "2016"
     return "2021" if int(item.item_id[2:]) % 7 == 0 else "2026"
 
 
 def work_page(entry: Entry, locale: Locale = "ja_JP", related: Sequence[Item] = ()) -> str:
-    """Return a work's page, its labels and date in the language of `locale`; `related` are works it advertises."""
+    """Return a work's page with labels and date in the language of `locale`; `related` are advertised works."""
     item = entry.item
     form = page_form(item)
     return _render(
@@ -99,13 +99,13 @@ def work_page(entry: Entry, locale: Locale = "ja_JP", related: Sequence[Item] = 
 def listing_page(entries: Sequence[Entry], total: int, page: int, ranking: Sequence[Item]) -> str:
     """Return one page of the listing as of 2026: `entries`, newest first, out of `total`; empty when there are none.
 
-    The works of `ranking` stand in a carousel outside the list.
+    The works of `ranking` are in a carousel outside the list.
     """
     return _listing("listing_2026.html", entries, total, page, ranking)
 
 
 def fallback_listing_page(entries: Sequence[Entry], total: int, page: int, ranking: Sequence[Item]) -> str:
-    """Return one page of the search, which still has the markup of 2022."""
+    """Return one page of the search results, in the markup of 2022."""
     return _listing("listing_2022.html", entries, total, page, ranking)
 
 
@@ -120,7 +120,7 @@ def robots_txt(crawl_delay: float) -> str:
 
 
 def product_json(entry: Entry) -> str:
-    """Return a work as the shop's JSON address gives it: creators, genres, date and price, but no description."""
+    """Return a work as JSON from the shop's API: creators, genres, date and price, but no description."""
     item = entry.item
     roles = {"authors": "created_by", "scenario_writers": "scenario_by", "illustrators": "illust_by"}
     roles |= {"voice_actors": "voice_by", "musicians": "music_by"}
@@ -143,7 +143,7 @@ def product_json(entry: Entry) -> str:
 
 
 def cover_svg(item: Item) -> str:
-    """Return a cover: the title's first characters on a colour of the work's own."""
+    """Return a cover: the title's first characters on a colour derived from the id."""
     return _render("cover.svg", title=item.title[:12], hue=int(item.item_id[2:]) * 47 % 360)
 
 

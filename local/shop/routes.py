@@ -1,4 +1,4 @@
-"""Which page of the made-up shop lies at which path."""
+"""The routes of the made-up shop."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class ShopResponse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What the shop shows at one moment: `entries` are on sale, newest first; `crawl_delay` is in seconds."""
+    """The state of the shop at one moment: `entries` on sale, newest first; `crawl_delay` in seconds."""
 
     entries: Sequence[Entry]
     crawl_delay: float
 
 
 def answer(shop: Shop, path: str) -> ShopResponse:
-    """Return what the shop answers to a GET of `path`, which may have a query."""
+    """Return the shop's response to a GET of `path`, which may include a query."""
     parts = urlsplit(path)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     for pattern, page in _ROUTES:

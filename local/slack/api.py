@@ -1,4 +1,4 @@
-"""One call of the Web API or of a response_url over HTTP: body, token and rate limit, the fault it meets, the log."""
+"""One call of the Web API or of a response_url over HTTP: body, token, rate limit, fault injection, log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Arguments = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What goes back to the caller (`status` is None for nothing), and the message that the call touched."""
+    """The response to the caller (`status` is None for no response), and the message that the call changed."""
 
     status: int | None
     body: Json
@@ -30,12 +30,12 @@ class _Outcome:
 
 
 def web_api(slack: Slack, request: Request, method: str) -> Response:
-    """Answer a call of `method` as Slack does: 200 also for its own errors, 429 above the rate limit."""
+    """Answer a call of `method` as Slack does: 200 even for Slack's errors, 429 above the rate limit."""
     return _logged(slack, request, method, lambda arguments: _call(slack, request, method, arguments))
 
 
 def response_url(slack: Slack, request: Request) -> Response:
-    """Answer a call of a response_url: 404 when its time or its uses are over, 400 for contents that Slack refuses."""
+    """Answer a call of a response_url: 404 when it has expired or is used up, 400 for invalid contents."""
 
     def serve(arguments: Arguments) -> _Outcome:
         try:
@@ -67,7 +67,7 @@ def _logged(slack: Slack, request: Request, method: str, serve: Callable[[Argume
     error_name = outcome.body.get("error")
     slack.log.append(Call(method, shown, outcome.status, error_name, outcome.ts, slack.clock()))
     if outcome.status is None:
-        # The answer is then written into a closed connection, which the server takes for a caller gone away.
+        # The server then writes to a closed connection, and assumes that the caller disconnected.
         request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
     return Response(
         json.dumps(outcome.body),

@@ -1,7 +1,7 @@
-"""Block Kit's limits: what Slack refuses in `blocks`, in the words it refuses them with.
+"""Block Kit's limits: what Slack rejects in `blocks`, with Slack's error messages.
 
-The block types are those that this project posts. Slack knows more of them; here any other is refused, so that a new
-one enters together with its limits.
+Only the block types that this project posts are supported. Others are rejected, so that a new type is added together
+with its limits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TEXT_TYPES = {"plain_text", "mrkdwn"}
 
 
 def block_errors(blocks: object) -> list[str]:
-    """Return what Slack would find wrong with `blocks`, one message a fault with a JSON pointer; empty when nothing.
+    """Return Slack's errors for `blocks`, each with a JSON pointer; empty if they are valid.
 
     >>> block_errors([{"type": "header", "text": {"type": "plain_text", "text": "x" * 151}}])
     ['must be less than 151 characters [json-pointer:/blocks/0/text/text]']
@@ -52,11 +52,11 @@ def block_errors(blocks: object) -> list[str]:
 
 
 def as_slack_keeps(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return blocks that have no errors as Slack gives them back: with a `block_id` each and its defaults in texts."""
+    """Return valid blocks as Slack returns them: with a `block_id` each and defaults in texts."""
     return [{**_with_defaults(block), "block_id": block.get("block_id") or secrets.token_hex(3)} for block in blocks]
 
 
-def _with_defaults(value: Any) -> Any:  # any JSON value in, the same shape out
+def _with_defaults(value: Any) -> Any:  # any JSON value
     if isinstance(value, list):
         return [_with_defaults(element) for element in value]
     if not isinstance(value, dict):
@@ -96,7 +96,7 @@ def _context(block: Mapping[str, object], pointer: str) -> Iterator[str]:
     yield from _count(block.get("elements"), f"{pointer}/elements", 10)
     for index, element in _items(block.get("elements")):
         if _type_of(element) in _TEXT_TYPES:
-            # Slack's page names no number for a text here; the general one of text objects holds.
+            # Slack documents no limit for a text here, so the general limit of text objects applies.
             yield from _text({str(index): element}, str(index), f"{pointer}/elements", 3000, _TEXT_TYPES)
         else:
             yield from _element(element, f"{pointer}/elements/{index}", {"image"})

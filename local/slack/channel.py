@@ -1,4 +1,4 @@
-"""The one channel of the stand-in: its messages, their timestamps, and how fast Slack takes new ones."""
+"""The stand-in's only channel: its messages, their timestamps, and the rate limit for new ones."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it stands now.
+    """The current version of a message.
 
     `ts` names it, `posted_at` is in seconds since 1970, `edited` is the time stamp of the last change or None.
-    `visible_to` is the user who alone sees it, None for the whole channel.
+    `visible_to` is the only user who sees it, None for the whole channel.
     """
 
     ts: str
@@ -38,7 +38,7 @@ class Message:
         return item_id_of(self.metadata)
 
     def to_json(self) -> Json:
-        """Return the message as Slack's API and interaction payloads give it."""
+        """Return the message as in Slack's API and interaction payloads."""
         message: Json = {
             "user": BOT_USER_ID,
             "type": "message",
@@ -67,8 +67,8 @@ def item_id_of(metadata: object) -> str | None:
 class StoredChannel:
     """The messages of one channel, safe to use from several threads; `clock` gives seconds since 1970.
 
-    `keep(ts, message)`, where set, is told of each message that everyone sees, as it is posted, changed or removed
-    (None), before anybody else can know of it.
+    `keep(ts, message)`, if set, is called for each public message that is posted, changed or removed (None), before
+    the change is visible.
     """
 
     def __init__(self, channel_id: str, clock: Callable[[], float]) -> None:
@@ -88,17 +88,17 @@ class StoredChannel:
 
     @property
     def ephemerals(self) -> list[Message]:
-        """The messages that one user alone sees, oldest first."""
+        """The messages that only one user sees, oldest first."""
         with self._lock:
             return list(self._ephemerals)
 
     def find(self, ts: str) -> Message | None:
-        """Return the message named `ts`, None where the channel has none."""
+        """Return the message named `ts`, None if the channel has none."""
         with self._lock:
             return self._messages.get(ts)
 
     def restore(self, messages: Iterable[Message]) -> None:
-        """Add messages of an earlier channel as they stood, oldest first."""
+        """Add an earlier channel's messages unchanged, oldest first."""
         with self._lock:
             for message in messages:
                 self._messages[message.ts] = message
@@ -106,7 +106,7 @@ class StoredChannel:
                     self._last_microsecond = max(self._last_microsecond, round(float(ts) * 1_000_000))
 
     def post(self, text: str, blocks: list[Json], metadata: Json | None, visible_to: str | None = None) -> Message:
-        """Add a message with a `ts` of its own and return it."""
+        """Add a message with a new `ts` and return it."""
         with self._lock:
             message = Message(self._next_ts(), text, blocks, metadata, self._clock(), visible_to=visible_to)
             if visible_to is None:
@@ -116,7 +116,7 @@ class StoredChannel:
             return message
 
     def change(self, ts: str, text: str, blocks: list[Json], metadata: Json | None) -> Message | None:
-        """Give the message named `ts` new contents and return it, None where the channel has none."""
+        """Change the message named `ts` and return it, None if the channel has none."""
         with self._lock:
             if ts not in self._messages:
                 return None
@@ -126,7 +126,7 @@ class StoredChannel:
             return changed
 
     def remove(self, ts: str) -> Message | None:
-        """Take the message named `ts` away and return it, None where the channel has none."""
+        """Remove the message named `ts` and return it, None if the channel has none."""
         with self._lock:
             removed = self._messages.get(ts)
             if removed:
@@ -142,7 +142,7 @@ class StoredChannel:
             del self._messages[ts]
 
     def _next_ts(self) -> str:
-        # Two messages of one microsecond, or a clock set back, must not share a name.
+        # Timestamps must stay unique within one microsecond, and when the clock is set back.
         self._last_microsecond = max(self._last_microsecond + 1, int(self._clock() * 1_000_000))
         return as_ts(self._last_microsecond / 1_000_000)
 
@@ -166,11 +166,11 @@ class RateLimit:
         self._lock = threading.Lock()
 
     def seconds_to_wait(self, now: float) -> float:
-        """Take one place and return 0, or return how many seconds from `now` (since 1970) the next one is free."""
+        """Take one slot and return 0, or return the seconds from `now` until the next slot is free."""
         with self._lock:
             paid_until = max(self._paid_until, now) + self._interval
             excess = paid_until - now - self._burst * self._interval
-            if excess > 1e-6:  # sums of floats
+            if excess > 1e-6:  # rounding errors
                 return excess
             self._paid_until = paid_until
             return 0.0

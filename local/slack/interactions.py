@@ -1,4 +1,4 @@
-"""A press of a button as Slack sends it: the payload, its signature, and the response_url that it carries."""
+"""A button press as Slack sends it: the payload, its signature and its response_url."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SECONDS_OF_A_RESPONSE_URL = 30 * 60
 
 
 def signed_interaction(payload: Mapping[str, object], secret: str, timestamp: float) -> tuple[dict[str, str], bytes]:
-    """Return the headers and the form-encoded body of the request that brings `payload` to the app.
+    """Return the headers and the form-encoded body of the request that sends `payload` to the app.
 
-    `secret` is the app's signing secret, `timestamp` the time of sending in seconds since 1970. A test forges a press
-    with another secret and ages one with an older time stamp.
+    `secret` is the app's signing secret, `timestamp` the time of sending in seconds since 1970. Tests use another
+    secret to forge a press, and an older timestamp to age one.
     """
     body = urlencode({"payload": json.dumps(payload)}).encode()
     sent_at = str(int(timestamp))
@@ -46,7 +46,7 @@ def block_actions(
     action_ts: str,
     response_url: str,
 ) -> Json:
-    """Return the payload of the press of `button`, as `find_button` gives it, in `message`."""
+    """Return the payload of a press of `button`, which `find_button` returned, in `message`."""
     shown = ("action_id", "block_id", "text", "value", "style", "type")
     return {
         "type": "block_actions",
@@ -91,7 +91,7 @@ class _ResponseUrl:
 
 
 class ResponseUrls:
-    """The response_urls given out: each speaks for one press, five times within 30 minutes."""
+    """The issued response_urls: each belongs to one press and works five times within 30 minutes."""
 
     def __init__(self, channel: StoredChannel) -> None:
         self._channel = channel
@@ -106,9 +106,9 @@ class ResponseUrls:
         return path
 
     def answer(self, path: str, arguments: Mapping[str, object], now: float) -> str | None:
-        """Do what the app asks for at `path`; return the `ts` of the message posted, changed or removed.
+        """Handle the app's request to `path`; return the `ts` of the message posted, changed or removed.
 
-        `arguments` are decoded ones. Raises `SlackError`: `expired_url` or `used_url` when its time or uses are over.
+        `arguments` are decoded. Raises `SlackError`: `expired_url` or `used_url` when the URL is expired or used up.
         """
         url = self._use(path, now)
         contents = contents_of(arguments)

@@ -1,7 +1,7 @@
-"""The channel as a page: messages oldest first, drawn as Slack draws them, buttons as forms.
+"""The channel as a page: messages oldest first, rendered as in Slack, buttons as forms.
 
-The page is whole without its script. With it the parts named `messages` and `panel` are asked for again every moment,
-and a press leaves the page where it is.
+The page works without its script. The script polls the parts `messages` and `panel`, and presses buttons without a
+reload.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WEEKDAYS = "月火水木金土日"
 
 
 def channel_page(slack: Slack, token: str) -> Flask:
-    """Return the page of the channel, served under /`token`/ as `web.guard` has it."""
+    """Return the channel's page, served under /`token`/ by `web.guard`."""
     app = Flask(__package__)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.jinja_env.filters |= {
@@ -68,7 +68,7 @@ def channel_page(slack: Slack, token: str) -> Flask:
         except (LookupError, RuntimeError) as error:
             return Response(f"ボタンを押せません: {error}", status=409, mimetype="text/plain")
         except requests.RequestException:
-            pass  # kept in failed_presses, which the page shows beside the message
+            pass  # recorded in failed_presses, which the page shows beside the message
         if request.headers.get("X-Requested-With") == "fetch":
             return Response(status=204)
         return redirect(f"{url_for('index')}#{anchor(ts)}", code=303)
@@ -77,12 +77,12 @@ def channel_page(slack: Slack, token: str) -> Flask:
 
 
 def anchor(ts: str) -> str:
-    """Return the id that the message named `ts` has on the page."""
+    """Return the HTML id of the message named `ts`."""
     return "p" + ts.replace(".", "")
 
 
 def _unless_known(state: str, draw: Callable[[], str]) -> Response:
-    """Return what `draw` draws, or 304 where the asker has it as of that `state` already."""
+    """Return the result of `draw`, or 304 if the client already has it for this `state`."""
     answer = Response(mimetype="text/html")
     tag = hashlib.sha256(state.encode()).hexdigest()
     answer.set_etag(tag)
@@ -99,7 +99,7 @@ def _state_of(slack: Slack) -> str:
 
 
 def _heading(message: Message) -> str:
-    """Return the first text that the message shows, which names it."""
+    """Return the message's first visible text, which serves as its name."""
     texts = {"rich_text_section", "plain_text", "mrkdwn"}
     shown = (element for block in message.blocks for element in (block.get("text"), *block.get("elements", ())))
     first = next((text for text in shown if text and text["type"] in texts), {"type": "mrkdwn", "text": message.text})
@@ -107,7 +107,7 @@ def _heading(message: Message) -> str:
 
 
 def _warning(message: Message, failed_presses: list[FailedPress]) -> FailedPress | None:
-    """Return the last press of the message that failed, unless it was changed after that."""
+    """Return the message's last failed press, unless the message was changed since."""
     changed_at = float(message.edited or 0)
     failed = [press for press in failed_presses if press.message_ts == message.ts and press.at >= changed_at]
     return failed[-1] if failed else None

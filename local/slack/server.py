@@ -33,12 +33,12 @@ def serve_slack(
     post_interval: float = 1.0,
     press_timeout: float = 3.0,
 ) -> Iterator[Slack]:
-    """Serve a stand-in on a free port of 127.0.0.1 for the time of the context.
+    """Serve a stand-in on a free port of 127.0.0.1 for the duration of the context.
 
-    Slack allows about one chat.postMessage a second and channel and lets short bursts pass: `post_interval` is the
-    seconds between two, `post_burst` how many may come at once. Slack names no number for a burst; 30 lets a day's
-    usual posts pass, and a backlog meets the limit. `press_timeout` is how many seconds a press waits for the app's
-    answer, `clock` gives seconds since 1970.
+    Slack allows about one chat.postMessage per second and channel, and short bursts: `post_interval` is the interval in
+    seconds, `post_burst` the size of a burst. Slack documents no burst size; 30 allows the usual posts of a day, but
+    not a backlog. `press_timeout` is how many seconds a press waits for the app's response, `clock` gives seconds since
+    1970.
     """
     slack = Slack(
         bot_token=bot_token,
@@ -68,11 +68,11 @@ class _QuietHandler(WSGIRequestHandler):
     disable_nagle_algorithm = True  # headers and body are two writes: Nagle can hold the second one back for 40 ms
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  # werkzeug's name
-        """Log nothing: `Slack.log` keeps the calls."""
+        """Log nothing: `Slack.log` records the calls."""
 
 
 def _site(slack: Slack, page: WSGIApplication) -> WSGIApplication:
-    """Return what answers a request: the Web API and response_urls for the app, or the page for the owner."""
+    """Return the whole site: the Web API and response_urls for the app, and the page for the owner."""
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)

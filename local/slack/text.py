@@ -1,4 +1,4 @@
-"""Messages as a person reads them: mrkdwn taken apart into spans, and a message as plain lines for the terminal."""
+"""Messages as people see them: mrkdwn parsed into spans, and messages as plain lines for the terminal."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from local.slack.channel import Json, Message
 
 Style = Literal["bold", "italic", "strike", "code"]
 
-# A style's mark counts where no word character stands outside of it and no space inside, as in Slack: Japanese
-# letters are word characters, so that *太字*です stays as it is written.
+# As in Slack, a style's mark needs no word character outside and no space inside. Japanese letters are word characters,
+# so *太字*です stays unchanged.
 _MARKUP = re.compile(
     r"<(?P<angle>[^<>\n]+)>"
     r"|(?<![\w`])`(?P<code>[^`\n]+)`(?![\w`])"
@@ -24,7 +24,7 @@ _MARKUP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A run of text in one look: its styles, where it leads, and whether it notifies people."""
+    """A run of text with the same styles and link; `notifies` tells whether it notifies people."""
 
     text: str
     styles: frozenset[Style] = frozenset()
@@ -47,12 +47,12 @@ def spans(text_object: Json) -> list[Span]:
 
 
 def shown_text(text_object: Json) -> str:
-    """Return the letters that a text object shows, without its styles and addresses."""
+    """Return the visible text of a text object, without styles and addresses."""
     return "".join(span.text for span in spans(text_object))
 
 
 def _rich(element: Json) -> Span:
-    """Return the span of a rich text element, whose text is shown to the letter."""
+    """Return the span of a rich text element, whose text is shown verbatim."""
     named: dict[str, Style] = {"bold": "bold", "italic": "italic", "strike": "strike", "code": "code"}
     styles = frozenset(named[name] for name, on in (element.get("style") or {}).items() if on)
     url = element.get("url")
@@ -96,7 +96,7 @@ def _unescaped(text: str) -> str:
 
 
 def as_text(message: Message) -> str:
-    """Return the message as plain lines: links with their address behind, buttons in brackets, pictures by alt text."""
+    """Return the message as plain lines: links followed by their address, buttons in brackets, pictures as alt text."""
     if not message.blocks:
         return _plain({"type": "mrkdwn", "text": message.text})
     return "\n".join(line for block in message.blocks for line in _lines(block))
@@ -110,7 +110,7 @@ def _lines(block: Json) -> Iterator[str]:
     if block.get("text"):
         yield _plain(block["text"])
     for field in block.get("fields") or []:
-        yield _plain(field).replace("\n", "  ")  # Slack sets fields in columns; here each has a line
+        yield _plain(field).replace("\n", "  ")  # Slack shows fields in columns; here each has a line
     elements = [*(block.get("elements") or []), block.get("accessory")]
     shown = " ".join(_element(element) for element in elements if element)
     if shown:

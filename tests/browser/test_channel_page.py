@@ -82,7 +82,7 @@ def test_a_press_is_shown_and_stored_and_so_is_a_change_of_mind(page: Page, mach
     expect(page.locator("#held-runs li")).to_have_count(1)
 
 
-def test_a_hostile_title_arrives_from_the_notifier_as_that_very_text(page: Page, machine: Machine) -> None:
+def test_a_hostile_title_is_shown_verbatim(page: Page, machine: Machine) -> None:
     page.goto(machine.slack.page_address)
     at = MORNING + timedelta(days=1)
     snapshot = Snapshot("dlsite", at, [an_item(HOSTILE)], [])
@@ -115,7 +115,7 @@ def test_the_panel_says_why_an_event_was_not_delivered(page: Page, machine: Mach
 
 
 class App:
-    """The app behind the buttons; it answers `status`, once `may_answer` is set."""
+    """The app behind the buttons; it responds with `status` once `may_answer` is set."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -149,7 +149,7 @@ def app(slack: Slack) -> Iterator[App]:
 
 
 class Drip:
-    """The channel's page over a network so slow that each part of its HTML is drawn before the next one comes."""
+    """The channel's page over a network so slow that each part of its HTML is rendered before the next arrives."""
 
     def __init__(self, slack: Slack) -> None:
         self.slack = slack
@@ -174,7 +174,7 @@ class Drip:
             yield part.encode()
 
     def let_one_come(self) -> bool:
-        """Let the next part come; return whether it was not the last."""
+        """Send the next part; return whether more parts follow."""
         self._may_come.release()
         self._left -= 1
         return self._left > 0
@@ -224,7 +224,7 @@ def test_a_message_appears_without_a_reload_and_is_announced(
     assert page.evaluate("window.stays")
 
 
-def test_focus_and_scroll_position_survive_what_arrives(
+def test_focus_and_scroll_position_survive_new_messages(
     open_channel: Callable[..., Page], post: Callable[..., str], slack: Slack
 ) -> None:
     first = post("最初の作品", 1)
@@ -245,7 +245,7 @@ def test_focus_and_scroll_position_survive_what_arrives(
     expect(button_of(page, "興味あり!: あとの作品")).to_be_in_viewport()
 
 
-def test_a_button_shows_that_it_waits_and_a_refusal_is_shown_beside_the_message(
+def test_a_button_shows_that_it_waits_and_a_failure_is_shown_beside_the_message(
     open_channel: Callable[..., Page], post: Callable[..., str], app: App
 ) -> None:
     post("雨の図書館")
@@ -294,7 +294,7 @@ def let_frames_pass(page: Page) -> None:
 
 @pytest.mark.parametrize("width", [390, 700, 1440])
 @pytest.mark.parametrize("last", ["script", "pictures"])
-def test_nothing_moves_however_late_each_part_of_the_page_comes(
+def test_nothing_moves_however_late_each_part_of_the_page_arrives(
     page: Page, drip: Drip, post: Callable[..., str], width: int, last: str
 ) -> None:
     drip.slack.side_panel = lambda: "<section id='s'><h2>ラベル</h2></section><section id='t'><h2>台帳</h2></section>"
@@ -366,9 +366,7 @@ def test_the_panel_opens_and_closes_on_a_narrow_screen(open_channel: Callable[..
     expect(page.get_by_role("heading", name="ラベル")).to_be_hidden()
 
 
-def test_the_page_tells_a_screen_reader_what_is_what(
-    open_channel: Callable[..., Page], post: Callable[..., str]
-) -> None:
+def test_the_page_is_accessible_to_a_screen_reader(open_channel: Callable[..., Page], post: Callable[..., str]) -> None:
     for number in (1, 2):
         post(f"作品{number}", number)
     page = open_channel()
@@ -385,7 +383,7 @@ def test_the_page_tells_a_screen_reader_what_is_what(
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_the_keyboard_s_focus_can_be_seen(
+def test_the_keyboard_focus_is_visible(
     open_channel: Callable[..., Page], post: Callable[..., str], color_scheme: str
 ) -> None:
     post("雨の図書館")

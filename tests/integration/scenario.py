@@ -1,96 +1,124 @@
-"""A short run of everything the stack is allowed to do; what goes wrong in it is returned, not raised.
+"""Everything that the stack may do, function by function, on one machine. Problems are returned, not raised.
 
-The permission tests take one permission away at a time and want to see it here.
+The permission tests remove one permission at a time and expect a problem.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import count
 
 import requests
-from botocore.exceptions import ClientError
 
-from local.cloud import AccessDenied, CloudError, FunctionError
+from local.cloud import FunctionError
 from local.machine import ROOT, Machine, one_machine
 from model.serving.head import Head
 from model.serving.package import ENCODER, HEAD, read_card, sealed
 from osusume.heads import Heads, StoredHead
 from osusume.messages import INTERESTED, NOT_INTERESTED
+from osusume.snapshots import Snapshot, snapshot_key
+from samples.works import demo_works
 
 MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
-CRAWLER_SECONDS = 3.0
-CRAWL_DELAY = 0.5  # so that a crawl of six works does not fit one turn
-WORKS = 6
-FUNCTIONS = ("Crawler", "Notifier", "Classifier", "Feedback")
+WORKS = 4
+_CRAWLER_SECONDS = 3.0
+_CRAWL_DELAY = 0.5  # so that a crawl of four works does not fit one turn
+_mornings = (MORNING + timedelta(days=day) for day in count())
+_new_ids = (f"RJ09{number:06}" for number in count())
 
-Edit = Callable[[dict[str, Any]], None]
+Step = Callable[[Machine], Iterator[str]]
 
 
-def problems_of_a_run(edit: Edit | None = None) -> list[str]:
-    """Return what goes wrong in a run with the transformed template changed by `edit`; nothing goes wrong with none."""
+@contextmanager
+def machine_after_a_morning() -> Iterator[Machine]:
+    """Start a machine with a promoted head, and run a first morning on it, whose crawl takes more than one turn."""
     with one_machine(
-        crawl_delay=CRAWL_DELAY,
+        crawl_delay=_CRAWL_DELAY,
         parameters={"ItemLimit": str(WORKS), "ExploredItemsADay": "2"},
-        time_limits={"CrawlerFunction": CRAWLER_SECONDS},
+        time_limits={"CrawlerFunction": _CRAWLER_SECONDS},
         retry_delays=(0.0, 0.0),
-        edit=edit,
     ) as machine:
-        for step in (_morning, _promoted_head, _presses, _a_deleted_snapshot, _dead_letters, _logs):
-            if problems := list(step(machine)):
-                return problems
-        return list(machine.cloud.delivery_errors)
+        machine.site.days = (machine.site.days[0], WORKS)
+        promote_another_head(machine)
+        assert list(_a_crawl(machine, day=1, turns=2)) == []
+        yield machine
 
 
-def promote_another_head(machine: Machine, name: str = "another") -> str:
-    """Store and promote a head for the classifier's encoder that is not the one in its package; return its version."""
+def promote_another_head(machine: Machine) -> None:
+    """Store and promote a head for the classifier's encoder that is not the one in its package."""
     starter = ROOT / "model" / "starter"
     head = Head.from_bytes((starter / HEAD).read_bytes())
     head = replace(head, bias=head.bias + 1.0)
-    card = sealed(replace(read_card(starter), version=name), head)
+    card = sealed(replace(read_card(starter), version="another"), head)
     heads = Heads(machine.cloud.client("s3"), machine.cloud.resources["Bucket"], card.files[ENCODER])
     heads.store(card.version, StoredHead(json.dumps(card.to_json()).encode(), head.to_bytes()))
     heads.promote(card.version)
-    return card.version
 
 
-def _morning(machine: Machine) -> Iterator[str]:
-    promote_another_head(machine)
+def problems_of(machine: Machine, function: str) -> list[str]:
+    """Return what goes wrong in all that a function may do, up to the first step with a problem.
+
+    The function starts anew, and every step brings its own snapshot or label, so that what ran before does not matter.
+    """
+    machine.cloud.kill(function)
+    stored = set(machine.snapshot_keys)
     try:
-        machine.begin_day(1, MORNING)
-    except AccessDenied as error:
-        yield str(error)
-        return
-    machine.cloud.wait_until_idle(120)
-    yield from _errors(machine)
-    crawls = [invocation for invocation in machine.cloud.invocations if invocation.function == "CrawlerFunction"]
-    if len(crawls) < 2:
-        yield "the crawl did not call itself"
-    if not machine.snapshot_keys:
-        yield "there is no snapshot"
-    elif machine.slack.posts < 2:
-        yield "no item and no summary was posted"
-    else:
-        machine.begin_day(1, MORNING + timedelta(days=1))
+        return next((problems for step in STEPS[function] if (problems := list(step(machine)))), [])
+    finally:
         machine.cloud.wait_until_idle(60)
-        yield from _errors(machine)
-        if len(machine.snapshot_keys) != 2:
-            yield "there is no second snapshot"
-        if len(machine.site.log) != 2:
-            yield "the second crawl read pages again"
+        machine.cloud.delivery_errors.clear()
+        s3, bucket = machine.cloud.client("s3"), machine.cloud.resources["Bucket"]
+        begun = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix="crawls/").get("Contents", [])]
+        for key in {*begun, *machine.snapshot_keys} - stored:
+            s3.delete_object(Bucket=bucket, Key=key)
 
 
-def _promoted_head(machine: Machine) -> Iterator[str]:
-    versions = {record.model_version for record in machine.records_of(machine.snapshot_keys[0])}
+def _a_crawl_that_finds_nothing_new(machine: Machine) -> Iterator[str]:
+    yield from _a_crawl(machine, day=1, turns=1)
+
+
+def _a_crawl_of_new_works(machine: Machine) -> Iterator[str]:
+    yield from _a_crawl(machine, day=2, turns=2)
+
+
+def _a_crawl(machine: Machine, *, day: int, turns: int) -> Iterator[str]:
+    """Crawl the shop as of a day; only works that no snapshot holds take more than one turn."""
+    before = len(machine.cloud.invocations)
+    keys = machine.snapshot_keys
+    machine.begin_day(day, next(_mornings))
+    machine.cloud.wait_until_idle(120)
+    yield from _errors(machine, before)
+    taken = sum(each.function == "CrawlerFunction" for each in machine.cloud.invocations[before:])
+    if (taken > 1) != (turns > 1):
+        yield f"the crawl took {taken} turns"
+    if len(machine.snapshot_keys) != len(keys) + 1:
+        yield "there is no new snapshot"
+
+
+def _a_new_snapshot(machine: Machine) -> Iterator[str]:
+    """Give the notifier a snapshot of new works."""
+    before, posts = len(machine.cloud.invocations), machine.slack.posts
+    items = [replace(item, item_id=next(_new_ids)) for item in demo_works()[:WORKS]]
+    due_at = next(_mornings)
+    key = snapshot_key(items[0].source, due_at)
+    body = json.dumps(Snapshot(items[0].source, due_at, items).to_json())
+    machine.cloud.client("s3").put_object(Bucket=machine.cloud.resources["Bucket"], Key=key, Body=body)
+    machine.cloud.wait_until_idle(60)
+    yield from _errors(machine, before)
+    versions = {record.model_version for record in machine.records_of(key)}
     if not versions or not all(version.startswith("another-") for version in versions):
         yield f"items were scored by {versions}, not by the promoted head"
+    if machine.slack.posts < posts + 2:
+        yield "no item and no summary was posted"
 
 
 def warm_up(machine: Machine) -> None:
-    """Start the feedback function: Slack waits three seconds for a press, a busy machine may start it for longer."""
+    """Start the feedback function: Slack waits three seconds for a press, and a busy machine may need longer."""
     requests.post(f"{machine.cloud.api_url}/slack/interactions", data="payload={}", timeout=30)
 
 
@@ -112,58 +140,75 @@ def _presses(machine: Machine) -> Iterator[str]:
 
 def _a_deleted_snapshot(machine: Machine) -> Iterator[str]:
     event = next(i.event for i in machine.cloud.invocations if i.function == "NotifierFunction")
-    event = json.loads(json.dumps(event).replace(machine.snapshot_keys[0], "snapshots/dlsite/2026/01/01/000000Z.json"))
+    event = deepcopy(event)
+    event["Records"][0]["s3"]["object"]["key"] = "snapshots/dlsite/2026/01/01/000000Z.json"
     try:
         machine.cloud.invoke("NotifierFunction", event)
     except FunctionError as error:
         yield f"the event of a deleted snapshot: {error}"
 
 
-def _dead_letters(machine: Machine) -> Iterator[str]:
-    """Events that fail for good end in the queue."""
+def _a_dead_letter_of_the_crawler(machine: Machine) -> Iterator[str]:
+    waiting = dead_letters(machine)
     machine.cloud.invoke_async("CrawlerFunction", {"scheduled_at": "never"})
+    yield from _one_more_dead_letter(machine, waiting)
+
+
+def _a_dead_letter_of_the_notifier(machine: Machine) -> Iterator[str]:
+    waiting = dead_letters(machine)
     bucket = machine.cloud.resources["Bucket"]
     machine.cloud.client("s3").put_object(Bucket=bucket, Key="snapshots/dlsite/broken.json", Body=b"{")
+    yield from _one_more_dead_letter(machine, waiting)
+
+
+def _one_more_dead_letter(machine: Machine, before: int) -> Iterator[str]:
     machine.cloud.wait_until_idle(60)
     yield from machine.cloud.delivery_errors
-    waiting = _dead_letter_count(machine)
-    if waiting != 2:
-        yield f"{waiting} of 2 failed events are in the dead-letter queue"
+    if dead_letters(machine) != before + 1:
+        yield "the failed event is not in the dead-letter queue"
 
 
-def _logs(machine: Machine) -> Iterator[str]:
-    logs = machine.cloud.client("logs")
-    for function in FUNCTIONS:
-        group = f"/aws/lambda/{machine.cloud.resources[f'{function}Function']}"
-        try:
-            if not logs.filter_log_events(logGroupName=group)["events"]:
-                yield f"{group} is empty"
-        except ClientError as error:
-            yield f"{group}: {error}"
-
-
-def _errors(machine: Machine) -> Iterator[str]:
-    for invocation in machine.cloud.invocations:
+def _errors(machine: Machine, first: int) -> Iterator[str]:
+    for invocation in machine.cloud.invocations[first:]:
         if invocation.error:
             yield f"{invocation.function}: {invocation.error.get('errorMessage')}"
     yield from machine.cloud.delivery_errors
 
 
-def _dead_letter_count(machine: Machine) -> int:
-    queue = machine.cloud.resources["DeadLetters"]
+def _logs(function: str) -> Step:
+    """Return a step that looks whether the function could write what it has logged so far."""
+
+    def step(machine: Machine) -> Iterator[str]:
+        group = f"/aws/lambda/{machine.cloud.resources[function]}"
+        if not machine.cloud.client("logs").filter_log_events(logGroupName=group)["events"]:
+            yield f"{group} is empty"
+        yield from machine.cloud.delivery_errors
+
+    return step
+
+
+def dead_letters(machine: Machine) -> int:
+    """Return the number of events in the dead-letter queue."""
     attributes = machine.cloud.client("sqs").get_queue_attributes(
-        QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"]
+        QueueUrl=machine.cloud.resources["DeadLetters"], AttributeNames=["ApproximateNumberOfMessages"]
     )
     return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
 
 
-def dead_letters_of_a_schedule_that_may_not_invoke(edit: Edit) -> int:
-    """Return how many dead letters a firing of the schedule leaves; -1 where it may not even write one."""
-    with one_machine(edit=edit) as machine:
-        try:
-            machine.begin_day(1, MORNING)
-        except AccessDenied as error:
-            return -1 if "dead-letter" in str(error) else _dead_letter_count(machine)
-        except CloudError:
-            return -1
-        return 0
+# what takes longest comes last: a missing permission is mostly noticed before
+STEPS: dict[str, tuple[Step, ...]] = {
+    "CrawlerFunction": (
+        _a_dead_letter_of_the_crawler,
+        _logs("CrawlerFunction"),
+        _a_crawl_that_finds_nothing_new,
+        _a_crawl_of_new_works,
+    ),
+    "NotifierFunction": (
+        _a_deleted_snapshot,
+        _a_dead_letter_of_the_notifier,
+        _a_new_snapshot,
+        _logs("NotifierFunction"),
+    ),
+    "ClassifierFunction": (_a_new_snapshot, _logs("ClassifierFunction")),
+    "FeedbackFunction": (_presses, _logs("FeedbackFunction")),
+}

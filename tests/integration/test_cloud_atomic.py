@@ -1,4 +1,4 @@
-"""Conditional writes from several threads at once: whatever way moto is reached, exactly one of them wins."""
+"""Concurrent conditional writes: exactly one wins, however moto is reached."""
 
 import sys
 import threading
@@ -40,7 +40,7 @@ def _threads_take_turns_often() -> Iterator[None]:
 
 @pytest.fixture(params=["the local cloud", "moto's server", "moto in the process"])
 def client(request: pytest.FixtureRequest) -> Iterator[Client]:
-    """Clients of a moto that holds the table `claims`, with the key `id`, and the bucket `claims`."""
+    """Clients of a moto with the table `claims`, whose key is `id`, and the bucket `claims`."""
     account = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": REGION}
     if request.param == "the local cloud":
         with Cloud(TEMPLATE, {"Greeting": "hello"}) as cloud:
@@ -52,7 +52,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
         lock = threading.Lock()
 
         def make(service: str) -> Any:
-            with lock:  # boto3's default session is not made for several threads
+            with lock:  # boto3's default session is not thread-safe
                 return boto3.client(service, **account)  # type: ignore[call-overload]
 
         with mock_aws():
@@ -74,7 +74,7 @@ def _with_stores(client: Client) -> Client:
 
 
 def winners(client: Client, service: str, claim: Callable[[Any, str, str], object]) -> Counter[str]:
-    """Return how many of the writers won each item; `claim(client, item, writer)` raises where it loses."""
+    """Return how many writers won each item; `claim(client, item, writer)` raises if it loses."""
     together = threading.Barrier(WRITERS, timeout=60)
 
     def write(writer: str, own: Any) -> list[str]:
@@ -187,7 +187,7 @@ def test_one_writer_makes_each_parameter(client: Client) -> None:
     assert winners(client, "ssm", make) == ONCE_EACH
 
 
-def test_a_queue_that_is_waited_at_keeps_nobody_from_writing() -> None:
+def test_a_long_poll_of_a_queue_does_not_block_writers() -> None:
     with Cloud(TEMPLATE, {"Greeting": "hello"}) as cloud:
         sqs = cloud.client("sqs")
         address = sqs.create_queue(QueueName="waited-at")["QueueUrl"]
@@ -202,7 +202,7 @@ def test_a_queue_that_is_waited_at_keeps_nobody_from_writing() -> None:
     assert [message["Body"] for message in received[0]["Messages"]] == ["written meanwhile"]
 
 
-def test_threads_of_a_test_with_stores_of_its_own_win_once(stores: Stores) -> None:
+def test_threads_that_use_the_stores_fixture_win_once(stores: Stores) -> None:
     def make(s3: Any, item: str, writer: str) -> None:
         s3.put_object(Bucket=stores.bucket, Key=item, Body=writer.encode(), IfNoneMatch="*")
 

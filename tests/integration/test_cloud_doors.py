@@ -1,4 +1,4 @@
-"""Who gets in at the servers of the local cloud: those who sign, or know a token, and no page of a browser."""
+"""Access to the local cloud's servers: only with a signature or a token, and never from a web page."""
 
 import subprocess
 import sys
@@ -52,7 +52,7 @@ def send(request: Any, **headers: str) -> requests.Response:
 
 @pytest.mark.parametrize("path", ["/moto-api/", "/moto-api/reset", "/moto-api/reset-auth", "/moto-api/data.json"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_motos_own_api_is_not_there_not_even_for_the_administrator(cloud: Cloud, path: str, method: str) -> None:
+def test_motos_own_api_is_refused_even_to_the_administrator(cloud: Cloud, path: str, method: str) -> None:
     assert send(signed(cloud, cloud.endpoint + path, "s3", method=method)).status_code == 403
     assert requests.request(method, cloud.endpoint + path, data="0", timeout=5).status_code == 403
     assert cloud.client("ssm").get_parameter(Name=SECRET)["Parameter"]["Name"] == SECRET
@@ -75,7 +75,7 @@ def test_motos_own_api_is_not_there_not_even_for_the_administrator(cloud: Cloud,
 @pytest.mark.parametrize(
     "authorization", ["", "AWS4-HMAC-SHA256 Credential=AKIA/20260401/ap-northeast-1/{}/aws4_request"]
 )
-def test_a_request_that_nobody_signed_is_refused(
+def test_an_unsigned_request_is_refused(
     cloud: Cloud, service: str, headers: dict[str, str], body: str, authorization: str
 ) -> None:
     given = {"Content-Type": "application/x-www-form-urlencoded", **headers}
@@ -115,7 +115,7 @@ def test_a_page_is_refused_even_with_a_signature(cloud: Cloud, headers: dict[str
 
 @pytest.mark.parametrize("headers", FOREIGN)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_the_gateway_takes_nothing_from_a_page(cloud: Cloud, headers: dict[str, str], method: str) -> None:
+def test_the_gateway_refuses_requests_from_a_page(cloud: Cloud, headers: dict[str, str], method: str) -> None:
     address = f"{cloud.api_url}/open/x"
 
     assert requests.request(method, address, timeout=10).status_code != 403
@@ -146,7 +146,7 @@ def test_keys_and_tokens_are_new_for_each_cloud(cloud: Cloud) -> None:
 
 
 class OneEvent:
-    """An environment with an event for the process that asks."""
+    """An environment with one event."""
 
     def next_event(self) -> Event | None:
         return Event("request-1", b'{"secret": true}', "arn", 1.0)
@@ -181,14 +181,14 @@ def test_the_runtime_api_gives_nobody_else_an_event(runtime: RuntimeApi, root: s
 
 
 @pytest.mark.parametrize("headers", FOREIGN)
-def test_the_runtime_api_takes_nothing_from_a_page(runtime: RuntimeApi, headers: dict[str, str]) -> None:
+def test_the_runtime_api_refuses_requests_from_a_page(runtime: RuntimeApi, headers: dict[str, str]) -> None:
     address = f"http://{runtime.address}/2018-06-01/runtime/invocation/next"
 
     assert requests.get(address, headers=headers, timeout=5).status_code == 403
 
 
 @pytest.mark.parametrize("headers", FOREIGN)
-def test_the_wire_takes_nothing_from_a_page(headers: dict[str, str]) -> None:
+def test_the_wire_refuses_requests_from_a_page(headers: dict[str, str]) -> None:
     with Wire(["WorkerFunction"]) as wire:
         for edge in EDGES:
             address = wire.address("WorkerFunction", edge)
@@ -204,7 +204,7 @@ def test_each_process_makes_secrets_of_its_own() -> None:
     assert len({secret for line in printed for secret in line.split()}) == 4
 
 
-def test_aws_asks_for_a_signature_before_anything_is_set_up() -> None:
+def test_aws_requires_a_signature_before_anything_is_set_up() -> None:
     server = AwsServer()
     try:
         assert requests.get(server.url, timeout=5).status_code == 403

@@ -1,4 +1,4 @@
-"""Events that the local cloud brings to functions: S3 notifications and schedules."""
+"""Events that the local cloud sends to functions: S3 notifications and schedules."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def test_the_record_is_as_s3_writes_it(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("key", ["out/a.json", "in/a.txt"])
-def test_an_object_that_the_filter_leaves_out_wakes_nobody(cloud: Cloud, key: str) -> None:
+def test_an_object_that_the_filter_excludes_invokes_nothing(cloud: Cloud, key: str) -> None:
     put(cloud, key)
     assert finished(cloud) == []
 
@@ -60,14 +60,14 @@ def test_later_objects_have_later_sequencers(cloud: Cloud) -> None:
     assert len(sequencers) == 2
 
 
-def test_a_notification_can_come_again_and_twice_at_once(cloud: Cloud) -> None:
+def test_a_notification_can_be_delivered_again_and_concurrently(cloud: Cloud) -> None:
     put(cloud, "in/a.json")
     cloud.deliver_s3_event("in/a.json", times=2)
     invocations = finished(cloud)
     assert [invocation.event for invocation in invocations] == [invocations[0].event] * 3
 
 
-def test_a_notification_of_an_object_that_is_not_there_is_refused(cloud: Cloud) -> None:
+def test_a_notification_of_a_missing_object_is_refused(cloud: Cloud) -> None:
     with pytest.raises(CloudError, match=r"holds no object in/a\.json"):
         cloud.deliver_s3_event("in/a.json")
 

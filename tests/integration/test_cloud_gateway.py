@@ -1,4 +1,4 @@
-"""The local cloud's HTTP API: routes, signatures, events and answers."""
+"""The local cloud's HTTP API: routes, signatures, events and responses."""
 
 import base64
 import copy
@@ -33,7 +33,7 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture(scope="module")
 def role(cloud: Cloud) -> Credentials:
-    """The worker's own credentials, which its policy lets invoke the closed route."""
+    """The worker's own credentials; its policy allows it to invoke the closed route."""
     environment = cloud.invoke("WorkerFunction", {"do": "settings"})["environment"]
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     return Credentials(*(environment[name] for name in names))
@@ -70,12 +70,11 @@ def test_an_altered_request_is_forbidden(cloud: Cloud, role: Credentials) -> Non
     assert forbidden(send(signed(cloud, role, "/closed"), body='{"altered": true}'))
 
 
-def test_a_wrong_secret_is_forbidden(cloud: Cloud, role: Credentials) -> None:
-    assert forbidden(send(signed(cloud, Credentials(role.access_key, "wrong", role.token), "/closed")))
-
-
-def test_a_wrong_token_is_forbidden(cloud: Cloud, role: Credentials) -> None:
-    assert forbidden(send(signed(cloud, Credentials(role.access_key, role.secret_key, "wrong"), "/closed")))
+@pytest.mark.parametrize("part", ["secret_key", "token"])
+def test_a_wrong_secret_or_token_is_forbidden(cloud: Cloud, role: Credentials, part: str) -> None:
+    wrong = copy.copy(role)
+    setattr(wrong, part, "wrong")
+    assert forbidden(send(signed(cloud, wrong, "/closed")))
 
 
 def test_a_signature_for_another_region_is_forbidden(cloud: Cloud, role: Credentials) -> None:
@@ -97,7 +96,7 @@ def test_a_user_without_permission_is_forbidden(cloud: Cloud) -> None:
     assert forbidden(send(signed(cloud, Credentials(key["AccessKeyId"], key["SecretAccessKey"]), "/closed")))
 
 
-def test_an_open_route_takes_any_method_and_names_its_part_of_the_path(cloud: Cloud) -> None:
+def test_an_open_route_accepts_any_method_and_passes_path_parameters(cloud: Cloud) -> None:
     event = requests.put(f"{cloud.api_url}/open/%E9%9B%A8?a=1&a=2", timeout=10).json()
     assert event["version"] == "2.0"
     assert event["routeKey"] == "ANY /open/{name}"
@@ -125,7 +124,7 @@ def test_cookies_and_headers_pass_both_ways(cloud: Cloud) -> None:
     assert response.cookies.get_dict() == {"a": "1", "b": "2"}
 
 
-def test_an_answer_without_a_status_is_json(cloud: Cloud) -> None:
+def test_a_response_without_a_status_is_json(cloud: Cloud) -> None:
     response = requests.get(f"{cloud.api_url}/open/a?plain=1", timeout=10)
     assert (response.status_code, response.json()) == (200, {"plain": True})
 
@@ -135,7 +134,7 @@ def test_a_failing_function_is_an_internal_error(cloud: Cloud) -> None:
     assert (response.status_code, response.json()) == (500, {"message": "Internal Server Error"})
 
 
-def test_a_slow_function_is_unavailable_and_goes_on(cloud: Cloud) -> None:
+def test_a_slow_function_is_unavailable_and_continues(cloud: Cloud) -> None:
     response = requests.get(f"{cloud.api_url}/open/slow/one?sleep=0.5", timeout=10)
     assert (response.status_code, response.json()) == (503, {"message": "Service Unavailable"})
     cloud.wait_until_idle(10)

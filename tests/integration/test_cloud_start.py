@@ -1,4 +1,4 @@
-"""Starting and stopping the local cloud: templates and parameters it refuses, permissions that a template forgets."""
+"""Starting and stopping the local cloud: rejected templates and parameters, missing permissions."""
 
 import time
 from pathlib import Path

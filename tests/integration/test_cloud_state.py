@@ -1,4 +1,4 @@
-"""What a local cloud with a state still has when it is started again."""
+"""A local cloud with a state keeps its contents after a restart."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def test_objects_and_records_are_as_they_were_left(tmp_path: Path) -> None:
     assert [record["id"] for record in left[1]] == ["changed", "in a batch", "made by an update", "put"]
     with open_state(tmp_path) as state, cloud_with(state) as cloud:
         assert contents(cloud) == left
-        assert cloud.invocations == []  # nobody is told again of objects that were there before
+        assert cloud.invocations == []  # no notifications of objects that existed before
         table = cloud.dynamodb().Table(cloud.resources["Table"])
         assert table.get_item(Key={"id": "changed"})["Item"]["n"] == 2
 
 
-def test_an_event_that_the_end_cut_short_is_delivered_again_under_its_request_id(tmp_path: Path) -> None:
+def test_an_interrupted_event_is_redelivered_under_its_request_id(tmp_path: Path) -> None:
     with open_state(tmp_path) as state, cloud_with(state) as cloud:
         cloud.invoke_async("WorkerFunction", {"do": "echo"})
         cloud.wait_until_idle(10)
@@ -92,7 +92,7 @@ def test_an_event_that_failed_for_good_is_done_with(tmp_path: Path) -> None:
         assert state.all("events") == {}
 
 
-def test_what_a_run_writes_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_what_a_run_writes_whatever_the_umask(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     before = os.umask(0)
     try:

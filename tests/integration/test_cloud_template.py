@@ -1,9 +1,10 @@
-"""The project's own template in the local cloud: nothing of it is dropped."""
+"""The project's own template in the local cloud: every property takes effect."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from local.cloud import Cloud, TemplateError
 
@@ -70,6 +71,7 @@ def test_routes_keep_their_authorization(cloud: Cloud) -> None:
         "POST /predict": "AWS_IAM",
         "POST /slack/interactions": "NONE",
     }
+    assert requests.post(f"{cloud.api_url}/predict", json={"items": []}, timeout=10).status_code == 403
 
 
 def test_functions_keep_their_settings(cloud: Cloud) -> None:
@@ -84,7 +86,7 @@ def test_functions_keep_their_settings(cloud: Cloud) -> None:
     assert retries["DestinationConfig"]["OnFailure"]["Destination"].endswith(":osusume-dead-letters")
 
 
-def test_logs_are_kept_for_a_while(cloud: Cloud) -> None:
+def test_logs_have_a_retention_period(cloud: Cloud) -> None:
     groups = cloud.client("logs").describe_log_groups()["logGroups"]
     assert {group["logGroupName"]: group["retentionInDays"] for group in groups} == {
         f"/aws/lambda/osusume-{name}": 30 for name in ("crawler", "notifier", "classifier", "feedback")

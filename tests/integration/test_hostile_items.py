@@ -1,4 +1,4 @@
-"""Works whose texts are made to do harm, from the snapshot to the channel and back."""
+"""Works with hostile texts, from the snapshot to the channel and back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def hostile_item(number: int, text: str) -> Item:
     )
 
 
-def test_every_work_is_posted_whatever_its_texts_hold() -> None:
+def test_every_work_is_posted_whatever_its_texts_contain() -> None:
     items = [hostile_item(number, text) for number, text in enumerate(TEXTS)]
     parameters = {"MadeUpTaste": "ignore", "ExploredItemsADay": "20"}  # each of them is posted
     with one_machine(parameters=parameters, retry_delays=(0.0, 0.0)) as machine:

@@ -1,4 +1,4 @@
-"""`python -m local run` as processes of its own, on the demo's shop served as if it were the site."""
+"""`python -m local run` in its own process, on the demo's shop in place of the site."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def page_when_all_is_posted(process: subprocess.Popen[str]) -> str:
 
 
 def press(page: str, number: int, action_id: str) -> None:
-    """Press a button under the `number`th message that has some, as the page's own form does.
+    """Press a button under the `number`th message that has buttons, as the page's form does.
 
-    As an owner does, it presses again where Slack shows a warning: a busy machine may start the function too slowly.
+    Retry if Slack shows a warning, as an owner would: a busy machine may start the function too slowly.
     """
     shown = {"interested": "「興味あり!」と記録しました", "not_interested": "「別に…」と記録しました"}[action_id]
     text = requests.get(page, timeout=30).text
@@ -96,7 +96,7 @@ def press(page: str, number: int, action_id: str) -> None:
         assert answer.status_code == 200  # after the redirect back to the page
         if requests.get(page, timeout=30).text.count(shown) > before:
             return
-    raise AssertionError(f"no press of {action_id} was taken")
+    raise AssertionError(f"no press of {action_id} was accepted")
 
 
 def posted(folder: Path) -> list[str]:
@@ -108,7 +108,7 @@ def posted(folder: Path) -> list[str]:
 
 
 def let_a_day_pass(folder: Path) -> None:
-    """Make every snapshot that the folder keeps a day older, wherever it is named."""
+    """Make every snapshot in the folder one day older, wherever it is named."""
     with sqlite3.connect(folder / "state.sqlite3") as connection:
         rows = connection.execute("SELECT store, key, value FROM kept").fetchall()
         keys = {key for _, key, _ in rows if key.startswith("snapshots/")}
@@ -161,7 +161,7 @@ def test_each_of_three_days_posts_only_what_is_new_though_runs_are_killed(site: 
     assert len(second_day) == 2 * POSTED_A_DAY == len(set(second_day))
     assert labels(folder) == [True, True]
 
-    # the third day: the owner thinks again about a work of the first
+    # the third day: the owner changes the answer to a work of the first day
     let_a_day_pass(folder)
     site.day = 3
     site.clear_log()
@@ -177,7 +177,7 @@ def test_each_of_three_days_posts_only_what_is_new_though_runs_are_killed(site: 
     assert sorted(labels(folder)) == [False, True]
 
 
-def test_a_crawl_that_the_site_refuses_ends_with_the_reason_and_is_not_tried_again(site: Site, tmp_path: Path) -> None:
+def test_a_crawl_that_the_site_refuses_ends_with_the_reason_and_is_not_retried(site: Site, tmp_path: Path) -> None:
     site.faults["/works/type"] = SiteFault(status=403)
     status, told = a_whole_run(site, tmp_path)
     assert status == 1
@@ -209,7 +209,7 @@ def test_imported_labels_are_kept_and_their_works_are_not_posted(site: Site, tmp
         (["--site-address", "https://www.dlsite.com"], "must be on this machine"),
     ],
 )
-def test_wrong_use_is_told_before_anything_is_read(
+def test_wrong_use_is_reported_before_anything_is_read(
     arguments: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", "--source", "dlsite", "--folder", str(tmp_path), "--no-serve", *arguments]) == 2
@@ -224,7 +224,7 @@ def test_a_folder_of_a_trial_is_not_used_for_the_real_site(tmp_path: Path, capsy
     assert "was begun with --site-address: name another --folder" in capsys.readouterr().err
 
 
-def test_ctrl_c_halfway_ends_with_130_and_says_that_nothing_is_lost(site: Site, tmp_path: Path) -> None:
+def test_ctrl_c_during_a_run_ends_with_130_and_says_that_nothing_is_lost(site: Site, tmp_path: Path) -> None:
     site.crawl_delay = 0.5
     with running(site, tmp_path, "--no-serve") as process:
         wait_until(lambda: len(pages_read(site)) == 1)

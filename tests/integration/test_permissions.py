@@ -1,19 +1,21 @@
-"""Each permission of the template is needed: without it a run of everything fails; with all of them it does not."""
+"""Each permission of the template is needed: without it something that its function does fails."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from scenario import Edit, dead_letters_of_a_schedule_that_may_not_invoke, problems_of_a_run
+from scenario import MORNING, STEPS, dead_letters, machine_after_a_morning, problems_of
 
+from local.cloud import AccessDenied
 from local.cloud.access import REGION
 from local.cloud.template import load_template
-from local.machine import PARAMETERS, ROOT
+from local.machine import PARAMETERS, ROOT, Machine
 
 SCHEDULE_ROLE = "CrawlerFunctionEveryMorningRole"
 
@@ -23,7 +25,7 @@ class Permission:
     """One action on one resource that a statement of a role's policy allows."""
 
     role: str
-    policy: int
+    policy: str
     statement: int
     action: int
     resource: int
@@ -35,28 +37,35 @@ def permissions() -> Iterator[Permission]:
     for role, resource in document["Resources"].items():
         if resource["Type"] != "AWS::IAM::Role":
             continue
-        for p, policy in enumerate(resource["Properties"]["Policies"]):
+        for policy in resource["Properties"]["Policies"]:
             for s, statement in enumerate(policy["PolicyDocument"]["Statement"]):
                 for a, action in enumerate(_listed(statement["Action"])):
                     resources = _listed(statement["Resource"])
                     for r in range(len(resources)):
                         which = f"[{r}]" if len(resources) > 1 else ""
-                        yield Permission(role, p, s, a, r, f"{role}-{action}{which}")
+                        yield Permission(role, policy["PolicyName"], s, a, r, f"{role}-{action}{which}")
 
 
-def without(permission: Permission) -> Edit:
-    """Return an edit of the template that takes the permission away and leaves all others."""
-
-    def edit(document: dict[str, Any]) -> None:
-        policy = document["Resources"][permission.role]["Properties"]["Policies"][permission.policy]
-        statements = policy["PolicyDocument"]["Statement"]
-        old = statements.pop(permission.statement)
-        for a, action in enumerate(_listed(old["Action"])):
-            for r, resource in enumerate(_listed(old["Resource"])):
-                if (a, r) != (permission.action, permission.resource):
-                    statements.append({"Effect": "Allow", "Action": action, "Resource": resource})
-
-    return edit
+@contextmanager
+def without(machine: Machine, permission: Permission) -> Iterator[None]:
+    """Take the permission away, and leave all others, while the context lasts."""
+    iam: Any = machine.cloud.client("iam")
+    name = {"RoleName": machine.cloud.resources[permission.role], "PolicyName": permission.policy}
+    document = {"Version": "2012-10-17", **iam.get_role_policy(**name)["PolicyDocument"]}
+    statements = list(document["Statement"])
+    old = statements.pop(permission.statement)
+    for a, action in enumerate(_listed(old["Action"])):
+        for r, resource in enumerate(_listed(old["Resource"])):
+            if (a, r) != (permission.action, permission.resource):
+                statements.append({"Effect": "Allow", "Action": action, "Resource": resource})
+    if statements:
+        iam.put_role_policy(**name, PolicyDocument=json.dumps({**document, "Statement": statements}))
+    else:
+        iam.delete_role_policy(**name)
+    try:
+        yield
+    finally:
+        iam.put_role_policy(**name, PolicyDocument=json.dumps(document))
 
 
 def _listed(value: Any) -> list[Any]:
@@ -66,24 +75,35 @@ def _listed(value: Any) -> list[Any]:
 ALL = list(permissions())
 
 
-def test_nothing_fails_with_all_permissions() -> None:
-    assert problems_of_a_run() == []
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    with machine_after_a_morning() as started:
+        yield started
+
+
+@pytest.mark.parametrize("function", STEPS)
+def test_nothing_fails_with_all_permissions(machine: Machine, function: str) -> None:
+    assert problems_of(machine, function) == []
 
 
 @pytest.mark.parametrize("permission", [p for p in ALL if p.role != SCHEDULE_ROLE], ids=lambda p: p.name)
-def test_a_run_fails_without(permission: Permission) -> None:
-    assert problems_of_a_run(without(permission)) != []
+def test_a_function_fails_without(machine: Machine, permission: Permission) -> None:
+    with without(machine, permission):
+        assert problems_of(machine, permission.role.replace("Role", "Function")) != []
 
 
-def test_the_schedule_needs_its_two_permissions() -> None:
+def test_the_schedule_needs_its_two_permissions(machine: Machine) -> None:
     invoke, send = sorted((p for p in ALL if p.role == SCHEDULE_ROLE), key=lambda p: "sqs" in p.name)
-
-    def neither(document: dict[str, Any]) -> None:
-        del document["Resources"][SCHEDULE_ROLE]["Properties"]["Policies"][:]
-
     assert [invoke.name, send.name] == [f"{SCHEDULE_ROLE}-lambda:InvokeFunction", f"{SCHEDULE_ROLE}-sqs:SendMessage"]
-    assert dead_letters_of_a_schedule_that_may_not_invoke(without(invoke)) == 1
-    assert dead_letters_of_a_schedule_that_may_not_invoke(neither) == -1
+    before = dead_letters(machine)
+    with without(machine, invoke):
+        with pytest.raises(AccessDenied, match=r"lambda:InvokeFunction$"):
+            machine.begin_day(1, MORNING)
+        assert dead_letters(machine) == before + 1
+        # its statement is the only one left
+        with without(machine, replace(send, statement=0)), pytest.raises(AccessDenied, match="dead-letter queue"):
+            machine.begin_day(1, MORNING)
+    assert dead_letters(machine) == before + 1
 
 
 WILDCARDS = {

@@ -1,4 +1,4 @@
-"""The state of a run's folder: what is put is there after any end, and a folder that cannot be used says why."""
+"""The state in a run's folder: stored values survive any end, and unusable folders raise clear errors."""
 
 from __future__ import annotations
 
