@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from conftest import Stores
+from injector import Act, Rule, at, rules_of
+from world import Clock
 
 from crawler.crawl import Outcome, Turn, crawl
 from crawler.fetcher import Fetcher, Page, user_agent
@@ -24,19 +26,6 @@ LIMIT = 900.0
 ANSWER_SECONDS = 0.25
 LISTING, FALLBACK_LISTING, ROBOTS, ANY_PAGE = "/works/type/", "/fsr/", "/robots.txt", "/product_id/"
 """What the paths of the site's requests hold."""
-
-
-@dataclass
-class Clock:
-    """Time that passes by sleeping, and by what the site takes to answer."""
-
-    now: float = DAY_ONE.timestamp()
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class TimedLog(list[Request]):
@@ -116,6 +105,13 @@ class Shop:
             outcomes.append(self.turn(item_limit=item_limit, seconds=seconds))
         return outcomes
 
+    def fail(self, act: Act, *places: str) -> None:
+        """Let requests whose path holds one of the places meet `act`."""
+        rules_of(self.site).extend(Rule(at(place), act) for place in places)
+
+    def recover(self) -> None:
+        rules_of(self.site).clear()
+
     def snapshot(self, due_at: datetime = DAY_ONE) -> Snapshot:
         return read_snapshot(self.stores.s3, self.stores.bucket, snapshot_key(DLSITE.name, due_at))
 
@@ -147,7 +143,7 @@ class Shop:
 def serve(stores: Stores, *days: int, crawl_delay: float = 1) -> Iterator[Shop]:
     """Serve as many of the demo's works as `days` say, with a work of music among each twelve."""
     works = demo_works()[: sum(days)]
-    clock = Clock()
+    clock = Clock(DAY_ONE.timestamp())
     with serve_site(crawl_delay, works=works, days=days) as site:
         site.log = log = TimedLog(clock)
         yield Shop(site, stores, log, clock)

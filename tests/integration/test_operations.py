@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from injector import rules_of, slack_rule
 from scenario import warm_up
 
 from local.cloud.access import REGION
 from local.machine import BOT_TOKEN, ROOT, SIGNING_SECRET, Machine, one_machine
 from local.slack import duplicate_posts
-from local.slack.stand_in import SlackFault
 from model.serving.head import Head
 from model.serving.package import ENCODER, HEAD, TOKENIZER, read_card, write_package
 from ops.__main__ import main
@@ -89,7 +89,7 @@ def ops(
         return Outcome(status, told.out, told.err)
 
     yield run
-    machine.slack.faults.clear()
+    rules_of(machine.slack).clear()
     store_secret(machine, TOKEN_PARAMETER, BOT_TOKEN)
     store_secret(machine, SECRET_PARAMETER, SIGNING_SECRET)
     sqs, url = machine.cloud.client("sqs"), machine.cloud.resources["DeadLetters"]
@@ -211,11 +211,11 @@ def test_what_cannot_be_sent_again_stays_and_is_an_error(machine: Machine, ops: 
 
 
 def test_what_slack_refused_is_posted_once_when_it_is_posted_again(machine: Machine, ops: Ops) -> None:
-    machine.slack.faults.append(SlackFault("chat.postMessage", times=99, error="channel_not_found"))
+    rules_of(machine.slack).append(slack_rule("chat.postMessage", times=99, error="channel_not_found"))
     key = bring_snapshot(machine)
     waiting = not_posted(machine, key)
     assert waiting
-    machine.slack.faults.clear()
+    rules_of(machine.slack).clear()
     told = ops("repost")
     assert told.status == 0
     assert f"{len(waiting) + 1} messages of earlier runs wait" in told.out  # and the run's own
@@ -227,11 +227,11 @@ def test_what_slack_refused_is_posted_once_when_it_is_posted_again(machine: Mach
 
 
 def test_what_was_given_up_is_tried_once_more_when_it_is_asked_for(machine: Machine, ops: Ops) -> None:
-    machine.slack.faults.append(SlackFault("chat.postMessage", times=99, error="invalid_blocks"))
+    rules_of(machine.slack).append(slack_rule("chat.postMessage", times=99, error="invalid_blocks"))
     key = bring_snapshot(machine)  # refused in each of three attempts
     refused = [record.item.item_id for record in machine.records_of(key) if record.status == "refused"]
     assert refused
-    machine.slack.faults.clear()
+    rules_of(machine.slack).clear()
     assert ops("repost", "--yes").status == 0
     assert not_posted(machine, key) == sorted(refused)
     told = ops("repost", "--given-up")

@@ -11,29 +11,17 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from injector import Rule, at, late, rules_of, slack_rule
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.webhook import WebhookClient
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
+from world import CHANNEL, SECRET, TOKEN, Clock
 
-from local.slack import Slack, SlackFault, as_text, duplicate_posts, serve_slack, signed_interaction
+from local.slack import Slack, as_text, duplicate_posts, serve_slack, signed_interaction
 from local.slack.blocks import block_errors
-
-CHANNEL = "C0LOCAL0001"
-SECRET = "signing-secret-of-the-tests"
-TOKEN = "xoxb-of-the-tests"
-
-
-class Clock:
-    """A clock that stands still until it is set; seconds since 1970."""
-
-    def __init__(self) -> None:
-        self.now = 1764000000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class App:
@@ -414,17 +402,17 @@ def test_a_permalink_leads_to_the_message_on_the_page(slack: Slack, client: WebC
 @pytest.mark.parametrize(
     ("fault", "posts"),
     [
-        (SlackFault("chat.postMessage", status=500), 0),
-        (SlackFault("chat.postMessage", status=500, after_posting=True), 1),
-        (SlackFault("chat.postMessage", error="internal_error"), 0),
-        (SlackFault("chat.postMessage", error="internal_error", after_posting=True), 1),
-        (SlackFault("chat.postMessage", status=429), 0),
+        (slack_rule("chat.postMessage", status=500), 0),
+        (slack_rule("chat.postMessage", status=500, after_posting=True), 1),
+        (slack_rule("chat.postMessage", error="internal_error"), 0),
+        (slack_rule("chat.postMessage", error="internal_error", after_posting=True), 1),
+        (slack_rule("chat.postMessage", status=429), 0),
     ],
 )
 def test_a_fault_strikes_before_or_after_the_message_is_posted(
-    slack: Slack, client: WebClient, fault: SlackFault, posts: int
+    slack: Slack, client: WebClient, fault: Rule, posts: int
 ) -> None:
-    slack.faults.append(fault)
+    rules_of(slack).append(fault)
 
     with pytest.raises(SlackApiError):
         post_item(client)
@@ -436,7 +424,7 @@ def test_a_fault_strikes_before_or_after_the_message_is_posted(
 
 @pytest.mark.parametrize("after_posting", [False, True])
 def test_a_fault_can_drop_the_connection(slack: Slack, client: WebClient, *, after_posting: bool) -> None:
-    slack.faults.append(SlackFault("chat.postMessage", drop=True, after_posting=after_posting))
+    rules_of(slack).append(slack_rule("chat.postMessage", drop=True, after_posting=after_posting))
     client.retry_handlers.clear()
 
     with pytest.raises((OSError, http.client.HTTPException)):
@@ -446,7 +434,7 @@ def test_a_fault_can_drop_the_connection(slack: Slack, client: WebClient, *, aft
 
 
 def test_a_late_answer_outlasts_the_caller_after_the_message_is_posted(slack: Slack) -> None:
-    slack.faults.append(SlackFault("chat.postMessage", delay=0.3, after_posting=True))
+    rules_of(slack).append(Rule(at("chat.postMessage"), late(0.3)))
     session = requests.Session()
 
     with session, pytest.raises(requests.ReadTimeout):
@@ -458,7 +446,7 @@ def test_a_late_answer_outlasts_the_caller_after_the_message_is_posted(slack: Sl
 
 
 def test_duplicate_posts_are_counted_by_item_from_the_log(slack: Slack, client: WebClient) -> None:
-    slack.faults.append(SlackFault("chat.postMessage", status=500, after_posting=True))
+    rules_of(slack).append(slack_rule("chat.postMessage", status=500, after_posting=True))
     with pytest.raises(SlackApiError):
         post_item(client, "RJ1")
     for item_id in ("RJ1", "RJ2", "RJ2", "RJ2"):
