@@ -17,12 +17,13 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from werkzeug import Response
+from werkzeug.datastructures import Headers
 
 from local.shop.site import Site
 from local.slack import Slack
 
 Edge = Literal["aws", "slack", "classifier", "site"]
-Headers = Sequence[tuple[str, str]]
+Pairs = Sequence[tuple[str, str]]
 
 _S3_OPERATIONS = {"GET": "GetObject", "PUT": "PutObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
 
@@ -35,7 +36,7 @@ class Call:
     body: bytes = b""
     edge: Edge = "site"
     method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Headers = field(default_factory=Headers)
     function: str = ""
 
     @property
@@ -130,12 +131,12 @@ def nth_call(function: str, operation: str, nth: int) -> Fits:
 # what happens to them
 
 
-def answered(status: int, body: bytes | Iterable[bytes] = b"", headers: Headers = ()) -> Act:
+def answered(status: int, body: bytes | Iterable[bytes] = b"", headers: Pairs = ()) -> Act:
     """Answer in the server's place; the call never reaches it."""
     return lambda _call, _forward: Response(body, status, headers)
 
 
-def json_answered(status: int, value: object, headers: Headers = ()) -> Act:
+def json_answered(status: int, value: object, headers: Pairs = ()) -> Act:
     """Answer with JSON in the server's place."""
     return answered(status, json.dumps(value).encode(), [("Content-Type", "application/json"), *headers])
 

@@ -80,9 +80,8 @@ class World(Clock):
     def labels(self) -> Labels:
         return Labels(self.stores.dynamodb, self.stores.labels_table)
 
-    def channel(self, kind: type[Channel] = Channel, **changes: Any) -> Channel:
-        arguments = {"token": TOKEN, "channel_id": CHANNEL, "api_url": self.slack.api_url, "call_seconds": CALL_SECONDS}
-        return kind(**{**arguments, **changes})
+    def channel(self, kind: type[Channel] = Channel, *, token: str = TOKEN, channel_id: str = CHANNEL) -> Channel:
+        return kind(token, channel_id, self.slack.api_url, CALL_SECONDS)
 
     def deliver(
         self,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from faults.harness import Audit
 from faults.observations import Seen
-from faults.world import Audit
 
 
 @dataclass(slots=True)

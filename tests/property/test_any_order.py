@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from injector import slack_rule
-from property.world import WORKS, Died, Plan, SteppedWorld, die
+from property.stepped import WORKS, Died, Plan, SteppedWorld, die
 from world import CLAIM_SECONDS
 
 from feedback.press import Press

@@ -14,8 +14,8 @@ from crawling import DAY_ONE, LISTING, Shop, TimedLog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from injector import Act, altered
+from property.stepped import SteppedWorld
 from property.test_any_order import LONG
-from property.world import SteppedWorld
 from world import Clock
 
 from crawler.crawl import BadCrawl

@@ -178,7 +178,7 @@ def test_a_page_that_failed_is_asked_for_again_though_the_listing_has_it_no_long
 def page_of(item_id: str) -> bytes:
     """Return the page of a work of the demo, on sale or not."""
     entries = entries_on(1, demo_works(), [len(demo_works())])
-    return routes.answer(routes.Shop(entries, 0), f"/home/work/=/product_id/{item_id}.html").body
+    return routes.page_at(routes.Shop(entries, 0), f"/home/work/=/product_id/{item_id}.html").get_data()
 
 
 def test_pages_kept_on_a_day_without_a_snapshot_are_in_a_later_one(shop: Shop) -> None:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from conftest import make_stores
 from moto import mock_aws
-from world import CALL_SECONDS, NOW, World
+from world import CALL_SECONDS, CHANNEL, NOW, TOKEN, World
 
 from feedback.press import Press, show_label, store_press
 from notifier.channel import Channel
@@ -125,7 +125,7 @@ class SteppedWorld(World):
         """Let a notifier work on the event of a snapshot."""
         with self._at_work(plan):
             ends = self.now + RUN_SECONDS
-            channel = self.channel(_WatchedChannel)
+            channel = _WatchedChannel(TOKEN, CHANNEL, self.slack.api_url, CALL_SECONDS)
             channel.world = self
             clock = Clock(self, self.sleep, lambda: ends - self.now)
             snapshot = read_snapshot(self.stores.s3, self.stores.bucket, key)

@@ -15,9 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
+from injector import Rule
 
 from faults.observations import Seen, seen_since, waiting_dead_letters
-from faults.proxy import Rule, Wire
+from faults.wire import Wire
 from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.machine import PARAMETERS, ROOT, SCHEDULE, Machine, one_machine
@@ -67,7 +68,7 @@ class Audit:
 
 
 @dataclass(slots=True)
-class World:
+class Harness:
     """One machine, its wire, and what was done to it so far: works put on sale a day, snapshots due, presses.
 
     The owner's presses, by item id and time, are in `tried`; in `pressed` are those that were answered 200, with what
@@ -172,7 +173,7 @@ class World:
 
     # ---- what came of it ----
 
-    def observe(self, happen: Callable[[World], object]) -> Audit:
+    def observe(self, happen: Callable[[Harness], object]) -> Audit:
         """Let something happen, and audit everything that is there afterwards."""
         invocations = len(self.machine.cloud.invocations)
         messages = len(self.machine.slack.messages)
@@ -278,7 +279,7 @@ def presses_lost(labels: Labels, taken: Mapping[str, Sequence[tuple[float, bool]
 
 
 @contextmanager
-def world(settings: Settings = Settings()) -> Iterator[World]:
+def harness(settings: Settings = Settings()) -> Iterator[Harness]:
     """Start a world and let its first day go by."""
     parameters = {**PARAMETERS, **SMALL, **dict(settings.parameters)}
     document = load_template(ROOT / "template.yaml", parameters, REGION).document
@@ -305,7 +306,7 @@ def world(settings: Settings = Settings()) -> Iterator[World]:
             slack.rate_limit = RateLimit(10_000, 0.0)  # days go by in seconds here
             machine.site.works = generate_works(WORKS, seed=5)
             machine.site.days = [FIRST_WORKS]
-            started = World(machine, wire, document, dict(settings.time_limits))
+            started = Harness(machine, wire, document, dict(settings.time_limits))
             machine.begin_day(1, FIRST_MORNING)
             started.settle()
             yield started
