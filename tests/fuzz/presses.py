@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
@@ -133,11 +132,7 @@ def _requests() -> Sequence[object]:
     return [_signed(urlencode({"payload": json.dumps(PRESS)})), real]
 
 
-def _json_damage(random: Random, seed: object) -> bytes:
-    return damaged_json(random, seed)
-
-
 TARGETS = (
-    Target("signed press", 4, (), read_signed_press, _presses, _json_damage),
-    Target("unsigned press", 3, (), read_unsigned_request, _requests, _json_damage),
+    Target("signed press", 4, (), read_signed_press, _presses, damaged_json),
+    Target("unsigned press", 3, (), read_unsigned_request, _requests, damaged_json),
 )
