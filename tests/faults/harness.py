@@ -17,7 +17,7 @@ from typing import Any
 import requests
 from injector import Rule
 
-from faults.observations import Seen, seen_since, waiting_dead_letters
+from faults.observations import Seen, Watch
 from faults.wire import Wire
 from local.cloud.access import REGION
 from local.cloud.template import load_template
@@ -51,15 +51,15 @@ class Settings:
     time_limits: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, kw_only=True)
 class Audit:
     """What came of a fault: three counts, what else is wrong, in words, and what the owner saw."""
 
-    lost: int
-    doubled: int
-    presses_lost: int
-    problems: list[str]
-    seen: Seen
+    lost: int = 0
+    doubled: int = 0
+    presses_lost: int = 0
+    problems: list[str] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def is_clean(self) -> bool:
@@ -175,24 +175,11 @@ class Harness:
 
     def observe(self, happen: Callable[[Harness], object]) -> Audit:
         """Let something happen, and audit everything that is there afterwards."""
-        invocations = len(self.machine.cloud.invocations)
-        messages = len(self.machine.slack.messages)
-        failed_presses = len(self.machine.slack.failed_presses)
-        ephemerals = len(self.machine.slack.ephemerals)
-        dead_letters = waiting_dead_letters(self.machine)
+        watch = Watch(self.document, self.machine)
         due = len(self.due)
         happen(self)
         self.settle()
-        seen = seen_since(
-            self.document,
-            self.machine,
-            invocations=invocations,
-            messages=messages,
-            failed_presses=failed_presses,
-            ephemerals=ephemerals,
-            dead_letters=dead_letters,
-            days_without_snapshot=len(set(self.due[due:]) - self._written()),
-        )
+        seen = watch.seen(len(set(self.due[due:]) - self._written()))
         return self._audit(seen)
 
     def _written(self) -> set[str]:

@@ -169,5 +169,5 @@ def _merged(rows: Iterable[Row]) -> list[Row]:
     for row in rows:
         known = merged.setdefault((row.name, row.injected), row)
         if known is not row:
-            known.add_row(row)
+            known.add(row.times, row)
     return list(merged.values())

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
+from hypothesis.strategies import DrawFn
 
 T = TypeVar("T")
 
@@ -98,16 +98,6 @@ _NUMBER = re.compile(rb"[0-9]{1,12}")
 _ATTRIBUTE = re.compile(rb'="[^"<>]{0,300}"')
 
 
-def damaged_bytes(content: bytes) -> SearchStrategy[bytes]:
-    """Return a strategy for `content` with one to four kinds of damage."""
-    return _damaged_bytes(content)
-
-
-def damaged_json(value: object) -> SearchStrategy[bytes]:
-    """Return a strategy for the JSON text of `value` with wrong, missing, repeated and deeply nested parts, or cut."""
-    return _damaged_json(value)
-
-
 def one_of(draw: DrawFn, values: Sequence[T]) -> T:
     """Draw one of the values."""
     return draw(st.sampled_from(values))
@@ -119,14 +109,16 @@ def happens(draw: DrawFn, percent: int) -> bool:
 
 
 @st.composite
-def _damaged_bytes(draw: DrawFn, content: bytes) -> bytes:
+def damaged_bytes(draw: DrawFn, content: bytes) -> bytes:
+    """Draw `content` with one to four kinds of damage."""
     for _ in range(one_of(draw, (1, 1, 1, 2, 2, 3, 4))):
         content = one_of(draw, _KINDS)(draw, content)
     return content
 
 
 @st.composite
-def _damaged_json(draw: DrawFn, value: object) -> bytes:
+def damaged_json(draw: DrawFn, value: object) -> bytes:
+    """Draw the JSON text of `value` with wrong, missing, repeated and deeply nested parts, or cut."""
     damaged = copy.deepcopy(value)
     for _ in range(one_of(draw, (1, 1, 1, 2, 3, 6))):
         damaged = _with_damaged_part(draw, damaged)

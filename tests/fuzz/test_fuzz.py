@@ -18,7 +18,7 @@ def test_damage_is_refused_by_name_or_read(target: Target) -> None:
 
 def seen(target: Target, seed: int) -> list[bytes]:
     contents: list[bytes] = []
-    run(replace(target, parse=contents.append), seed, 20)
+    run(replace(target, parse=contents.append), seed, 60)
     return contents
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from injector import slack_rule
 from property.stepped import WORKS, Died, Plan, SteppedWorld, die
-from world import CLAIM_SECONDS
+from world import CHANNEL, CLAIM_SECONDS
 
 from feedback.press import Press
 from local.slack import as_text
@@ -105,7 +105,7 @@ class Disorder(RuleBasedStateMachine):
         if posted:
             # no two presses have the same time by Slack's clock
             at = Decimal(str(self.world.now - late)) + Decimal(len(self.waiting) + len(self.tried)) / 1_000_000
-            press = Press(posted[which % len(posted)], is_interested, "U0OWNER", f"{at:.6f}")
+            press = Press(posted[which % len(posted)], is_interested, "U0OWNER", f"{at:.6f}", CHANNEL)
             self.waiting.append(press)
 
     @precondition(lambda self: self.waiting)

@@ -399,38 +399,22 @@ def test_a_permalink_leads_to_the_message_on_the_page(slack: Slack, client: WebC
     assert f'id="{anchor}"' in requests.get(page, timeout=5).text
 
 
+@pytest.mark.parametrize("after_posting", [False, True], ids=["before posting", "after posting"])
 @pytest.mark.parametrize(
-    ("fault", "posts"),
-    [
-        (slack_rule("chat.postMessage", status=500), 0),
-        (slack_rule("chat.postMessage", status=500, after_posting=True), 1),
-        (slack_rule("chat.postMessage", error="internal_error"), 0),
-        (slack_rule("chat.postMessage", error="internal_error", after_posting=True), 1),
-        (slack_rule("chat.postMessage", status=429), 0),
-    ],
+    "fault", [{"status": 500}, {"error": "internal_error"}, {"status": 429}, {"drop": True}], ids=str
 )
 def test_a_fault_strikes_before_or_after_the_message_is_posted(
-    slack: Slack, client: WebClient, fault: Rule, posts: int
+    slack: Slack, client: WebClient, fault: dict[str, Any], *, after_posting: bool
 ) -> None:
-    rules_of(slack).append(fault)
-
-    with pytest.raises(SlackApiError):
-        post_item(client)
-
-    assert (slack.posts, len(slack.messages)) == (posts, posts)
-    post_item(client)
-    assert slack.posts == posts + 1
-
-
-@pytest.mark.parametrize("after_posting", [False, True])
-def test_a_fault_can_drop_the_connection(slack: Slack, client: WebClient, *, after_posting: bool) -> None:
-    rules_of(slack).append(slack_rule("chat.postMessage", drop=True, after_posting=after_posting))
+    rules_of(slack).append(slack_rule("chat.postMessage", after_posting=after_posting, **fault))
     client.retry_handlers.clear()
 
-    with pytest.raises((OSError, http.client.HTTPException)):
+    with pytest.raises((SlackApiError, OSError, http.client.HTTPException)):
         post_item(client)
 
-    assert slack.posts == int(after_posting)
+    assert (slack.posts, len(slack.messages)) == (after_posting, after_posting)
+    post_item(client)
+    assert slack.posts == after_posting + 1
 
 
 def test_a_late_answer_outlasts_the_caller_after_the_message_is_posted(slack: Slack) -> None:
