@@ -57,12 +57,11 @@ def _posted(call: Call) -> bool:
 class Slack:
     """A workspace with one channel, one bot and one owner.
 
-    `interactions_url` is where presses go; it can be set once the app's address is known. `log` and
-    `failed_presses` are plain lists to read. `intercept` stands between a call and its answer: it gets the path, the
-    body, and what serves the call. `address` has no slash at its end, `page_address` is where the owner
-    watches the channel. `image_hosts` names, by host, the addresses that stand in for where images are: Slack fetches
-    images itself, the page fetches them from there. `side_panel`, where set, returns the HTML that the page shows
-    beside the channel.
+    `interactions_url` is where presses go; it can be set once the app's address is known. `log` and `failed_presses`
+    are plain lists to read. `intercept` may change the answer to each call: it gets the path, the body, and a function
+    that serves the call. `address` has no slash at its end, `page_address` is where the owner watches the channel.
+    `image_hosts` names, by host, the addresses that stand in for where images are: Slack fetches images itself, and the
+    page fetches them from there. `side_panel`, where set, returns the HTML that the page shows beside the channel.
     """
 
     def __init__(

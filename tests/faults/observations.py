@@ -50,9 +50,8 @@ class Watch:
 
     def _counts(self) -> tuple[int, int, int, int, int]:
         cloud, slack = self._machine.cloud, self._machine.slack
-        seen = (cloud.invocations, slack.messages, slack.failed_presses, slack.ephemerals)
-        invocations, messages, failed_presses, ephemerals = map(len, seen)
-        return invocations, messages, failed_presses, ephemerals, waiting_dead_letters(self._machine)
+        seen = len(cloud.invocations), len(slack.messages), len(slack.failed_presses), len(slack.ephemerals)
+        return *seen, waiting_dead_letters(self._machine)
 
     def seen(self, days_without_snapshot: int) -> Seen:
         """Return what reached the owner; failed runs, dead letters and days without a snapshot set off alarms."""

@@ -10,18 +10,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from crawling import DAY_ONE, LISTING, Shop, TimedLog
+from crawling import DAY_ONE, LISTING, Died, Shop, dying_at, serve
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from injector import Act, altered
 from property.stepped import SteppedWorld
 from property.test_any_order import LONG
-from world import Clock
 
 from crawler.crawl import BadCrawl
-from crawler.fetcher import Fetcher, Page
+from crawler.fetcher import Fetcher
 from crawler.sources import SourceError
-from local.shop.site import serve_site
 from local.slack import as_text
 from osusume.ledger import Record
 from osusume.snapshots import GIVE_UP_DAYS, read_snapshot, snapshot_key
@@ -88,9 +86,9 @@ class Mornings:
         due = DAY_ONE + timedelta(days=self.number - 1)
         for number in range(LAMBDA_TRIES):
             self.shop.clock.now = max(self.shop.clock.now + 60, due.timestamp())
-            dying = _dying_at(day.dies_at) if number == 0 and day.dies_at else Fetcher
+            dying = dying_at(day.dies_at, "") if number == 0 and day.dies_at else Fetcher
             self.shop.log.clear()
-            with suppress(SourceError, BadCrawl, _Died):
+            with suppress(SourceError, BadCrawl, Died):
                 self._crawl(due, f"day-{self.number}", dying)
                 break
         self.world.now = max(self.world.now, self.shop.clock.now)
@@ -159,30 +157,10 @@ class Mornings:
             assert posted[item_id] == (record.choice != "passed")
 
 
-class _Died(Exception):
-    """Raised where a turn dies."""
-
-
-def _dying_at(page: int) -> type[Fetcher]:
-    class Dying(Fetcher):
-        fetched = 0
-
-        def fetch(self, url: str) -> Page:
-            found = super().fetch(url)
-            self.fetched += 1
-            if self.fetched == page:
-                raise _Died
-            return found
-
-    return Dying
-
-
 @contextmanager
 def mornings(item_limit: int) -> Iterator[Mornings]:
-    clock = Clock(DAY_ONE.timestamp())
-    with SteppedWorld() as world, serve_site(0, works=WORKS, days=[FIRST_WORKS]) as site:
-        site.log = log = TimedLog(clock)
-        yield Mornings(world, Shop(site, world.stores, log, clock), item_limit)
+    with SteppedWorld() as world, serve(world.stores, FIRST_WORKS, crawl_delay=0, works=WORKS) as shop:
+        yield Mornings(world, shop, item_limit)
 
 
 @settings(

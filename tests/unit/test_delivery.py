@@ -131,7 +131,7 @@ def test_a_message_that_was_refused_is_posted_by_the_next_delivery(world: ItemsW
     ("changes", "error"), [({"channel_id": "C0OTHER"}, "channel_not_found"), ({"token": "xoxb-old"}, "invalid_auth")]
 )
 def test_a_channel_that_refuses_everything_ends_the_delivery_with_the_remedy(
-    world: ItemsWorld, changes: dict[str, str], error: str
+    world: ItemsWorld, changes: dict[str, Any], error: str
 ) -> None:
     with pytest.raises(ChannelRefused, match=f"{error}: check that the bot is in the channel"):
         world.deliver(POSTS, channel=world.channel(**changes))
