@@ -34,7 +34,7 @@ MOST_SECONDS = 1.0
 
 GIVE_UP_SECONDS = 30.0
 MOST_MEGABYTES = 300
-"""How far an input may raise the process's peak of memory over what it was at the target's start."""
+"""How far an input may raise the process's peak of memory."""
 
 
 class Hang(BaseException):
@@ -43,7 +43,7 @@ class Hang(BaseException):
 
 @dataclass
 class Tally:
-    """What came of a target's inputs. Seconds are of the processor, megabytes over those at the start.
+    """What came of a target's inputs. Seconds are of the processor; megabytes are the most that an input took.
 
     `problem` says what is wrong with the input `content`, the smallest that hypothesis found.
     """
@@ -87,13 +87,14 @@ def run(target: Target, seed: int, inputs: int) -> Tally:
     @given(target.inputs())
     def check(content: bytes) -> None:
         tally.content = content
+        _forget_peak()
+        before = _peak_megabytes()
         _parse(target, content, tally)
-        tally.megabytes = max(tally.megabytes, _peak_megabytes() - at_start)
-        assert tally.megabytes <= MOST_MEGABYTES, f"the peak of memory rose by {tally.megabytes:.0f} MB"
+        grown = _peak_megabytes() - before
+        tally.megabytes = max(tally.megabytes, grown)
+        assert grown <= MOST_MEGABYTES, f"the peak of memory rose by {grown:.0f} MB"
 
     with _quiet(), _loopback_alone(), _hangs_end():
-        _forget_peak()
-        at_start = _peak_megabytes()
         try:
             check()
         except Exception as error:  # noqa: BLE001  # any error is what is looked for
@@ -137,7 +138,7 @@ def _peak_megabytes() -> float:
 
 
 def _forget_peak() -> None:
-    """Let the peak of memory begin anew, where the system can do that: what another target took does not count."""
+    """Let the peak of memory begin anew, where the system can do that: what earlier inputs took does not count."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
