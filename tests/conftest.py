@@ -51,22 +51,24 @@ def moto_address() -> Iterator[str]:
 
 @pytest.fixture
 def stores(moto_address: str) -> Stores:
+    return make_stores(endpoint_url=moto_address)
+
+
+def make_stores(**client_options: str) -> Stores:
+    """Create a bucket and the template's tables under names of their own."""
     account: Any = {
-        "endpoint_url": moto_address,
         "region_name": REGION,
         "aws_access_key_id": "testing",
         "aws_secret_access_key": "testing",
+        **client_options,
     }
     name = uuid4().hex[:12]
     resources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
     dynamodb = boto3.resource("dynamodb", **account)
     for table in ("items", "labels"):
         properties = resources[f"{table.capitalize()}Table"]["Properties"]
-        shape = {key: properties[key] for key in ("AttributeDefinitions", "KeySchema", "BillingMode")}
-        indexes = properties.get("GlobalSecondaryIndexes")
-        dynamodb.create_table(
-            TableName=f"{name}-{table}", **shape, **({"GlobalSecondaryIndexes": indexes} if indexes else {})
-        )
+        names = properties.keys() & {"AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes"}
+        dynamodb.create_table(TableName=f"{name}-{table}", **{key: properties[key] for key in names})
     s3 = boto3.client("s3", **account)
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     return Stores(s3, boto3.client("ssm", **account), dynamodb, name, f"{name}-items", f"{name}-labels")

@@ -1,12 +1,14 @@
 """A made-up shop and real stores for the crawler, under a clock that costs no time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from conftest import Stores
+from injector import Act, Rule, at, rules_of
+from world import Clock
 
 from crawler.crawl import Outcome, Turn, crawl
 from crawler.fetcher import Fetcher, Page, user_agent
@@ -14,6 +16,7 @@ from crawler.progress import Progress
 from crawler.sources import Source
 from crawler.sources.dlsite import DLsite
 from local.shop.site import Request, Site, serve_site
+from osusume.items import Item
 from osusume.snapshots import Snapshot, list_snapshot_keys, read_snapshot, snapshot_key
 from samples.works import demo_works
 
@@ -24,19 +27,6 @@ LIMIT = 900.0
 ANSWER_SECONDS = 0.25
 LISTING, FALLBACK_LISTING, ROBOTS, ANY_PAGE = "/works/type/", "/fsr/", "/robots.txt", "/product_id/"
 """What the paths of the site's requests hold."""
-
-
-@dataclass
-class Clock:
-    """Time that passes by sleeping, and by what the site takes to answer."""
-
-    now: float = DAY_ONE.timestamp()
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class TimedLog(list[Request]):
@@ -116,6 +106,13 @@ class Shop:
             outcomes.append(self.turn(item_limit=item_limit, seconds=seconds))
         return outcomes
 
+    def fail(self, act: Act, *places: str) -> None:
+        """Let requests whose path holds one of the places meet `act`."""
+        rules_of(self.site).extend(Rule(at(place), act) for place in places)
+
+    def recover(self) -> None:
+        rules_of(self.site).clear()
+
     def snapshot(self, due_at: datetime = DAY_ONE) -> Snapshot:
         return read_snapshot(self.stores.s3, self.stores.bucket, snapshot_key(DLSITE.name, due_at))
 
@@ -144,26 +141,29 @@ class Shop:
 
 
 @contextmanager
-def serve(stores: Stores, *days: int, crawl_delay: float = 1) -> Iterator[Shop]:
-    """Serve as many of the demo's works as `days` say, with a work of music among each twelve."""
-    works = demo_works()[: sum(days)]
-    clock = Clock()
-    with serve_site(crawl_delay, works=works, days=days) as site:
+def serve(stores: Stores, *days: int, crawl_delay: float = 1, works: Sequence[Item] | None = None) -> Iterator[Shop]:
+    """Serve as many works, the demo's unless given, as `days` say, with a work of music among each twelve."""
+    clock = Clock(DAY_ONE.timestamp())
+    with serve_site(crawl_delay, works=works or demo_works()[: sum(days)], days=days) as site:
         site.log = log = TimedLog(clock)
         yield Shop(site, stores, log, clock)
 
 
-def dying_at(page: int) -> type[Fetcher]:
-    """Return a fetcher that dies with the answer to its page of that number in its hands."""
+class Died(RuntimeError):
+    """Raised where a process dies."""
+
+
+def dying_at(number: int, place: str = ANY_PAGE) -> type[Fetcher]:
+    """Return a fetcher that dies holding the answer to its request of that number, of those whose URL has `place`."""
 
     class Dying(Fetcher):
-        pages = 0
+        fetched = 0
 
         def fetch(self, url: str) -> Page:
             found = super().fetch(url)
-            self.pages += ANY_PAGE in url
-            if self.pages == page:
-                raise RuntimeError("the process dies")
+            self.fetched += place in url
+            if self.fetched == number:
+                raise Died("the process dies")
             return found
 
     return Dying

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from werkzeug import Response
 
 from local.shop import pages
 from local.shop.entries import Entry
@@ -17,14 +18,6 @@ _RELATED = 4
 _RANKING_SINCE = 40
 
 
-class ShopResponse(NamedTuple):
-    """A response: its status, content type and body."""
-
-    status: int
-    content_type: str
-    body: bytes
-
-
 @dataclass(frozen=True, slots=True)
 class Shop:
     """The state of the shop at one moment: `entries` on sale, newest first; `crawl_delay` in seconds."""
@@ -33,33 +26,33 @@ class Shop:
     crawl_delay: float
 
 
-def answer(shop: Shop, path: str) -> ShopResponse:
-    """Return the shop's response to a GET of `path`, which may include a query."""
+def page_at(shop: Shop, path: str) -> Response:
+    """Return what the shop answers to a GET of `path`, which may have a query."""
     parts = urlsplit(path)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     for pattern, page in _ROUTES:
         if found := re.fullmatch(pattern, unquote(parts.path)):
             return page(shop, found, query)
-    return ShopResponse(404, "text/plain; charset=UTF-8", b"There is nothing here.\n")
+    return Response(status=404, content_type="text/plain; charset=UTF-8", response="There is nothing here.\n")
 
 
-def _robots(shop: Shop, _: re.Match[str], __: dict[str, str]) -> ShopResponse:
-    return ShopResponse(200, "text/plain; charset=UTF-8", pages.robots_txt(shop.crawl_delay).encode())
+def _robots(shop: Shop, _: re.Match[str], __: dict[str, str]) -> Response:
+    return Response(status=200, content_type="text/plain; charset=UTF-8", response=pages.robots_txt(shop.crawl_delay))
 
 
-def _listing(shop: Shop, found: re.Match[str], _: dict[str, str]) -> ShopResponse:
+def _listing(shop: Shop, found: re.Match[str], _: dict[str, str]) -> Response:
     size, page = _number(found[0], "per_page", 30), _number(found[0], "page", 1)
     shown = shop.entries[(page - 1) * size : page * size]
     return _html(200, pages.listing_page(shown, len(shop.entries), page, _ranking(shop)))
 
 
-def _fallback_listing(shop: Shop, found: re.Match[str], _: dict[str, str]) -> ShopResponse:
+def _fallback_listing(shop: Shop, found: re.Match[str], _: dict[str, str]) -> Response:
     page = _number(found[0], "page", 1)
     shown = shop.entries[(page - 1) * _FALLBACK_SIZE : page * _FALLBACK_SIZE]
     return _html(200, pages.fallback_listing_page(shown, len(shop.entries), page, _ranking(shop)))
 
 
-def _work(shop: Shop, found: re.Match[str], query: dict[str, str]) -> ShopResponse:
+def _work(shop: Shop, found: re.Match[str], query: dict[str, str]) -> Response:
     entry = _find(shop, found[1])
     if entry is None:
         return _html(404, pages.missing_page(found[1]))
@@ -67,19 +60,19 @@ def _work(shop: Shop, found: re.Match[str], query: dict[str, str]) -> ShopRespon
     return _html(200, pages.work_page(entry, "en_US" if query.get("locale") == "en_US" else "ja_JP", related))
 
 
-def _product(shop: Shop, _: re.Match[str], query: dict[str, str]) -> ShopResponse:
+def _product(shop: Shop, _: re.Match[str], query: dict[str, str]) -> Response:
     entry = _find(shop, query.get("workno", ""))
-    return ShopResponse(200, "application/json", (pages.product_json(entry) if entry else "[]").encode())
+    return Response(status=200, content_type="application/json", response=pages.product_json(entry) if entry else "[]")
 
 
-def _cover(shop: Shop, found: re.Match[str], _: dict[str, str]) -> ShopResponse:
+def _cover(shop: Shop, found: re.Match[str], _: dict[str, str]) -> Response:
     entry = _find(shop, found[1])
     if entry is None:
-        return ShopResponse(404, "text/plain; charset=UTF-8", b"There is no such cover.\n")
-    return ShopResponse(200, "image/svg+xml", pages.cover_svg(entry.item).encode())
+        return Response(status=404, content_type="text/plain; charset=UTF-8", response="There is no such cover.\n")
+    return Response(status=200, content_type="image/svg+xml", response=pages.cover_svg(entry.item))
 
 
-_ROUTES: tuple[tuple[str, Callable[[Shop, re.Match[str], dict[str, str]], ShopResponse]], ...] = (
+_ROUTES: tuple[tuple[str, Callable[[Shop, re.Match[str], dict[str, str]], Response]], ...] = (
     (r"/robots\.txt", _robots),
     (r"/[a-z]+/works/type/=/.*work_type_category/audio/.*", _listing),
     (r"/[a-z]+/fsr/=/.*work_type_category\[0\]/audio/.*", _fallback_listing),
@@ -102,5 +95,5 @@ def _number(place: str, name: str, default: int) -> int:
     return int(found[1]) if found else default
 
 
-def _html(status: int, page: str) -> ShopResponse:
-    return ShopResponse(status, "text/html; charset=UTF-8", page.encode())
+def _html(status: int, page: str) -> Response:
+    return Response(page, status, content_type="text/html; charset=UTF-8")

@@ -1,17 +1,18 @@
-"""The made-up shop as an HTTP server on loopback: its days, a log of its requests, and faults on demand."""
+"""The made-up shop as an HTTP server on loopback: its days, and a log of its requests."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from typing import NamedTuple
 
+from werkzeug import Response
+
 from local.shop.entries import Entry, entries_on
-from local.shop.routes import Shop, answer
+from local.shop.routes import Shop, page_at
 from osusume.items import Item
 from samples.works import DEMO_DAYS, demo_works
 from web.guard import Guarded
@@ -25,25 +26,16 @@ class Request(NamedTuple):
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class SiteFault:
-    """How an answer differs from the shop's own: in whatever is given. `delay` is in seconds."""
-
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    delay: float = 0.0
-
-
-_NO_FAULT = SiteFault()
+def _undisturbed(_path: str, _body: bytes, serve: Callable[[], Response]) -> Response:
+    return serve()
 
 
 @dataclass(slots=True)
 class Site:
     """The shop while it is served at `address`.
 
-    `day` counts from 1 and may be set at any time. `faults` maps a part of a path (query included) to the fault with
-    which such requests are answered; the first that fits counts. `log` has a request for each answer, oldest first.
+    `day` counts from 1 and may be set at any time. `log` has a request for each answer, oldest first. `intercept` may
+    change each answer: it gets the path with the query, the body, and a function that makes the shop's own answer.
     """
 
     works: Sequence[Item]
@@ -51,7 +43,7 @@ class Site:
     crawl_delay: float
     day: int
     address: str = ""
-    faults: dict[str, SiteFault] = field(default_factory=dict)
+    intercept: Callable[[str, bytes, Callable[[], Response]], Response] = _undisturbed
     log: list[Request] = field(default_factory=list)
 
     def entries(self) -> list[Entry]:
@@ -61,10 +53,6 @@ class Site:
     def clear_log(self) -> None:
         """Forget the requests answered so far."""
         self.log.clear()
-
-    def fault_for(self, path: str) -> SiteFault:
-        """Return the fault that requests of `path` meet, one that changes nothing where there is none."""
-        return next((fault for part, fault in list(self.faults.items()) if part in path), _NO_FAULT)
 
 
 @contextmanager
@@ -97,21 +85,17 @@ def _handler_for(site: Site) -> type[Guarded]:
         shows_pictures = True
 
         def do_GET(self) -> None:
-            fault = site.fault_for(self.path)
-            time.sleep(fault.delay)
-            own = answer(Shop(site.entries(), site.crawl_delay), self.path)
-            status = own.status if fault.status is None else fault.status
-            body = own.body if fault.body is None else fault.body
-            headers = {"Content-Type": own.content_type, "Content-Length": str(len(body)), **fault.headers}
-            # Logged first, so that whoever has the answer finds it in the log.
-            site.log.append(Request(self.command, self.path, status))
             with suppress(ConnectionError):  # a client may have given up
-                self.send_response(status)
-                for name, value in headers.items():
+                shop = Shop(site.entries(), site.crawl_delay)
+                answer = site.intercept(self.path, b"", lambda: page_at(shop, self.path))
+                # Logged first, so that whoever has the answer finds it in the log.
+                site.log.append(Request(self.command, self.path, answer.status_code))
+                self.send_response(answer.status_code)
+                for name, value in answer.headers:
                     self.send_header(name, value)
                 self.end_headers()
                 if self.command != "HEAD":
-                    self.wfile.write(body)
+                    self.wfile.write(answer.data)
 
         do_HEAD = do_GET  # the name that http.server calls
 

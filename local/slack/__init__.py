@@ -3,7 +3,7 @@
 from local.slack.channel import Message
 from local.slack.interactions import signed_interaction
 from local.slack.server import serve_slack
-from local.slack.stand_in import Call, FailedPress, Slack, SlackFault, duplicate_posts
+from local.slack.stand_in import Call, FailedPress, Slack, duplicate_posts
 from local.slack.text import as_text
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "FailedPress",
     "Message",
     "Slack",
-    "SlackFault",
     "as_text",
     "duplicate_posts",
     "serve_slack",

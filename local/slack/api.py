@@ -1,29 +1,26 @@
-"""One call of the Web API or of a response_url over HTTP: body, token, rate limit, fault injection, log."""
+"""One call of the Web API or of a response_url over HTTP: body, token, rate limit, and the log."""
 
 from __future__ import annotations
 
 import json
 import math
-import socket
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from http import HTTPStatus
+from dataclasses import dataclass, field
 
 from werkzeug import Request, Response
 
 from local.slack.channel import Json
 from local.slack.methods import METHODS, METHODS_OF_A_CHANNEL, MethodResponse, SlackError, decoded
-from local.slack.stand_in import Call, Slack, SlackFault
+from local.slack.stand_in import Call, Slack
 
 Arguments = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """The response to the caller (`status` is None for no response), and the message that the call changed."""
+    """What goes back to the caller, and the message that the call touched."""
 
-    status: int | None
+    status: int
     body: Json
     ts: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -49,26 +46,14 @@ def response_url(slack: Slack, request: Request) -> Response:
 
 
 def _logged(slack: Slack, request: Request, method: str, serve: Callable[[Arguments], _Outcome]) -> Response:
-    fault = slack.take_fault(method, request.get_data(as_text=True))
     arguments: Arguments = {}
-    if fault and not fault.after_posting:
-        time.sleep(fault.delay)
     try:
         arguments = _arguments(request)
-        spared = fault is None or fault.after_posting or not fault.answers
-        outcome = serve(arguments) if spared else _Outcome(200, {})
+        outcome = serve(arguments)
     except SlackError as error:
         outcome = _refusal(error)
-    if fault and fault.after_posting:
-        time.sleep(fault.delay)
-    if fault and fault.answers:
-        outcome = _struck(outcome, fault)
     shown = {name: value for name, value in arguments.items() if name != "token"}
-    error_name = outcome.body.get("error")
-    slack.log.append(Call(method, shown, outcome.status, error_name, outcome.ts, slack.clock()))
-    if outcome.status is None:
-        # The server then writes to a closed connection, and assumes that the caller disconnected.
-        request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    slack.log.append(Call(method, shown, outcome.status, outcome.body.get("error"), outcome.ts, slack.clock()))
     return Response(
         json.dumps(outcome.body),
         status=outcome.status,
@@ -100,15 +85,6 @@ def _refusal(error: SlackError) -> _Outcome:
     if error.retry_after is None:
         return _Outcome(200, error.to_json())
     return _Outcome(429, error.to_json(), headers={"Retry-After": str(error.retry_after)})
-
-
-def _struck(outcome: _Outcome, fault: SlackFault) -> _Outcome:
-    if fault.drop:
-        return replace(outcome, status=None, body={})
-    status = fault.status or 200
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return replace(_refusal(SlackError(fault.error or "ratelimited", retry_after=fault.retry_after)), ts=outcome.ts)
-    return replace(outcome, status=status, body=SlackError(fault.error or "internal_error", fault.details).to_json())
 
 
 def _token(request: Request, arguments: Arguments) -> str:

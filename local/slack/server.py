@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from werkzeug import Request
@@ -78,11 +79,13 @@ def _site(slack: Slack, page: WSGIApplication) -> WSGIApplication:
         request = Request(environ)
         request.max_form_memory_size = None  # Japanese blocks in a form, three bytes and nine characters a letter
         if request.path.startswith("/api/"):
-            answer = refusal(environ, may_link=False) or web_api(slack, request, request.path.removeprefix("/api/"))
+            answer = partial(web_api, slack, request, request.path.removeprefix("/api/"))
         elif request.path.startswith("/actions/") and request.method == "POST":
-            answer = refusal(environ, may_link=False) or response_url(slack, request)
+            answer = partial(response_url, slack, request)
         else:
             return page(environ, start_response)
-        return answer(environ, start_response)
+        refused = refusal(environ, may_link=False)
+        response = refused or slack.intercept(request.path, request.get_data(), answer)
+        return response(environ, start_response)
 
     return serve

@@ -2,56 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import requests
+from werkzeug import Response
 
 from local.slack.channel import Json, Message, RateLimit, StoredChannel, as_ts, item_id_of
 from local.slack.interactions import ResponseUrls, block_actions, find_button, signed_interaction
-
-
-@dataclass(slots=True)
-class SlackFault:
-    """Something that goes wrong with the next `times` calls of `method`; put it into `Slack.faults`.
-
-    With `about` only calls whose body holds that text count, such as those about one item. The answer is none at all
-    with `drop`; an HTTP `status`, when given (429 comes with a Retry-After of `retry_after` seconds); an `error` of
-    Slack's with its `details`; otherwise the usual one, which makes sense with a `delay`, in seconds. A call
-    that is answered so does nothing, unless `after_posting` is set: then it does its work first, and the caller alone
-    does not learn of it.
-    """
-
-    method: str
-    times: int = 1
-    after_posting: bool = False
-    status: int | None = None
-    error: str | None = None
-    details: list[str] = field(default_factory=list)
-    delay: float = 0.0
-    drop: bool = False
-    about: str = ""
-    retry_after: int = 1
-
-    @property
-    def answers(self) -> bool:
-        """Whether the fault stands in the place of the usual answer."""
-        return self.drop or self.status is not None or self.error is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call that was served.
 
-    `method` is the Web API's or `response_url`. `status` is the HTTP status, None where the connection was dropped,
-    `error` Slack's name of what was wrong, None where nothing was. `ts` names the message that the call posted, changed
-    or removed, also where the answer did not say so; `at` is the time of the answer in seconds since 1970.
+    `method` is the Web API's or `response_url`. `status` is the HTTP status, `error` Slack's name of what was wrong,
+    None where nothing was. `ts` names the message that the call posted, changed or removed; `at` is the time of the
+    answer in seconds since 1970.
     """
 
     method: str
     arguments: Mapping[str, object]
-    status: int | None
+    status: int
     error: str | None
     ts: str | None
     at: float
@@ -85,11 +57,11 @@ def _posted(call: Call) -> bool:
 class Slack:
     """A workspace with one channel, one bot and one owner.
 
-    `interactions_url` is where presses go; it can be set once the app's address is known. `log`, `failed_presses` and
-    `faults` are plain lists to read and to add to. `address` has no slash at its end, `page_address` is where the owner
-    watches the channel. `image_hosts` names, by host, the addresses that stand in for where images are: Slack fetches
-    images itself, the page fetches them from there. `side_panel`, where set, returns the HTML that the page shows
-    beside the channel.
+    `interactions_url` is where presses go; it can be set once the app's address is known. `log` and `failed_presses`
+    are plain lists to read. `intercept` may change the answer to each call: it gets the path, the body, and a function
+    that serves the call. `address` has no slash at its end, `page_address` is where the owner watches the channel.
+    `image_hosts` names, by host, the addresses that stand in for where images are: Slack fetches images itself, and the
+    page fetches them from there. `side_panel`, where set, returns the HTML that the page shows beside the channel.
     """
 
     def __init__(
@@ -115,10 +87,9 @@ class Slack:
         self.response_urls = ResponseUrls(self.channel)
         self.log: list[Call] = []
         self.failed_presses: list[FailedPress] = []
-        self.faults: list[SlackFault] = []
+        self.intercept = _undisturbed
         self.signing_secret = signing_secret
         self._press_timeout = press_timeout
-        self._faults_lock = threading.Lock()
 
     @property
     def api_url(self) -> str:
@@ -188,14 +159,9 @@ class Slack:
             self.channel, message, button, user_id=user_id, action_ts=as_ts(at), response_url=response_url
         )
 
-    def take_fault(self, method: str, body: str) -> SlackFault | None:
-        """Return the fault that a call of `method` with this body meets, and count it down; None without one."""
-        with self._faults_lock:
-            for fault in self.faults:
-                if fault.method == method and fault.times > 0 and fault.about in body:
-                    fault.times -= 1
-                    return fault
-        return None
+
+def _undisturbed(_path: str, _body: bytes, serve: Callable[[], Response]) -> Response:
+    return serve()
 
 
 def _post(url: str, headers: dict[str, str], body: bytes, timeout: float) -> requests.Response:

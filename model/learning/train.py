@@ -143,11 +143,8 @@ def train(
             return np.zeros((len(texts), 0), dtype=np.float32)
         return embed(encoder, [compose(item, order, keywords) for item in texts], store=store, advance=advance)
 
-    if embeddings is None:
-        embeddings = embedded(items, lambda share: advance(share * began))
-    else:
-        embeddings = embeddings[drawn]
-    parts = _Parts.read(items, embeddings, order)
+    computed = embedded(items, lambda share: advance(share * began)) if embeddings is None else embeddings[drawn]
+    parts = _Parts.read(items, computed, order)
     # The matrices are sparse or small: more threads would wait for each other, and would change the order of sums.
     with threadpool_limits(1, user_api="blas"):
         advance(began + 0.1)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from faults.proxy import Wire
+from faults.wire import Wire
 from playwright.sync_api import Browser, Page
 from werkzeug import Request, Response
 from werkzeug.serving import make_server

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from faults.fault import Fault, Hit, a_day_of, presses_of
-from faults.injections import answer_lost, broken, calls, dynamodb_error, json_answered, s3_error, slow
-from faults.proxy import Act
-from faults.world import World
+from injector import Act, Rule, answer_lost, broken, calls, dynamodb_error, json_answered, s3_error, slow
+
+from faults.fault import Fault, a_day_of, presses_of
+from faults.harness import Harness
 from local.machine import SECRETS
 
 _THROTTLED = dynamodb_error("ProvisionedThroughputExceededException")
@@ -22,7 +22,7 @@ SECONDS_UNTIL_READ_AGAIN = 5.0
 
 def _dynamodb(name: str, injected: str, where: tuple[str, str], act: Act, times: float) -> Fault:
     function, call = where
-    hit = Hit(calls(function, f"dynamodb:{call}"), act, times)
+    hit = Rule(calls(function, f"dynamodb:{call}"), act, times)
     happen = presses_of(hit) if function == "feedback" else a_day_of(hit)
     return Fault("DynamoDB", f"dynamodb-{name}", injected, happen, seconds=10, is_quick=name == "throttled")
 
@@ -46,14 +46,14 @@ _DENIED = s3_error(403, "AccessDenied")
 
 def _s3(name: str, injected: str, where: tuple[str, str], act: Act, times: float = float("inf")) -> Fault:
     function, call = where
-    hit = Hit(calls(function, f"s3:{call}"), act, times)
+    hit = Rule(calls(function, f"s3:{call}"), act, times)
     return Fault("S3", f"s3-{name}", injected, a_day_of(hit), is_quick=name == "denied-snapshot")
 
 
-def _heads_denied(on: World) -> int:
+def _heads_denied(on: Harness) -> int:
     """Deny the classifier, which starts anew, the look for a head that the trainer made."""
     on.machine.cloud.kill("ClassifierFunction")
-    return a_day_of(Hit(calls("classifier", "s3:"), _DENIED))(on)
+    return a_day_of(Rule(calls("classifier", "s3:"), _DENIED))(on)
 
 
 S3_FAULTS = (
@@ -66,7 +66,7 @@ S3_FAULTS = (
 )
 
 
-def _bot_token_missing(on: World) -> int:
+def _bot_token_missing(on: Harness) -> int:
     ssm = on.machine.cloud.client("ssm")
     ssm.delete_parameter(Name=_BOT_TOKEN)
     on.a_day()
@@ -75,7 +75,7 @@ def _bot_token_missing(on: World) -> int:
     return 1
 
 
-def _bot_token_rotated(on: World) -> int:
+def _bot_token_rotated(on: Harness) -> int:
     """Rotate the token while the notifier is warm, and once more, so that Slack knows it before the parameter does."""
     ssm, slack = on.machine.cloud.client("ssm"), on.machine.slack
     for number, parameter_first in enumerate((True, False)):
@@ -87,7 +87,7 @@ def _bot_token_rotated(on: World) -> int:
     return 2
 
 
-def _signing_secret_missing(on: World) -> int:
+def _signing_secret_missing(on: Harness) -> int:
     ssm, slack = on.machine.cloud.client("ssm"), on.machine.slack
     value = ssm.get_parameter(Name=_SIGNING_SECRET, WithDecryption=True)["Parameter"]["Value"]
     ssm.delete_parameter(Name=_SIGNING_SECRET)
@@ -99,7 +99,7 @@ def _signing_secret_missing(on: World) -> int:
     return len(slack.failed_presses) > 0
 
 
-def _signing_secret_rotated(on: World) -> int:
+def _signing_secret_rotated(on: Harness) -> int:
     ssm, slack = on.machine.cloud.client("ssm"), on.machine.slack
     message = on.newest_message()
     on.press_until_taken(message)

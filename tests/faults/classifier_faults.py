@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from faults.fault import Fault, Hit, a_day_of
-from faults.injections import answered, calls, changed, json_answered, late, slow
-from faults.world import Settings, World
+from injector import Rule, answered, calls, changed, json_answered, late, slow
+
+from faults.fault import Fault, a_day_of
+from faults.harness import Harness, Settings
 
 GROUP = "Classifier"
 _ASK = calls("notifier", "classifier:")
@@ -32,10 +33,10 @@ def _not_a_number(answer: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "predictions": [{**prediction, "score": float("nan")} for prediction in answer["predictions"]]}
 
 
-def _out_of_time(on: World) -> int:
+def _out_of_time(on: Harness) -> int:
     """Let scoring take longer than the notifier has: each try keeps what it was answered, and the next goes on."""
     before = len(on.wire.log)
-    times = a_day_of(Hit(_ASK, slow(2.5)), new=MANY)(on)
+    times = a_day_of(Rule(_ASK, slow(2.5)), new=MANY)(on)
     asked = sum(noted.function == "NotifierFunction" and "/predict" in noted.path for noted in on.wire.log[before:])
     batches = -(-MANY // 20) + 1
     if asked > batches + 2:
@@ -48,25 +49,25 @@ FAULTS = (
         GROUP,
         "classifier-timeout",
         "time-out: no answer within 35 s, once",
-        a_day_of(Hit(_ASK, late(36.0), 1)),
+        a_day_of(Rule(_ASK, late(36.0), 1)),
         seconds=40,
     ),
-    Fault(GROUP, "classifier-500", "500, twice", a_day_of(Hit(_ASK, _FAILED, 2)), is_quick=True),
-    Fault(GROUP, "classifier-503", "503 while it is cold, three times", a_day_of(Hit(_ASK, _COLD, 3)), seconds=10),
-    Fault(GROUP, "classifier-away", "503, all day", a_day_of(Hit(_ASK, _COLD)), seconds=55),
-    Fault(GROUP, "classifier-nonsense", "an answer that is no JSON, once", a_day_of(Hit(_ASK, answered(200, b"<"), 1))),
+    Fault(GROUP, "classifier-500", "500, twice", a_day_of(Rule(_ASK, _FAILED, 2)), is_quick=True),
+    Fault(GROUP, "classifier-503", "503 while it is cold, three times", a_day_of(Rule(_ASK, _COLD, 3)), seconds=10),
+    Fault(GROUP, "classifier-away", "503, all day", a_day_of(Rule(_ASK, _COLD)), seconds=55),
+    Fault(GROUP, "classifier-nonsense", "an answer not in JSON, once", a_day_of(Rule(_ASK, answered(200, b"<"), 1))),
     Fault(
         GROUP,
         "classifier-half",
         "an answer with a score missing, once",
-        a_day_of(Hit(_ASK, changed(_without_the_last), 1)),
+        a_day_of(Rule(_ASK, changed(_without_the_last), 1)),
     ),
-    Fault(GROUP, "classifier-nan", "scores that are no numbers, once", a_day_of(Hit(_ASK, changed(_not_a_number), 1))),
+    Fault(GROUP, "classifier-nan", "scores that are no numbers, once", a_day_of(Rule(_ASK, changed(_not_a_number), 1))),
     Fault(
         GROUP,
         "classifier-new-model",
         "another model version and threshold halfway through a run",
-        a_day_of(Hit(_ASK, changed(_of_another_model), 1), new=MANY),
+        a_day_of(Rule(_ASK, changed(_of_another_model), 1), new=MANY),
         MANY_WORKS,
         seconds=15,
     ),

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
 
-from faults.injections import answer_lost, killed_after, killed_before, nth_call
-from faults.proxy import Act, Rule
+from injector import Act, Rule, after_its_work, answer_lost, killed_before, nth_call
+
+from faults.harness import Harness, Settings, harness
 from faults.rows import Row
-from faults.world import Settings, World, world
 
 GROUP = "Crash at every step"
 MOMENTS = ("killed before", "killed after", "answer lost")
@@ -39,13 +39,13 @@ class Sweep:
 
     name: str
     function: str
-    act: Callable[[World], None]
+    act: Callable[[Harness], None]
     goal: str
     seconds: float
     settings: Settings = field(default_factory=Settings)
 
 
-def a_crawl_in_turns(on: World) -> None:
+def a_crawl_in_turns(on: Harness) -> None:
     """Let a day begin whose crawl takes several turns."""
     on.machine.site.crawl_delay = TURN_DELAY
     on.begin_day(TURN_WORKS)
@@ -53,19 +53,19 @@ def a_crawl_in_turns(on: World) -> None:
     on.machine.site.crawl_delay = 0.0
 
 
-def a_morning(on: World) -> None:
+def a_morning(on: Harness) -> None:
     """Let a day begin."""
     on.begin_day()
     on.settle()
 
 
-def a_cold_morning(on: World) -> None:
+def a_cold_morning(on: Harness) -> None:
     """Let a day begin on which the classifier starts."""
     on.machine.cloud.kill("ClassifierFunction")
     a_morning(on)
 
 
-def a_press(on: World) -> None:
+def a_press(on: Harness) -> None:
     """Press a button until it is taken, a cold function behind it."""
     on.machine.cloud.kill("FeedbackFunction")
     on.press_until_taken(on.newest_message())
@@ -100,20 +100,20 @@ def swept(sweep: Sweep, moment: str, *, every: int = 1, pattern: str = "*", time
 
     `every` takes every so many steps, `pattern` those that it fits, and each is taken `times` times.
     """
-    with world(sweep.settings) as on:
+    with harness(sweep.settings) as on:
         recorded_steps = recorded(on, sweep)
     if not any(step.operation == sweep.goal for step in recorded_steps):
         raise RuntimeError(f"{sweep.name} never came to {sweep.goal}: what it is there for was not done")
     steps = times * [step for step in recorded_steps[::every] if step.fits(pattern)]
     rows: dict[str, Row] = {}
     while steps:
-        with world(sweep.settings) as on:
+        with harness(sweep.settings) as on:
             while steps and crash(on, sweep, steps.pop(0), moment, rows):
                 pass  # what is wrong stays wrong in a world: then the next step gets a new one
     yield from rows.values()
 
 
-def recorded(on: World, sweep: Sweep) -> list[Step]:
+def recorded(on: Harness, sweep: Sweep) -> list[Step]:
     """Return the steps that the function takes, undisturbed."""
     before = len(on.wire.log)
     with on.trouble():
@@ -127,7 +127,7 @@ def recorded(on: World, sweep: Sweep) -> list[Step]:
     return steps
 
 
-def crash(on: World, sweep: Sweep, step: Step, moment: str, rows: dict[str, Row]) -> bool:
+def crash(on: Harness, sweep: Sweep, step: Step, moment: str, rows: dict[str, Row]) -> bool:
     """Crash at a step of a sweep, add what came of it to the row of its operation, and return whether all is well."""
     for _ in range(MOST_TRIES):
         rule = Rule(nth_call(sweep.function, step.operation, step.nth), _act(moment, on), times=1)
@@ -137,20 +137,18 @@ def crash(on: World, sweep: Sweep, step: Step, moment: str, rows: dict[str, Row]
     name = f"{sweep.function.removesuffix('Function').lower()} {step.operation}"
     row = rows.setdefault(name, Row(GROUP, sweep.name, f"`{name}`: {', '.join(MOMENTS)}"))
     where = f"{moment} at {step}"
-    row.add(len(rule.met), replace(audit, problems=[f"{where}: {problem}" for problem in audit.problems]))
+    row.add(rule.met, replace(audit, problems=[f"{where}: {problem}" for problem in audit.problems]))
     if not audit.is_clean:
         row.problems.append(f"{where}: {audit.lost} lost, {audit.doubled} doubled, {audit.presses_lost} presses")
     return audit.is_clean
 
 
-def _act_and_recover(on: World, sweep: Sweep, rule: Rule) -> None:
+def _act_and_recover(on: Harness, sweep: Sweep, rule: Rule) -> None:
     with on.trouble([rule]):
         sweep.act(on)
     on.a_day(1)
 
 
-def _act(moment: str, on: World) -> Act:
-    kill = on.machine.cloud.kill
-    return {"killed before": killed_before(kill), "killed after": killed_after(kill), "answer lost": answer_lost}[
-        moment
-    ]
+def _act(moment: str, on: Harness) -> Act:
+    kill = killed_before(on.machine.cloud.kill)
+    return {"killed before": kill, "killed after": after_its_work(kill), "answer lost": answer_lost}[moment]

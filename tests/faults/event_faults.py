@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from injector import Call, Forward, Rule, calls
+from werkzeug import Response
+
 from faults.fault import Fault
-from faults.injections import calls
-from faults.proxy import Call, Forward, ProxyResponse, Rule
-from faults.world import Settings, World
+from faults.harness import Harness, Settings
 from local.cloud import moto_events
 from local.machine import SCHEDULE
 
@@ -40,10 +41,10 @@ def _deliver(held: Held) -> None:
         moto_events.handlers.deliver(arn, event)
 
 
-def _doubled_while_it_runs(on: World) -> int:
+def _doubled_while_it_runs(on: Harness) -> int:
     """Deliver a snapshot's event twice more while the first delivery is being worked at, and once more at the end."""
 
-    def again(_call: Call, forward: Forward) -> ProxyResponse:
+    def again(_call: Call, forward: Forward) -> Response:
         on.machine.cloud.deliver_s3_event(on.machine.snapshot_keys[-1], times=2)
         return forward()
 
@@ -54,7 +55,7 @@ def _doubled_while_it_runs(on: World) -> int:
     return 3
 
 
-def _reordered(on: World) -> int:
+def _reordered(on: Harness) -> int:
     """Deliver the events of two days in the wrong order, both after the second day's crawl."""
     with _held_notifications() as held:
         on.a_day(2)
@@ -65,7 +66,7 @@ def _reordered(on: World) -> int:
     return len(held)
 
 
-def _delayed(on: World) -> int:
+def _delayed(on: Harness) -> int:
     """Deliver a day's event after the next day's run is over."""
     with _held_notifications() as held:
         on.a_day(2)
@@ -75,7 +76,7 @@ def _delayed(on: World) -> int:
     return len(held)
 
 
-def _deleted(on: World) -> int:
+def _deleted(on: Harness) -> int:
     """Deliver the event of a snapshot that was deleted before the notifier could read it."""
     with _held_notifications() as held:
         on.a_day(2)
@@ -87,7 +88,7 @@ def _deleted(on: World) -> int:
     return len(held)
 
 
-def _schedule_fires_twice(on: World) -> int:
+def _schedule_fires_twice(on: Harness) -> int:
     """Fire the schedule of a morning three times: twice at once, and when all is done."""
     on.begin_day(2)
     morning = on.morning
@@ -99,7 +100,7 @@ def _schedule_fires_twice(on: World) -> int:
     return 3
 
 
-def _daylight_saving(on: World) -> int:
+def _daylight_saving(on: Harness) -> int:
     """Fire a schedule at half past one in New York over the nights when clocks go back and forth.
 
     The first of November has that half hour twice, and EventBridge fires in one of them; here it fires in both.
@@ -115,17 +116,17 @@ def _daylight_saving(on: World) -> int:
     return len(distinct)
 
 
-def _midnight(on: World) -> int:
+def _midnight(on: Harness) -> int:
     """Let the shop's day turn, with new works, between the listing and the first work's page."""
 
-    def turn(_call: Call, forward: Forward) -> ProxyResponse:
+    def turn(_call: Call, forward: Forward) -> Response:
         on.put_on_sale(2)
         return forward()
 
     rule = Rule(calls("crawler", "site: GET /home/work/"), turn, times=1)
     on.a_day(2, [rule])
     on.a_day(1)
-    return len(rule.met)
+    return rule.met
 
 
 FAULTS = (

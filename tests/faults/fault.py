@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from faults.injections import Fits
-from faults.proxy import Act, Rule
+from injector import Rule
+
+from faults.harness import Harness, Settings
 from faults.rows import Row
-from faults.world import Settings, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +21,12 @@ class Fault:
     group: str
     name: str
     injected: str
-    happen: Callable[[World], int]
+    happen: Callable[[Harness], int]
     settings: Settings = field(default_factory=Settings)
     seconds: float = 5.0
     is_quick: bool = False
 
-    def row(self, on: World) -> Row:
+    def row(self, on: Harness) -> Row:
         """Inject the fault into a world and return its row."""
         row = Row(self.group, self.name, self.injected)
         times: list[int] = []
@@ -40,41 +39,28 @@ class Fault:
         return row
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A rule still to be made, since a rule counts what it meets: for the first `times` calls that fit."""
+def a_day_of(*rules: Rule, new: int = 2) -> Callable[[Harness], int]:
+    """Return what lets a day with `new` works go by under the rules, and then a calm day."""
 
-    fits: Fits
-    act: Act
-    times: float = math.inf
-
-    def rule(self) -> Rule:
-        """Return a rule that has met nothing yet."""
-        return Rule(self.fits, self.act, self.times)
-
-
-def a_day_of(*hits: Hit, new: int = 2) -> Callable[[World], int]:
-    """Return what lets a day with `new` works go by under the hits, and then a calm day."""
-
-    def happen(on: World) -> int:
-        rules = [hit.rule() for hit in hits]
-        on.a_day(new, rules)
+    def happen(on: Harness) -> int:
+        met = [replace(rule) for rule in rules]
+        on.a_day(new, met)
         on.a_day(1)
-        return sum(len(rule.met) for rule in rules)
+        return sum(rule.met for rule in met)
 
     return happen
 
 
-def presses_of(*hits: Hit) -> Callable[[World], int]:
-    """Return what presses a button under the hits until the press is taken, and once more when they are gone."""
+def presses_of(*rules: Rule) -> Callable[[Harness], int]:
+    """Return what presses a button under the rules until the press is taken, and once more without them."""
 
-    def happen(on: World) -> int:
-        rules = [hit.rule() for hit in hits]
+    def happen(on: Harness) -> int:
+        met = [replace(rule) for rule in rules]
         message = on.newest_message()
-        on.wire.rules = rules
+        on.wire.rules = met
         on.press_until_taken(message)
         on.wire.rules = []
         on.press_until_taken(message)
-        return sum(len(rule.met) for rule in rules)
+        return sum(rule.met for rule in met)
 
     return happen

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 import requests
 
+from faults.harness import FIRST_MORNING, presses_lost
 from faults.memory import peak_megabytes
 from faults.rows import Row
-from faults.world import FIRST_MORNING, presses_lost
 from local.machine import Machine, one_machine
 from local.slack.channel import RateLimit
 from osusume.messages import INTERESTED, NOT_INTERESTED

@@ -41,35 +41,33 @@ class Seen:
         yield from (f"in Slack: {line}" for line in self.lines)
 
 
-def seen_since(
-    document: Mapping[str, Any],
-    machine: Machine,
-    *,
-    invocations: int,
-    messages: int,
-    failed_presses: int,
-    ephemerals: int,
-    dead_letters: int,
-    days_without_snapshot: int,
-) -> Seen:
-    """Return what reached the owner since there were that many invocations, messages and so on.
+class Watch:
+    """Watches what reaches the owner of a machine from now on; `document` is the template, for its alarms."""
 
-    Alarms are those of the template, `document`, that the failed invocations, the dead letters and the days without a
-    snapshot set off.
-    """
-    finished = machine.cloud.invocations[invocations:]
-    failed = Counter(invocation.function for invocation in finished if invocation.error)
-    dead = waiting_dead_letters(machine) - dead_letters
-    posted = machine.slack.messages[messages:]
-    summaries = [as_text(message) for message in posted if not message.item_id]
-    remarks = [line[line.index("⚠") :] for text in summaries for line in text.splitlines() if "⚠" in line]
-    refusals = [as_text(message) for message in machine.slack.ephemerals[ephemerals:]]
-    return Seen(
-        alarms=frozenset(_alarms(document, failed, dead, days_without_snapshot)),
-        dead_letters=dead,
-        warnings_at_buttons=len(machine.slack.failed_presses) - failed_presses,
-        lines=tuple(dict.fromkeys(line.strip() for line in (*remarks, *refusals))),
-    )
+    def __init__(self, document: Mapping[str, Any], machine: Machine) -> None:
+        self._document, self._machine = document, machine
+        self._before = self._counts()
+
+    def _counts(self) -> tuple[int, int, int, int, int]:
+        cloud, slack = self._machine.cloud, self._machine.slack
+        seen = len(cloud.invocations), len(slack.messages), len(slack.failed_presses), len(slack.ephemerals)
+        return *seen, waiting_dead_letters(self._machine)
+
+    def seen(self, days_without_snapshot: int) -> Seen:
+        """Return what reached the owner; failed runs, dead letters and days without a snapshot set off alarms."""
+        cloud, slack = self._machine.cloud, self._machine.slack
+        invocations, messages, failed_presses, ephemerals, dead_letters = self._before
+        failed = Counter(invocation.function for invocation in cloud.invocations[invocations:] if invocation.error)
+        dead = waiting_dead_letters(self._machine) - dead_letters
+        summaries = [as_text(message) for message in slack.messages[messages:] if not message.item_id]
+        remarks = [line[line.index("⚠") :] for text in summaries for line in text.splitlines() if "⚠" in line]
+        refusals = [as_text(message) for message in slack.ephemerals[ephemerals:]]
+        return Seen(
+            alarms=frozenset(_alarms(self._document, failed, dead, days_without_snapshot)),
+            dead_letters=dead,
+            warnings_at_buttons=len(slack.failed_presses) - failed_presses,
+            lines=tuple(dict.fromkeys(line.strip() for line in (*remarks, *refusals))),
+        )
 
 
 def _alarms(

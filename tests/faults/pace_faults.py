@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from injector import Call, Forward, Rule, answered, calls
+from werkzeug import Response
+
 from faults.fault import Fault
-from faults.injections import answered, calls
-from faults.proxy import Call, Forward, ProxyResponse, Rule
+from faults.harness import Harness
 from faults.site_faults import HTML, ROBOTS, WORK
-from faults.world import World
 
 GROUP = "Pace"
 PACE = 1.0
@@ -34,7 +35,7 @@ Crawl-delay: 0.5
 _SITE = calls("crawler", "site: ")
 
 
-def _check_pace(on: World, begin: Callable[[threading.Event], None], pace: float, rules: Sequence[Rule] = ()) -> None:
+def _check_pace(on: Harness, begin: Callable[[threading.Event], None], pace: float, rules: Sequence[Rule] = ()) -> None:
     """Raise `AssertionError` where what `begin` begins asks the shop for more than one page each `pace` seconds.
 
     The event that `begin` is given is set at the first request for a work's page.
@@ -42,7 +43,7 @@ def _check_pace(on: World, begin: Callable[[threading.Event], None], pace: float
     times: list[float] = []
     reads_works = threading.Event()
 
-    def note(call: Call, forward: Forward) -> ProxyResponse:
+    def note(call: Call, forward: Forward) -> Response:
         times.append(time.monotonic())
         if WORK(call):
             reads_works.set()
@@ -56,15 +57,15 @@ def _check_pace(on: World, begin: Callable[[threading.Event], None], pace: float
         raise AssertionError(f"{len(times)} requests came in {took:.1f} s, where {pace} s between two were asked for")
 
 
-def _several_delays(on: World) -> int:
+def _several_delays(on: Harness) -> int:
     """Let robots.txt name the crawler twice, with other delays, and with a rate that is slower than both."""
     rule = Rule(ROBOTS, answered(200, _DELAYS.encode(), [("Content-Type", "text/plain")]))
     _check_pace(on, lambda _: on.begin_day(3), _SLOWEST, [rule])
     on.a_day(1)
-    return len(rule.met)
+    return rule.met
 
 
-def _delivered_twice(on: World) -> int:
+def _delivered_twice(on: Harness) -> int:
     """Deliver a morning's event again under its request id while the first delivery reads pages, as Lambda may do."""
     on.machine.site.crawl_delay = PACE
     event = {"scheduled_at": on.next_morning(4).isoformat()}
@@ -74,16 +75,16 @@ def _delivered_twice(on: World) -> int:
     return 2
 
 
-def _refused(headers: Sequence[tuple[str, str]], most: int) -> Callable[[World], int]:
+def _refused(headers: Sequence[tuple[str, str]], most: int) -> Callable[[Harness], int]:
     """Return what lets the shop answer 429 to works' pages all day, and checks that it does not do so often."""
 
-    def happen(on: World) -> int:
+    def happen(on: Harness) -> int:
         rule = Rule(WORK, answered(429, b"", [*HTML, *headers]))
         on.a_day(2, [rule])
-        if len(rule.met) > most:
-            raise AssertionError(f"the shop had to refuse {len(rule.met)} requests: {most} are enough to understand")
+        if rule.met > most:
+            raise AssertionError(f"the shop had to refuse {rule.met} requests: {most} are enough to understand")
         on.a_day(1)
-        return len(rule.met)
+        return rule.met
 
     return happen
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from injector import Call, Forward, Rule, calls, rewritten
+from werkzeug import Response
+
 from faults.fault import Fault, a_day_of
-from faults.injections import calls, rewritten
-from faults.proxy import Call, Forward, ProxyResponse, Rule
+from faults.harness import Harness
 from faults.site_faults import SHORT_TURNS, WORK, one_work
-from faults.world import World
 
 GROUP = "Pages"
 MARKS = "\u0301\u0316" * 350_000
@@ -35,32 +36,32 @@ def _with_marks(page: bytes) -> bytes:
     return re.sub(rb"(<h1[^>]*>\s*(?:<a[^>]*>)?)", lambda tag: tag[1] + "か".encode() + MARKS.encode(), page)
 
 
-def _full_of_marks(on: World) -> int:
+def _full_of_marks(on: Harness) -> int:
     """Let a new work's page be full of marks, all day; the day is to have its snapshot all the same."""
-    rule = one_work(rewritten(_with_marks)).rule()
+    rule = one_work(rewritten(_with_marks))
     on.a_day(2, [rule])
     if on.due[-1] not in on.machine.snapshot_keys:
         raise AssertionError("one page kept the day from having a snapshot")
     on.a_day(1)
-    return len(rule.met)
+    return rule.met
 
 
-def _leads_to_another_work(on: World) -> int:
+def _leads_to_another_work(on: Harness) -> int:
     """Let the newest work's address lead to the next one's, all day."""
 
-    def lead(_call: Call, _forward: Forward) -> ProxyResponse:
+    def lead(_call: Call, _forward: Forward) -> Response:
         _, other, *_ = (entry.item.item_id for entry in on.machine.site.entries() if entry.work_type == "SOU")
-        return ProxyResponse(302, [("Location", f"/home/work/=/product_id/{other}.html")])
+        return Response(status=302, headers=[("Location", f"/home/work/=/product_id/{other}.html")])
 
     return a_day_of(one_work(lead))(on)
 
 
-def _leads_to_another_floor(on: World) -> int:
+def _leads_to_another_floor(on: Harness) -> int:
     """Let works' addresses lead to another floor, whose pages are Chinese where no locale is asked for, all day."""
 
-    def lead(call: Call, _forward: Forward) -> ProxyResponse:
+    def lead(call: Call, _forward: Forward) -> Response:
         path = call.path.partition("?")[0].rstrip("/")
-        return ProxyResponse(302, [("Location", path.replace("/home/", "/girls/"))])
+        return Response(status=302, headers=[("Location", path.replace("/home/", "/girls/"))])
 
     def in_chinese(page: bytes) -> bytes:
         text = page.decode()
@@ -78,7 +79,7 @@ def _leads_to_another_floor(on: World) -> int:
     for item in on.machine.snapshot(on.machine.snapshot_keys[-1]).items:
         if item.attributes != own[item.item_id].attributes:
             raise AssertionError(f"of {item.item_id} the attributes {', '.join(item.attributes)} were read")
-    return len(rule.met)
+    return rule.met
 
 
 FAULTS = (

@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
+from injector import Rule, calls, late
 
 from faults.fault import Fault
-from faults.injections import calls, late
-from faults.proxy import Rule
-from faults.world import World
+from faults.harness import Harness
 from local.slack import Message, signed_interaction
 from local.slack.channel import as_ts
 from local.slack.interactions import block_actions, find_button
@@ -26,7 +25,7 @@ OVERSIZED = (300_000, 5_900_000, 6_300_000, 10_600_000)
 """Bytes around what Slack sends at most, what Lambda takes and what the API takes."""
 
 
-def _ten_in_a_second(on: World) -> int:
+def _ten_in_a_second(on: Harness) -> int:
     """Press ten times within a second, in four orders of arrival, some at the same time."""
     order = random.Random(10)  # noqa: S311  # shuffles presses
     message = on.newest_message()
@@ -46,7 +45,7 @@ def _action(is_interested: bool) -> str:
     return INTERESTED if is_interested else NOT_INTERESTED
 
 
-def _payload(on: World, message: Message, action_id: str = NOT_INTERESTED) -> dict[str, Any]:
+def _payload(on: Harness, message: Message, action_id: str = NOT_INTERESTED) -> dict[str, Any]:
     """Return what Slack sends of a press now."""
     button = find_button(message, action_id)
     assert button is not None  # every item's message has both
@@ -58,7 +57,7 @@ def _payload(on: World, message: Message, action_id: str = NOT_INTERESTED) -> di
 
 
 def _send(
-    on: World, payload: dict[str, Any], *, secret: str | None = None, age: float = 0.0, signature: str | None = None
+    on: Harness, payload: dict[str, Any], *, secret: str | None = None, age: float = 0.0, signature: str | None = None
 ) -> int:
     """Send a press, signed with a secret (by default the right one) `age` seconds ago; return the HTTP status."""
     signed, body = signed_interaction(payload, secret or on.machine.slack.signing_secret, time.time() - age)
@@ -74,7 +73,7 @@ def _must_be_refused(statuses: list[int]) -> int:
     return len(statuses)
 
 
-def _forged(on: World) -> int:
+def _forged(on: Harness) -> int:
     payload = _payload(on, on.newest_message())
     unsigned = requests.post(
         f"{on.machine.cloud.api_url}/slack/interactions", data={"payload": json.dumps(payload)}, timeout=30
@@ -84,7 +83,7 @@ def _forged(on: World) -> int:
     return _must_be_refused([unsigned, *wrong, *strange])
 
 
-def _replayed(on: World) -> int:
+def _replayed(on: Harness) -> int:
     """Send an old press again, signed as it was."""
     message = on.newest_message()
     on.press_until_taken(message)
@@ -92,7 +91,7 @@ def _replayed(on: World) -> int:
     return _must_be_refused(statuses)
 
 
-def _other_workspace(on: World) -> int:
+def _other_workspace(on: Harness) -> int:
     """Send a press that is signed right and comes from a channel of another workspace."""
     payload = _payload(on, on.newest_message())
     payload["team"] = {"id": "T0ELSEWHERE", "domain": "elsewhere"}
@@ -102,7 +101,7 @@ def _other_workspace(on: World) -> int:
     return 1
 
 
-def _oversized(on: World) -> int:
+def _oversized(on: Harness) -> int:
     """Send presses with far too much in them, unsigned but the first."""
     payload = _payload(on, on.newest_message())
     payload["api_app_id"] = "x" * OVERSIZED[0]
@@ -112,7 +111,7 @@ def _oversized(on: World) -> int:
     return 1 + _must_be_refused([_send(on, payload, secret="guessed") for payload in padded])  # a wrong one
 
 
-def _repeated(on: World) -> int:
+def _repeated(on: Harness) -> int:
     """Let a press be answered too late for Slack, and the very same press come once more."""
     message = on.newest_message()
     at = time.time()

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from faults.observations import Seen
-from faults.world import Audit
+from faults.harness import Audit
 
 
 @dataclass(slots=True)
-class Row:
-    """One fault and what came of it: how often it was injected, three counts, what else was wrong, what was seen.
-
-    `figures` are what was measured, by name.
-    """
+class Row(Audit):
+    """One fault, how often it was injected, and what came of it. `figures` are what was measured, by name."""
 
     group: str
     name: str
     injected: str
     times: int = 0
-    lost: int = 0
-    doubled: int = 0
-    presses_lost: int = 0
-    problems: list[str] = field(default_factory=list)
-    seen: Seen = field(default_factory=Seen)
     figures: dict[str, float] = field(default_factory=dict)
 
     def add(self, times: int, audit: Audit) -> None:
-        """Add one run's injections and what came of them."""
+        """Add more injections and what came of them."""
         self.times += times
         self.lost += audit.lost
         self.doubled += audit.doubled
@@ -35,16 +26,7 @@ class Row:
         self.problems += audit.problems
         self.seen += audit.seen
 
-    def add_row(self, other: Row) -> None:
-        """Add what came of more runs of the same fault."""
-        self.times += other.times
-        self.lost += other.lost
-        self.doubled += other.doubled
-        self.presses_lost += other.presses_lost
-        self.problems += other.problems
-        self.seen += other.seen
-
     @property
     def is_good(self) -> bool:
         """Whether the fault was injected, and nothing was lost, doubled or otherwise wrong."""
-        return self.times > 0 and not (self.lost or self.doubled or self.presses_lost or self.problems)
+        return self.times > 0 and self.is_clean

@@ -23,10 +23,10 @@ from faults.aws_faults import DYNAMODB_FAULTS, S3_FAULTS, SECRET_FAULTS
 from faults.crash import GROUP as CRASH_GROUP
 from faults.crash import MOMENTS, SWEEPS, swept
 from faults.fault import Fault
+from faults.harness import Settings, harness
 from faults.load import GROUP as LOAD_GROUP
 from faults.load import SNAPSHOTS, press_load, snapshot_load
 from faults.rows import Row
-from faults.world import Settings, world
 
 FAULTS: tuple[Fault, ...] = (
     *slack_faults.FAULTS,
@@ -153,7 +153,7 @@ def run_unit(unit: Unit) -> list[Row]:
 def _run_faults(faults: list[Fault]) -> list[Row]:
     rows: list[Row] = []
     while faults:
-        with world(faults[0].settings) as on:
+        with harness(faults[0].settings) as on:
             while faults:
                 fault = faults.pop(0)
                 row = fault.row(on)
@@ -169,5 +169,5 @@ def _merged(rows: Iterable[Row]) -> list[Row]:
     for row in rows:
         known = merged.setdefault((row.name, row.injected), row)
         if known is not row:
-            known.add_row(row)
+            known.add(row.times, row)
     return list(merged.values())

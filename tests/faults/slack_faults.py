@@ -7,11 +7,24 @@ import threading
 from datetime import timedelta
 from functools import partial
 
+from injector import (
+    Act,
+    Call,
+    Forward,
+    Rule,
+    answer_lost,
+    answered,
+    calls,
+    json_answered,
+    killed_before,
+    late,
+    slack_error,
+)
+from werkzeug import Response
+
 from faults.classifier_faults import SHORT_OF_TIME
-from faults.fault import Fault, Hit, a_day_of, presses_of
-from faults.injections import answer_lost, answered, calls, json_answered, killed_before, late, slack_error
-from faults.proxy import Act, Call, Forward, ProxyResponse, Rule
-from faults.world import Settings, World
+from faults.fault import Fault, a_day_of, presses_of
+from faults.harness import Harness, Settings
 from osusume.snapshots import snapshot_key
 
 GROUP = "Slack"
@@ -24,12 +37,12 @@ _RATE_LIMITED = json_answered(429, {"ok": False, "error": "ratelimited"}, [("Ret
 _PAGE_OF_A_PROXY = answered(503, b"<html>Service Unavailable</html>", [("Content-Type", "text/html")])
 
 
-def _posted_and_500(_call: Call, forward: Forward) -> ProxyResponse:
+def _posted_and_500(_call: Call, forward: Forward) -> Response:
     forward()
-    return ProxyResponse(500, [("Content-Type", "application/json")], b'{"ok": false, "error": "internal_error"}')
+    return Response(b'{"ok": false, "error": "internal_error"}', 500, [("Content-Type", "application/json")])
 
 
-def _refused_for_good(on: World, code: str = "invalid_blocks") -> int:
+def _refused_for_good(on: Harness, code: str = "invalid_blocks") -> int:
     """Let Slack refuse every message about the first item posted, then mend that and offer it again.
 
     All other messages, the run's summary too, are to be posted on the same day.
@@ -55,10 +68,10 @@ def _refused_for_good(on: World, code: str = "invalid_blocks") -> int:
     on.a_day(1, [rule])
     on.machine.ledger.offer_again(refused[0])
     on.a_day(1)
-    return len(rule.met)
+    return rule.met
 
 
-def _told_to_wait_long(on: World) -> int:
+def _told_to_wait_long(on: Harness) -> int:
     """Let Slack ask for a wait longer than the notifier has time, all day: it is to end at once, and not to sleep."""
     rule = Rule(_POST, json_answered(429, {"ok": False, "error": "ratelimited"}, [("Retry-After", "100000")]))
     before = len(on.machine.cloud.invocations)
@@ -66,10 +79,10 @@ def _told_to_wait_long(on: World) -> int:
     if any("timed out" in str(run.error) for run in on.machine.cloud.invocations[before:]):
         raise AssertionError("the notifier slept until it was killed")
     on.a_day(1)
-    return len(rule.met)
+    return rule.met
 
 
-def _scored_and_then_no_classifier(on: World) -> int:
+def _scored_and_then_no_classifier(on: Harness) -> int:
     """Let items be scored on a day without Slack, and the next day be without a classifier: they are posted then."""
     before = len(on.machine.slack.messages)
     away = Rule(_POST, slack_error("channel_not_found"))
@@ -80,10 +93,10 @@ def _scored_and_then_no_classifier(on: World) -> int:
     if posted != 2:
         raise AssertionError(f"{posted} of the 2 items that were scored the day before were posted")
     on.a_day(1)
-    return len(away.met) + len(no_classifier.met)
+    return away.met + no_classifier.met
 
 
-def _two_stacks(on: World) -> int:
+def _two_stacks(on: Harness) -> int:
     """Let another stack's summary of the same morning be in the channel when the notifier dies before its own."""
     key = snapshot_key("dlsite", on.morning + timedelta(days=1))
     last = next(message for message in reversed(on.machine.slack.messages) if not message.item_id)
@@ -94,10 +107,10 @@ def _two_stacks(on: World) -> int:
     on.a_day(1, [rule])
     on.machine.slack.channel.remove(others.ts)
     on.a_day(1)
-    return len(rule.met)
+    return rule.met
 
 
-def _two_runs_a_day(on: World) -> int:
+def _two_runs_a_day(on: Harness) -> int:
     """Let the schedule fire in the morning and six hours later, with new works each time."""
     before = len(on.machine.slack.messages)
     on.begin_day(4)
@@ -117,7 +130,7 @@ def _item_id(call: Call) -> str | None:
 
 
 def _post_fault(name: str, injected: str, act: Act, times: float, *, is_quick: bool = False) -> Fault:
-    return Fault(GROUP, name, injected, a_day_of(Hit(_POST, act, times)), is_quick=is_quick)
+    return Fault(GROUP, name, injected, a_day_of(Rule(_POST, act, times)), is_quick=is_quick)
 
 
 FAULTS = (
@@ -134,7 +147,7 @@ FAULTS = (
         GROUP,
         "slack-history-500",
         "a post's answer lost, then 500 to the look into the channel",
-        a_day_of(Hit(_POST, answer_lost, 1), Hit(_HISTORY, slack_error("internal_error", 500), 2)),
+        a_day_of(Rule(_POST, answer_lost, 1), Rule(_HISTORY, slack_error("internal_error", 500), 2)),
         seconds=15,
     ),
     Fault(
@@ -179,12 +192,12 @@ FAULTS = (
         GROUP,
         "slack-response-url-500",
         "500 to the rewriting of a message after a press",
-        presses_of(Hit(_RESPONSE_URL, answered(500), 1)),
+        presses_of(Rule(_RESPONSE_URL, answered(500), 1)),
     ),
     Fault(
         GROUP,
         "slack-response-url-late",
         "time-out of the rewriting of a message after a press",
-        presses_of(Hit(_RESPONSE_URL, late(1.5), 1)),
+        presses_of(Rule(_RESPONSE_URL, late(1.5), 1)),
     ),
 )

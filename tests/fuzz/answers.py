@@ -8,12 +8,13 @@ import socket
 import threading
 from collections.abc import Sequence
 from functools import cache
-from random import Random
 from unittest.mock import patch
 
 from botocore.credentials import Credentials
-from fuzz.damage import WORDS, damaged_bytes, damaged_json
+from fuzz.damage import WORDS, damaged_bytes, damaged_json, happens, one_of
 from fuzz.target import Target
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
 
 from crawler.fetcher import Fetcher, FetchError
 from notifier import scoring
@@ -143,24 +144,21 @@ def _slack_answers() -> Sequence[object]:
     return [history, posted, refused, {**history, "ts": "1764000000.000200"}, {"ok": False, "error": "ratelimited"}]
 
 
-def _raw_damage(random: Random, seed: object) -> bytes:
-    assert isinstance(seed, bytes)
-    return damaged_bytes(random, seed)
+@st.composite
+def _classifier_damage(draw: DrawFn, seed: object) -> bytes:
+    answer = _response("200 OK", draw(damaged_json(seed)), Content_Type="application/json")
+    return draw(damaged_bytes(answer)) if happens(draw, 5) else answer
 
 
-def _classifier_damage(random: Random, seed: object) -> bytes:
-    answer = _response("200 OK", damaged_json(random, seed), Content_Type="application/json")
-    return damaged_bytes(random, answer) if random.random() < 0.05 else answer
-
-
-def _slack_damage(random: Random, seed: object) -> bytes:
-    status = random.choice(("200 OK", "200 OK", "200 OK", "429 Too Many Requests", "500 Error", "302 Found", "403 No"))
-    wait = random.choice(("1", "30", *WORDS)).replace("\n", " ")
-    return _response(status, damaged_json(random, seed), Content_Type="application/json", Retry_After=wait)
+@st.composite
+def _slack_damage(draw: DrawFn, seed: object) -> bytes:
+    status = one_of(draw, ("200 OK", "200 OK", "200 OK", "429 Too Many Requests", "500 Error", "302 Found", "403 No"))
+    wait = one_of(draw, ("1", "30", *WORDS)).replace("\n", " ")
+    return _response(status, draw(damaged_json(seed)), Content_Type="application/json", Retry_After=wait)
 
 
 TARGETS = (
-    Target("site's answer", 8, (FetchError,), read_site, _site_answers, _raw_damage),
+    Target("site's answer", 8, (FetchError,), read_site, _site_answers, damaged_bytes),
     Target("classifier's answer", 5, (ScoringFailed,), read_classifier, _classifier_answers, _classifier_damage),
     Target(
         "Slack's answer",

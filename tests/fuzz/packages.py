@@ -11,11 +11,12 @@ import zipfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from random import Random
 
 import numpy as np
-from fuzz.damage import damaged_bytes, damaged_json
+from fuzz.damage import damaged_bytes, damaged_json, happens, one_of
 from fuzz.target import Target
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
 
 from model.serving.card import Card
 from model.serving.features import View
@@ -76,27 +77,24 @@ def _cards() -> Sequence[object]:
     return [json.loads((STARTER / "card.json").read_text())]
 
 
-def _card_damage(random: Random, seed: object) -> bytes:
-    return damaged_json(random, seed)
-
-
-def _head_damage(random: Random, _: object) -> bytes:
+@st.composite
+def _head_damage(draw: DrawFn, _: object) -> bytes:
     """Damage the archive, or what is in it, with sums that fit: zip's own would find the rest."""
-    if random.random() < 0.2:
-        return damaged_bytes(random, _small_head())
+    if happens(draw, 20):
+        return draw(damaged_bytes(_small_head()))
     with zipfile.ZipFile(io.BytesIO(_small_head())) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    chosen = random.choice(list(members))
-    match random.randrange(6):
+    chosen = one_of(draw, list(members))
+    match draw(st.integers(0, 5)):
         case 0:
             del members[chosen]
         case 1:
             members[chosen + "x.npy"] = members[chosen]
         case 2:
-            members[chosen] = members[random.choice(list(members))]
+            members[chosen] = members[one_of(draw, list(members))]
         case 3 if chosen in {"about.npy", "fields.npy", "text.0.ngrams.npy"}:
             value = json.loads(np.load(io.BytesIO(members[chosen])).tobytes())
-            members[chosen] = _array(np.frombuffer(damaged_json(random, value), np.uint8))
+            members[chosen] = _array(np.frombuffer(draw(damaged_json(value)), np.uint8))
         case 4:
             odd = (
                 np.array(0.5),
@@ -106,9 +104,9 @@ def _head_damage(random: Random, _: object) -> bytes:
                 np.array([1 + 2j]),
                 np.zeros(0),
             )
-            members[chosen] = _array(random.choice(odd))
+            members[chosen] = _array(one_of(draw, odd))
         case _:
-            members[chosen] = damaged_bytes(random, members[chosen])
+            members[chosen] = draw(damaged_bytes(members[chosen]))
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, member in members.items():
@@ -122,17 +120,18 @@ def _array(value: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bytes:
     return file.getvalue()
 
 
-def _file_damage(random: Random, _: object) -> bytes:
-    match random.randrange(4):
+@st.composite
+def _file_damage(draw: DrawFn, _: object) -> bytes:
+    match draw(st.integers(0, 3)):
         case 0:
-            line, held = "sealed head.npz", _head_damage(random, None)
+            line, held = "sealed head.npz", draw(_head_damage(None))
         case 1:
-            line, held = "sealed tokenizer.json", damaged_json(random, _tokenizer())
+            line, held = "sealed tokenizer.json", draw(damaged_json(_tokenizer()))
         case 2:
-            line, held = "card.json", damaged_json(random, _cards()[0])
+            line, held = "card.json", draw(damaged_json(_cards()[0]))
         case _:
-            line = random.choice(("card.json", "head.npz", "tokenizer.json", "encoder.onnx"))
-            held = damaged_bytes(random, (STARTER / line).read_bytes())
+            line = one_of(draw, ("card.json", "head.npz", "tokenizer.json", "encoder.onnx"))
+            held = draw(damaged_bytes((STARTER / line).read_bytes()))
     return f"{line}\n".encode() + held
 
 
@@ -142,7 +141,7 @@ def _tokenizer() -> object:
 
 
 TARGETS = (
-    Target("card", 4, (UserError,), read_a_card, _cards, _card_damage),
+    Target("card", 4, (UserError,), read_a_card, _cards, damaged_json),
     Target("head", 4, (ValueError,), read_a_head, lambda: [b""], _head_damage),
     Target("model package", 1, (UserError,), load_package, lambda: [b""], _file_damage),
 )

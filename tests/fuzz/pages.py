@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from random import Random
 from urllib.parse import urlsplit
 
 from fuzz.damage import damaged_bytes
@@ -111,17 +110,12 @@ def read_robots(content: bytes) -> None:
             fetcher.fetch(url)
 
 
-def _damage(random: Random, seed: object) -> bytes:
-    assert isinstance(seed, bytes)
-    return damaged_bytes(random, seed)
-
-
 def _rules() -> Sequence[bytes]:
     return [RULES.encode(), robots_txt(1.5).encode()]
 
 
 TARGETS = (
-    Target("listing page", 12, (SourceError,), read_listing, listings, _damage),
-    Target("work page", 20, (SourceError,), read_work, works, _damage),
-    Target("robots.txt", 5, (FetchError,), read_robots, _rules, _damage),
+    Target("listing page", 12, (SourceError,), read_listing, listings, damaged_bytes),
+    Target("work page", 20, (SourceError,), read_work, works, damaged_bytes),
+    Target("robots.txt", 5, (FetchError,), read_robots, _rules, damaged_bytes),
 )

@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
-import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from conftest import make_stores
 from fuzz.damage import damaged_json
 from fuzz.target import Target
 from moto.server import ThreadedMotoServer
@@ -100,26 +99,18 @@ def _app() -> Callable[[Event, LambdaContext], dict[str, Any]]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    account: Any = {"region_name": "ap-northeast-1", "aws_access_key_id": "fuzz", "aws_secret_access_key": "fuzz"}
-    dynamodb = boto3.resource("dynamodb", endpoint_url=f"http://{host}:{port}", **account)
-    for table in ("fuzz-items", "fuzz-labels"):
-        dynamodb.create_table(
-            TableName=table,
-            AttributeDefinitions=[{"AttributeName": "item_id", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "item_id", "KeyType": "HASH"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+    stores = make_stores(endpoint_url=f"http://{host}:{port}")
     settings = FeedbackSettings.from_environment(
         {
-            "ITEMS_TABLE": "fuzz-items",
-            "LABELS_TABLE": "fuzz-labels",
+            "ITEMS_TABLE": stores.items_table,
+            "LABELS_TABLE": stores.labels_table,
             "SLACK_SIGNING_SECRET_PARAMETER": "/unused",
             "TIME_ZONE": "Asia/Tokyo",
         }
     )
-    ledger = Ledger(dynamodb, settings.items_table)
+    ledger = Ledger(stores.dynamodb, settings.items_table)
     ledger.record(RECORD)
-    return slack_app(settings, Labels(dynamodb, settings.labels_table), ledger)
+    return slack_app(settings, Labels(stores.dynamodb, settings.labels_table), ledger)
 
 
 def _presses() -> Sequence[object]:
@@ -133,11 +124,7 @@ def _requests() -> Sequence[object]:
     return [_signed(urlencode({"payload": json.dumps(PRESS)})), real]
 
 
-def _json_damage(random: Random, seed: object) -> bytes:
-    return damaged_json(random, seed)
-
-
 TARGETS = (
-    Target("signed press", 4, (), read_signed_press, _presses, _json_damage),
-    Target("unsigned press", 3, (), read_unsigned_request, _requests, _json_damage),
+    Target("signed press", 4, (), read_signed_press, _presses, damaged_json),
+    Target("unsigned press", 3, (), read_unsigned_request, _requests, damaged_json),
 )

@@ -8,16 +8,18 @@ import resource
 import signal
 import socket
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
+import hypothesis
 from fuzz import answers, packages, pages, presses, stored
 from fuzz.target import Target
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
 TARGETS: tuple[Target, ...] = (
     *pages.TARGETS,
@@ -27,15 +29,12 @@ TARGETS: tuple[Target, ...] = (
     *packages.TARGETS,
 )
 
-Task = tuple[int, int, range]
-"""The place of a target in `TARGETS`, the seed, the numbers of the inputs."""
-
 MOST_SECONDS = 1.0
 """An input may take this much of the processor's time."""
 
 GIVE_UP_SECONDS = 30.0
 MOST_MEGABYTES = 300
-"""How far an input may raise the process's peak of memory over what it was at the target's start."""
+"""How far an input may raise the process's peak of memory."""
 
 
 class Hang(BaseException):
@@ -43,27 +42,20 @@ class Hang(BaseException):
 
 
 @dataclass
-class Finding:
-    """An input that a parser could not take, and what came of it."""
-
-    target: str
-    number: int
-    problem: str
-    content: bytes
-
-
-@dataclass
 class Tally:
-    """What came of a target's inputs. Seconds are of the processor, megabytes over those at the start."""
+    """What came of a target's inputs. Seconds are of the processor; megabytes are the most that an input took.
+
+    `problem` says what is wrong with the input `content`, the smallest that hypothesis found.
+    """
 
     inputs: int = 0
     accepted: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
     seconds: float = 0.0
     slowest: float = 0.0
-    slowest_input: int = 0
     megabytes: float = 0.0
-    findings: list[Finding] = field(default_factory=list)
+    problem: str = ""
+    content: bytes = b""
 
     def add(self, other: Tally) -> None:
         """Add what came of more inputs of the same target."""
@@ -71,34 +63,49 @@ class Tally:
         self.accepted += other.accepted
         self.refused += other.refused
         self.seconds += other.seconds
-        if other.slowest > self.slowest:
-            self.slowest, self.slowest_input = other.slowest, other.slowest_input
+        self.slowest = max(self.slowest, other.slowest)
         self.megabytes = max(self.megabytes, other.megabytes)
-        self.findings += other.findings
+        if other.problem:
+            self.problem, self.content = other.problem, other.content
 
 
-def run(target: Target, seed: int, numbers: Iterable[int]) -> Tally:
-    """Give the inputs of these `numbers` to a target's parser and return what came of them."""
+def run(target: Target, seed: int, inputs: int) -> Tally:
+    """Give as many damaged inputs, the same for the same seed, to a target's parser; stop at the first finding."""
     tally = Tally()
-    with _quiet(), _loopback_alone(), _hangs_end():
+
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=inputs,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        verbosity=Verbosity.quiet,
+        print_blob=False,
+    )
+    @given(target.inputs())
+    def check(content: bytes) -> None:
+        tally.content = content
         _forget_peak()
-        at_start = _peak_megabytes()
-        for number in numbers:
-            content = target.input(seed, number)
-            problem = _problem(target, content, number, tally)
-            grown = _peak_megabytes() - at_start
-            if grown > max(MOST_MEGABYTES, tally.megabytes):
-                problem = problem or f"the peak of memory rose by {grown:.0f} MB"
-            tally.megabytes = max(tally.megabytes, grown)
-            if problem:
-                tally.findings.append(Finding(target.name, number, problem, content))
+        before = _peak_megabytes()
+        _parse(target, content, tally)
+        grown = _peak_megabytes() - before
+        tally.megabytes = max(tally.megabytes, grown)
+        assert grown <= MOST_MEGABYTES, f"the peak of memory rose by {grown:.0f} MB"
+
+    with _quiet(), _loopback_alone(), _hangs_end():
+        try:
+            check()
+        except Exception as error:  # noqa: BLE001  # any error is what is looked for
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            tally.problem = f"{Path(place.filename).name}:{place.lineno} {type(error).__name__}: {error!s:.200}"
     return tally
 
 
-def run_chunk(task: Task) -> Tally:
-    """Run one chunk in a process of its own."""
-    index, seed, numbers = task
-    return run(TARGETS[index], seed, numbers)
+def run_chunk(index: int, seed: int, inputs: int) -> Tally:
+    """Run a target by its place in `TARGETS`, in a process of its own."""
+    return run(TARGETS[index], seed, inputs)
 
 
 def inputs_of(target: Target, total: int) -> int:
@@ -106,35 +113,24 @@ def inputs_of(target: Target, total: int) -> int:
     return max(1, round(total * target.share / sum(each.share for each in TARGETS)))
 
 
-def _problem(target: Target, content: bytes, number: int, tally: Tally) -> str | None:
+def _parse(target: Target, content: bytes, tally: Tally) -> None:
+    """Parse an input. Raises whatever the parser may not raise, and `AssertionError` where it takes too long."""
     tally.inputs += 1
-    problem = None
     started = time.process_time()
     signal.setitimer(signal.ITIMER_REAL, GIVE_UP_SECONDS)
     try:
         target.parse(content)
-    except target.errors as error:
-        tally.refused[type(error).__name__] += 1
-    except Hang:
-        problem = f"it does not end within {GIVE_UP_SECONDS:g} s"
-    except Exception as error:  # noqa: BLE001  # any other error is what is looked for
-        problem = f"{type(error).__name__}: {error}"
-        trace, place = error.__traceback__, ""
-        while trace:
-            code = trace.tb_frame.f_code
-            place, trace = f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}", trace.tb_next
-        problem = f"{place} {problem:.200}"
-    else:
         tally.accepted += 1
+    except target.errors:
+        tally.refused += 1
+    except Hang:
+        raise AssertionError(f"it does not end within {GIVE_UP_SECONDS:g} s") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    seconds = time.process_time() - started
-    tally.seconds += seconds
-    if seconds > tally.slowest:
-        tally.slowest, tally.slowest_input = seconds, number
-    if seconds > MOST_SECONDS:
-        problem = problem or f"it took {seconds:.1f} s"
-    return problem
+        seconds = time.process_time() - started
+        tally.seconds += seconds
+        tally.slowest = max(tally.slowest, seconds)
+    assert seconds <= MOST_SECONDS, f"it took {seconds:.1f} s"
 
 
 def _peak_megabytes() -> float:
@@ -142,7 +138,7 @@ def _peak_megabytes() -> float:
 
 
 def _forget_peak() -> None:
-    """Let the peak of memory begin anew, where the system can do that: what another target took does not count."""
+    """Let the peak of memory begin anew, where the system can do that: what earlier inputs took does not count."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
-from fuzz.damage import damaged_bytes, damaged_json
+from fuzz.damage import damaged_bytes, damaged_json, happens
 from fuzz.target import Target
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
 
 from classifier.predict import InvalidRequest, answer, requested_items
 from crawler.progress import Crawls, CrawlUnderWay, Progress
@@ -127,23 +128,20 @@ def _requests() -> Sequence[object]:
     return [{"items": [work.to_json() for work in WORKS[:count]]} for count in (1, 2)]
 
 
-def _json_damage(random: Random, seed: object) -> bytes:
-    return damaged_json(random, seed)
-
-
-def _training_file_damage(random: Random, _: object) -> bytes:
+@st.composite
+def _training_file_damage(draw: DrawFn, _: object) -> bytes:
     rows = [Example(work, index % 2 == 0, "2025-11-25 01:00:00").to_json() for index, work in enumerate(WORKS)]
     lines = [json.dumps(row, ensure_ascii=False).encode() for row in rows]
-    place = random.randrange(len(lines))
-    lines[place] = damaged_json(random, rows[place])
+    place = draw(st.integers(0, len(lines) - 1))
+    lines[place] = draw(damaged_json(rows[place]))
     content = b"\n".join(lines)
-    return damaged_bytes(random, content) if random.random() < 0.1 else content
+    return draw(damaged_bytes(content)) if happens(draw, 10) else content
 
 
 TARGETS = (
-    Target("snapshot", 9, (InvalidSnapshot,), read_stored_snapshot, _snapshots, _json_damage),
-    Target("crawl's progress", 6, (CrawlUnderWay,), read_progress, _progress, _json_damage),
-    Target("S3 event", 5, (InvalidEvent,), read_event, _events, _json_damage),
-    Target("predict request", 9, (InvalidRequest,), answer_request, _requests, _json_damage),
+    Target("snapshot", 9, (InvalidSnapshot,), read_stored_snapshot, _snapshots, damaged_json),
+    Target("crawl's progress", 6, (CrawlUnderWay,), read_progress, _progress, damaged_json),
+    Target("S3 event", 5, (InvalidEvent,), read_event, _events, damaged_json),
+    Target("predict request", 9, (InvalidRequest,), answer_request, _requests, damaged_json),
     Target("training file", 5, (UserError,), read_training_file, lambda: [b""], _training_file_damage),
 )

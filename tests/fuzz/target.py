@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from random import Random
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,8 @@ class Target:
     """One parser.
 
     `parse` reads an input and asserts what must hold of whatever is read from it; it may raise `errors` alone.
-    `seeds` gives the good inputs, `damage` makes bad ones of them. `share` says how many of a hundred inputs it gets.
+    `seeds` gives the good inputs, `damage` a strategy for bad ones made of a good one. `share` says how many of a
+    hundred inputs it gets.
     """
 
     name: str
@@ -21,13 +24,8 @@ class Target:
     errors: tuple[type[Exception], ...]
     parse: Callable[[bytes], None]
     seeds: Callable[[], Sequence[object]]
-    damage: Callable[[Random, object], bytes]
+    damage: Callable[[Any], SearchStrategy[bytes]]
 
-    @cached_property
-    def _seeds(self) -> Sequence[object]:
-        return self.seeds()
-
-    def input(self, seed: int, number: int) -> bytes:
-        """Return the input of this number, the same for the same `seed`."""
-        random = Random(f"{seed} {self.name} {number}")  # noqa: S311  # repeatable damage, no secret
-        return self.damage(random, random.choice(self._seeds))
+    def inputs(self) -> SearchStrategy[bytes]:
+        """Return a strategy for its damaged inputs."""
+        return st.sampled_from(self.seeds()).flatmap(self.damage)

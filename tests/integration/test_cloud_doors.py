@@ -10,7 +10,7 @@ import pytest
 import requests
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
-from faults.proxy import EDGES, Wire
+from faults.wire import EDGES, Wire
 
 from local.cloud import Cloud
 from local.cloud.runtime_api import Event, Outcome, RuntimeApi

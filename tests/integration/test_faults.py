@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import pytest
 from faults.crash import SWEEPS, Step, crash, recorded
 from faults.fault import Fault
+from faults.harness import Harness, Settings, harness
 from faults.load import reached_load
 from faults.rows import Row
 from faults.runner import FAULTS
 from faults.table import wrong
-from faults.world import Settings, World, world
-
-from local.shop.site import SiteFault
+from injector import Rule, at, rules_of, slow
 
 STEPS = [
     ("crash-crawler", "s3:PutObject snapshots", "killed before"),
@@ -25,19 +24,19 @@ STEPS = [
 
 
 @pytest.fixture(scope="module")
-def on() -> Iterator[World]:
-    with world() as started:
+def on() -> Iterator[Harness]:
+    with harness() as started:
         yield started
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f.is_quick and f.settings == Settings()], ids=lambda f: f.name)
-def test_nothing_is_lost_or_doubled_after(fault: Fault, on: World) -> None:
+def test_nothing_is_lost_or_doubled_after(fault: Fault, on: Harness) -> None:
     assert wrong([fault.row(on)]) == []
 
 
 @pytest.mark.parametrize(("name", "operation", "moment"), STEPS)
 def test_nothing_is_lost_or_doubled_when_a_function_breaks_at(
-    name: str, operation: str, moment: str, on: World
+    name: str, operation: str, moment: str, on: Harness
 ) -> None:
     sweep = next(sweep for sweep in SWEEPS if sweep.name == name)
     step = next(step for step in recorded(on, sweep) if step.operation.startswith(operation))
@@ -47,25 +46,25 @@ def test_nothing_is_lost_or_doubled_when_a_function_breaks_at(
     assert [row.times for row in rows.values()] == [1]
 
 
-def test_a_machine_too_slow_for_the_short_turns_of_a_sweep_loses_nothing(on: World) -> None:
+def test_a_machine_too_slow_for_the_short_turns_of_a_sweep_loses_nothing(on: Harness) -> None:
     sweep = next(sweep for sweep in SWEEPS if sweep.name == "crash-crawler")
     on.time_limits = dict(sweep.settings.time_limits)
-    on.machine.site.faults["/works/"] = SiteFault(delay=on.time_limits[sweep.function] / 10)
+    rules_of(on.machine.site).append(Rule(at("/works/"), slow(on.time_limits[sweep.function] / 10)))
     step = Step("s3:GetObject crawls/dlsite/crawl.json", 1)
     rows: dict[str, Row] = {}
     crash(on, sweep, step, "killed before", rows)
-    on.machine.site.faults.clear()
+    rules_of(on.machine.site).clear()
     on.time_limits = {}
     assert wrong(rows.values()) == []
 
 
-def test_a_work_that_is_not_posted_counts_as_lost(on: World) -> None:
+def test_a_work_that_is_not_posted_counts_as_lost(on: Harness) -> None:
     audit = on.observe(lambda world: world.put_on_sale(1))
     assert audit.lost == 1
     assert on.observe(lambda world: world.a_day(0)).is_clean
 
 
-def test_a_work_that_is_posted_twice_counts_as_doubled(on: World) -> None:
+def test_a_work_that_is_posted_twice_counts_as_doubled(on: Harness) -> None:
     message = on.newest_message()
     channel = on.machine.slack.channel
     again = channel.post(message.text, message.blocks, message.metadata)
@@ -74,7 +73,7 @@ def test_a_work_that_is_posted_twice_counts_as_doubled(on: World) -> None:
     assert audit.doubled == 1
 
 
-def test_a_press_whose_label_is_not_there_counts_as_lost(on: World) -> None:
+def test_a_press_whose_label_is_not_there_counts_as_lost(on: Harness) -> None:
     item_id = str(on.newest_message().item_id)
     on.pressed[item_id] = [*on.pressed.get(item_id, []), (2e9, True)]
     audit = on.observe(lambda _: None)

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pytest
 import requests
+from injector import Rule, altered, at, rules_of
 
 from local.__main__ import main
 from local.cloud.state import open_state
 from local.machine import ROOT
-from local.shop.site import Site, SiteFault, serve_site
+from local.shop.site import Site, serve_site
 from model.dataset import read_examples, write_examples
 from model.learning.examples import Example
 from osusume.snapshots import snapshot_key, snapshot_time
@@ -178,7 +179,7 @@ def test_each_of_three_days_posts_only_what_is_new_though_runs_are_killed(site: 
 
 
 def test_a_crawl_that_the_site_refuses_ends_with_the_reason_and_is_not_retried(site: Site, tmp_path: Path) -> None:
-    site.faults["/works/type"] = SiteFault(status=403)
+    rules_of(site).append(Rule(at("/works/type"), altered(status=403)))
     status, told = a_whole_run(site, tmp_path)
     assert status == 1
     assert "the crawl failed: the site refuses, perhaps this network or this region (https://www.dlsite.com/" in told

@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from injector import rules_of, slack_rule
 from scenario import warm_up
 
 from local.cloud.access import REGION
 from local.machine import BOT_TOKEN, ROOT, SIGNING_SECRET, Machine, one_machine
 from local.slack import duplicate_posts
-from local.slack.stand_in import SlackFault
 from model.serving.head import Head
 from model.serving.package import ENCODER, HEAD, TOKENIZER, read_card, write_package
 from ops.__main__ import main
@@ -87,7 +87,7 @@ def ops(
         return told.err if fail else told.out
 
     yield run
-    machine.slack.faults.clear()
+    rules_of(machine.slack).clear()
     store_secret(machine, TOKEN_PARAMETER, BOT_TOKEN)
     store_secret(machine, SECRET_PARAMETER, SIGNING_SECRET)
     sqs, url = machine.cloud.client("sqs"), machine.cloud.resources["DeadLetters"]
@@ -195,11 +195,11 @@ def test_a_letter_that_cannot_be_sent_again_stays_and_is_an_error(machine: Machi
 
 
 def test_messages_that_slack_refused_are_posted_once_on_repost(machine: Machine, ops: Ops) -> None:
-    machine.slack.faults.append(SlackFault("chat.postMessage", times=99, error="channel_not_found"))
+    rules_of(machine.slack).append(slack_rule("chat.postMessage", times=99, error="channel_not_found"))
     key = bring_snapshot(machine)
     waiting = not_posted(machine, key)
     assert waiting
-    machine.slack.faults.clear()
+    rules_of(machine.slack).clear()
     assert f"{len(waiting) + 1} messages of earlier runs wait" in ops("repost")  # the summary too
     assert not_posted(machine, key) == waiting
     ops("repost", "--yes")
@@ -209,11 +209,11 @@ def test_messages_that_slack_refused_are_posted_once_on_repost(machine: Machine,
 
 
 def test_messages_that_were_given_up_are_retried_on_request(machine: Machine, ops: Ops) -> None:
-    machine.slack.faults.append(SlackFault("chat.postMessage", times=99, error="invalid_blocks"))
+    rules_of(machine.slack).append(slack_rule("chat.postMessage", times=99, error="invalid_blocks"))
     key = bring_snapshot(machine)  # refused in each of three attempts
     refused = [record.item.item_id for record in machine.records_of(key) if record.status == "refused"]
     assert refused
-    machine.slack.faults.clear()
+    rules_of(machine.slack).clear()
     ops("repost", "--yes")
     assert not_posted(machine, key) == sorted(refused)
     told = ops("repost", "--given-up")

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import requests
+from injector import rules_of, slack_rule
 from scenario import warm_up
 
 from local.machine import BOT_TOKEN, SIGNING_SECRET, Machine, one_machine
-from local.slack.stand_in import SlackFault
 from osusume.messages import INTERESTED
 
 MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
@@ -36,13 +36,13 @@ def test_no_secret_is_in_anything_that_a_run_writes(tmp_path: Path, capfd: pytes
         _a_morning(machine, 0)
         _presses(machine)
         for fault in (
-            SlackFault("chat.postMessage", times=9, error="channel_not_found"),
-            SlackFault("chat.postMessage", times=9, error="invalid_blocks"),
-            SlackFault("chat.postMessage", drop=True),
+            slack_rule("chat.postMessage", times=9, error="channel_not_found"),
+            slack_rule("chat.postMessage", times=9, error="invalid_blocks"),
+            slack_rule("chat.postMessage", drop=True),
         ):
-            machine.slack.faults[:] = [fault]
+            rules_of(machine.slack)[:] = [fault]
             _notify_again(machine)
-        machine.slack.faults.clear()
+        rules_of(machine.slack).clear()
         for token in (ROTATED_TOKEN, " ", None):
             _store(machine, TOKEN_PARAMETER, token)
             _a_morning(machine, 1)

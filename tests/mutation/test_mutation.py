@@ -14,7 +14,11 @@ from mutation.protections import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("functions", "layers/common/osusume", "local", "tests/unit", "tests/fixtures")
-FILES = ("pyproject.toml", "template.yaml", "tests/browser_fixtures.py", "tests/conftest.py", "tests/crawling.py")
+FILES = (
+    "pyproject.toml",
+    "template.yaml",
+    *(f"tests/{name}.py" for name in ("browser_fixtures", "conftest", "crawling", "injector", "world")),
+)
 SECONDS = 120
 
 

@@ -9,14 +9,17 @@ import contextlib
 import os
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from property.world import CLAIM_SECONDS, WORKS, Died, Plan, World, die
+from injector import slack_rule
+from property.stepped import WORKS, Died, Plan, SteppedWorld, die
+from world import CHANNEL, CLAIM_SECONDS
 
 from feedback.press import Press
-from local.slack import SlackFault, as_text
+from local.slack import as_text
 from notifier.channel import ChannelRefused
 from notifier.delivery import Undelivered
 
@@ -52,7 +55,8 @@ class Disorder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = SteppedWorld()
+        self.world.__enter__()
         self.waiting: list[Press] = []
         self.tried: list[Press] = []
         self.answered: list[Press] = []
@@ -83,12 +87,12 @@ class Disorder(RuleBasedStateMachine):
         method=st.sampled_from(("chat.postMessage", "conversations.history")),
         times=st.integers(1, 4),
     )
-    def slack_fails_for_a_while(self, kind: dict[str, object], method: str, times: int) -> None:
-        self.world.slack.faults.append(SlackFault(method, times=times, **kind))  # type: ignore[arg-type]  # its own fields
+    def slack_fails_for_a_while(self, kind: dict[str, Any], method: str, times: int) -> None:
+        self.world.rules.append(slack_rule(method, times=times, **kind))
 
     @rule()
     def slack_recovers(self) -> None:
-        self.world.slack.faults.clear()
+        self.world.rules.clear()
 
     @rule(model=st.sampled_from(("v1", "v2", "none")))
     def a_model_is_deployed(self, model: str) -> None:
@@ -101,7 +105,7 @@ class Disorder(RuleBasedStateMachine):
         if posted:
             # no two presses have the same time by Slack's clock
             at = Decimal(str(self.world.now - late)) + Decimal(len(self.waiting) + len(self.tried)) / 1_000_000
-            press = Press(posted[which % len(posted)], is_interested, "U0OWNER", f"{at:.6f}")
+            press = Press(posted[which % len(posted)], is_interested, "U0OWNER", f"{at:.6f}", CHANNEL)
             self.waiting.append(press)
 
     @precondition(lambda self: self.waiting)
@@ -118,7 +122,7 @@ class Disorder(RuleBasedStateMachine):
     def _notify(self, which: int, plan: Plan) -> None:
         key = self.world.published[which % len(self.world.published)]
         with contextlib.suppress(Died, Undelivered, ChannelRefused):
-            self.world.notify(key, plan)
+            self.world.run(key, plan)
 
     def _press(self, press: Press, plan: Plan) -> None:
         self.tried.append(press)
@@ -137,19 +141,19 @@ class Disorder(RuleBasedStateMachine):
             self._events_sent_again_leave_nothing_out()
             self._labels_are_the_last_presses()
         finally:
-            self.world.close()
+            self.world.__exit__(None, None, None)
 
     def _a_quiet_run_posts_what_was_chosen(self) -> None:
-        self.world.slack.faults.clear()
+        self.world.rules.clear()
         self.world.now += 86400
-        self.world.notify(self.world.publish([], 0), {})
+        self.world.run(self.world.publish([], 0), {})
         self._check_the_channel()
 
     def _events_sent_again_leave_nothing_out(self) -> None:
         listed: set[str] = set()
         for key in self.world.published:
             self.world.now += 60
-            run = self.world.notify(key, {})
+            run = self.world.run(key, {})
             assert run.listed >= run.new
             listed.add(key)
         self._check_the_channel()

@@ -10,16 +10,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from crawling import DAY_ONE, LISTING, Clock, Shop, TimedLog
+from crawling import DAY_ONE, LISTING, Died, Shop, dying_at, serve
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from injector import Act, altered
+from property.stepped import SteppedWorld
 from property.test_any_order import LONG
-from property.world import World
 
 from crawler.crawl import BadCrawl
-from crawler.fetcher import Fetcher, Page
+from crawler.fetcher import Fetcher
 from crawler.sources import SourceError
-from local.shop.site import SiteFault, serve_site
 from local.slack import as_text
 from osusume.ledger import Record
 from osusume.snapshots import GIVE_UP_DAYS, read_snapshot, snapshot_key
@@ -29,16 +29,16 @@ WORKS = generate_works(400, seed=11)
 FIRST_WORKS = 24
 LAMBDA_TRIES = 3
 
-SITE_FAULTS: dict[str, SiteFault] = {
-    "down": SiteFault(status=503),
-    "challenge": SiteFault(status=202, body=b"<html><body>One moment</body></html>"),
-    "busy": SiteFault(status=429),
-    "maintenance": SiteFault(body=b"<html><body>We are back soon</body></html>"),
+SITE_FAULTS: dict[str, Act] = {
+    "down": altered(status=503),
+    "challenge": altered(status=202, body=b"<html><body>One moment</body></html>"),
+    "busy": altered(status=429),
+    "maintenance": altered(body=b"<html><body>We are back soon</body></html>"),
 }
-PAGE_FAULTS: dict[str, SiteFault] = {
-    "unparsable": SiteFault(body=b"<html><body><h1>Something else</h1></body></html>"),
-    "gone": SiteFault(status=404),
-    "failing": SiteFault(status=500),
+PAGE_FAULTS: dict[str, Act] = {
+    "unparsable": altered(body=b"<html><body><h1>Something else</h1></body></html>"),
+    "gone": altered(status=404),
+    "failing": altered(status=500),
 }
 
 
@@ -71,10 +71,11 @@ days = st.builds(
 class Mornings:
     """The real crawl and the real notifier, day after day, before a shop that does what the days say."""
 
-    def __init__(self, world: World, shop: Shop, item_limit: int) -> None:
+    def __init__(self, world: SteppedWorld, shop: Shop, item_limit: int) -> None:
         self.world, self.shop, self.item_limit = world, shop, item_limit
         self.number = 0
-        self.failing: dict[str, tuple[SiteFault, int]] = {}
+        self.trouble: str | None = None
+        self.failing: dict[str, tuple[Act, int]] = {}
         self.before_the_first: set[str] | None = None
         self.listed: set[str] = set()
 
@@ -85,14 +86,14 @@ class Mornings:
         due = DAY_ONE + timedelta(days=self.number - 1)
         for number in range(LAMBDA_TRIES):
             self.shop.clock.now = max(self.shop.clock.now + 60, due.timestamp())
-            dying = _dying_at(day.dies_at) if number == 0 and day.dies_at else Fetcher
+            dying = dying_at(day.dies_at, "") if number == 0 and day.dies_at else Fetcher
             self.shop.log.clear()
-            with suppress(SourceError, BadCrawl, _Died):
+            with suppress(SourceError, BadCrawl, Died):
                 self._crawl(due, f"day-{self.number}", dying)
                 break
         self.world.now = max(self.world.now, self.shop.clock.now)
         if snapshot_key("dlsite", due) in self.shop.snapshots():
-            self.world.notify(snapshot_key("dlsite", due), {})
+            self.world.run(snapshot_key("dlsite", due), {})
 
     def _crawl(self, due: datetime, request_id: str, fetcher: type[Fetcher]) -> None:
         try:
@@ -106,15 +107,11 @@ class Mornings:
 
     def _note_what_is_listed(self) -> None:
         listed = self.shop.listed()
-        if not self._is_readable():
+        if self.trouble == "maintenance":
             return
         if self.before_the_first is None:
             self.before_the_first = set(listed[self.item_limit :])
         self.listed |= set(listed) - self.before_the_first
-
-    def _is_readable(self) -> bool:
-        fault = self.shop.site.faults.get("/")
-        return fault is None or fault.body is None
 
     def _change_the_shop(self, day: Day) -> None:
         site = self.shop.site
@@ -124,13 +121,15 @@ class Mornings:
         on_sale = self.shop.listed()
         withdrawn = {on_sale[place % len(on_sale)] for place in day.withdrawn}
         self._withdraw(withdrawn)
-        self.failing = {item_id: (fault, left - 1) for item_id, (fault, left) in self.failing.items() if left > 1}
+        self.failing = {item_id: (act, left - 1) for item_id, (act, left) in self.failing.items() if left > 1}
         on_sale = self.shop.listed()
         self.failing |= {on_sale[place % len(on_sale)]: (PAGE_FAULTS[kind], left) for place, kind, left in day.failing}
-        site.faults.clear()
+        self.shop.recover()
+        self.trouble = day.trouble
         if day.trouble:
-            site.faults["/"] = SITE_FAULTS[day.trouble]
-        site.faults |= {f"product_id/{item_id}": fault for item_id, (fault, _) in self.failing.items()}
+            self.shop.fail(SITE_FAULTS[day.trouble], "/")
+        for item_id, (act, _) in self.failing.items():
+            self.shop.fail(act, f"product_id/{item_id}")
 
     def _withdraw(self, item_ids: set[str]) -> None:
         """Take works off the shop, and keep the days at which the others came out."""
@@ -158,35 +157,10 @@ class Mornings:
             assert posted[item_id] == (record.choice != "passed")
 
 
-class _Died(Exception):
-    """Raised where a turn dies."""
-
-
-def _dying_at(page: int) -> type[Fetcher]:
-    class Dying(Fetcher):
-        fetched = 0
-
-        def fetch(self, url: str) -> Page:
-            found = super().fetch(url)
-            self.fetched += 1
-            if self.fetched == page:
-                raise _Died
-            return found
-
-    return Dying
-
-
 @contextmanager
 def mornings(item_limit: int) -> Iterator[Mornings]:
-    world = World()
-    clock = Clock()
-    try:
-        with serve_site(0, works=WORKS, days=[FIRST_WORKS]) as site:
-            site.log = log = TimedLog(clock)
-            shop = Shop(site, world.stores, log, clock)
-            yield Mornings(world, shop, item_limit)
-    finally:
-        world.close()
+    with SteppedWorld() as world, serve(world.stores, FIRST_WORKS, crawl_delay=0, works=WORKS) as shop:
+        yield Mornings(world, shop, item_limit)
 
 
 @settings(

@@ -4,10 +4,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from injector import Rule, at, late, rules_of, slack_rule
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-from local.slack import Slack, SlackFault, serve_slack
+from local.slack import Slack, serve_slack
 from notifier.channel import Channel, ChannelRefused, MessageRefused, RateLimited, Unclear
 
 TOKEN = "xoxb-of-the-tests"
@@ -108,7 +109,7 @@ def test_only_what_was_posted_since_is_looked_at(slack: Slack) -> None:
 
 
 def test_a_rate_limit_says_how_long_to_wait(slack: Slack) -> None:
-    slack.faults.append(SlackFault("chat.postMessage", status=429))
+    rules_of(slack).append(slack_rule("chat.postMessage", status=429))
     with pytest.raises(RateLimited) as caught:
         channel_of(slack).post("雨", BLOCKS, metadata())
     assert caught.value.seconds == 1
@@ -133,15 +134,15 @@ def test_a_rate_limit_without_a_time_is_waited_out_all_the_same(headers: dict[st
 def test_a_failure_after_which_the_message_may_be_there_is_unclear(
     slack: Slack, fault: dict[str, Any], after_posting: bool
 ) -> None:
-    slack.faults.append(SlackFault("chat.postMessage", after_posting=after_posting, **fault))
+    rules_of(slack).append(slack_rule("chat.postMessage", after_posting=after_posting, **fault))
     with pytest.raises(Unclear, match="chat_postMessage"):
         channel_of(slack).post("雨", BLOCKS, metadata())
     assert slack.posts == after_posting
-    assert len(slack.log) == 1
+    assert len(slack.log) == after_posting  # a second call would have been served
 
 
 def test_an_answer_that_comes_too_late_is_unclear(slack: Slack) -> None:
-    slack.faults.append(SlackFault("chat.postMessage", after_posting=True, delay=0.3))
+    rules_of(slack).append(Rule(at("chat.postMessage"), late(0.3)))
     channel = Channel(TOKEN, "C0LOCAL0001", slack.api_url, call_seconds=0.1)
     with pytest.raises(Unclear):
         channel.post("雨", BLOCKS, metadata())
@@ -191,6 +192,6 @@ def test_a_token_that_is_not_valid_is_refused_without_being_shown(slack: Slack) 
 
 @pytest.mark.parametrize("error", ["not_in_channel", "missing_scope", "is_archived", "account_inactive"])
 def test_what_every_message_would_meet_is_refused_for_the_channel(slack: Slack, error: str) -> None:
-    slack.faults.append(SlackFault("conversations.history", error=error))
+    rules_of(slack).append(slack_rule("conversations.history", error=error))
     with pytest.raises(ChannelRefused, match=f"conversations_history to C0LOCAL0001: {error}"):
         channel_of(slack).find(metadata(), NOW)

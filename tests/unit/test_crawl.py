@@ -7,10 +7,10 @@ import pytest
 from botocore.exceptions import ClientError
 from conftest import Stores
 from crawling import ANY_PAGE, DAY_ONE, DAY_THREE, DAY_TWO, LIMIT, LISTING, ROBOTS, Shop, dying_at, serve
+from injector import altered
 
 from crawler.fetcher import Fetcher, OutOfTime, Page
 from crawler.progress import CrawlUnderWay
-from local.shop.site import SiteFault
 from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
 from samples.works import demo_works
 
@@ -158,7 +158,7 @@ def test_the_rules_are_read_once_though_a_turn_ends_right_after_them(stores: Sto
 
 def test_a_turn_does_not_ask_again_for_a_page_that_failed_in_an_earlier_turn(shop: Shop) -> None:
     missing = shop.listed()[0]
-    shop.site.faults[missing] = SiteFault(status=404)
+    shop.fail(altered(status=404), missing)
     assert shop.turn(seconds=45).status == "continues"
     assert shop.turn().status == "written"
     assert shop.pages().count(missing) == 1
@@ -172,7 +172,7 @@ def test_a_turn_without_time_for_a_single_request_fails(shop: Shop) -> None:
 
 
 def test_a_wait_longer_than_a_turn_ends_the_crawl_and_not_in_turns_for_ever(shop: Shop) -> None:
-    shop.site.faults[shop.listed()[5]] = SiteFault(status=429, headers={"Retry-After": "3600"})
+    shop.fail(altered(status=429, headers={"Retry-After": "3600"}), shop.listed()[5])
     assert shop.turn().status == "continues"
     with pytest.raises(OutOfTime):
         shop.turn()

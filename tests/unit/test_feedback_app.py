@@ -3,26 +3,27 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from conftest import Stores
+from injector import slack_rule
 from slack_sdk.signature import SignatureVerifier
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
+from world import SECRET, World
 
 from feedback.slack_app import refusal, slack_app
-from local.slack import Slack, SlackFault, as_text, serve_slack, signed_interaction
+from local.slack import as_text, signed_interaction
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record
 from osusume.messages import item_message, item_metadata
 from osusume.settings import FeedbackSettings
 from samples.works import demo_works
 
-SECRET = "signing-secret-of-the-tests"
 WORK = demo_works()[0]
 RECORD = Record(WORK, "recommended", "snapshots/a.json", 1764000000.0, 0.75, "v1")
 
@@ -147,25 +148,21 @@ def test_a_refusal_says_why_in_json() -> None:
     assert SECRET not in answer["body"]
 
 
-@dataclass
-class World:
-    """Slack with the message of one item, and the feedback function behind its interactions URL."""
+class FeedbackWorld(World):
+    """A world with the message of one item, and the feedback function behind Slack's interactions URL."""
 
-    slack: Slack
-    stores: Stores
     settings: FeedbackSettings
-    stored_when_answered: list[bool | None] = field(default_factory=list)
 
-    @property
-    def labels(self) -> Labels:
-        return Labels(self.stores.dynamodb, self.stores.labels_table)
+    def __init__(self, stores: Stores) -> None:
+        super().__init__(stores, clock=time.time, press_timeout=10)
+        self.stored_when_answered: list[bool | None] = []
 
     def serve(self, settings: FeedbackSettings) -> None:
         """Answer presses from now on as `settings` say."""
         ledger = Ledger(self.stores.dynamodb, settings.items_table)
         self.answer = slack_app(settings, Labels(self.stores.dynamodb, settings.labels_table), ledger)
 
-    def __call__(self, environ: Any, start_response: Any) -> Any:
+    def app(self, environ: Any, start_response: Any) -> Any:
         """Turn a request into an event and the answer back, as the HTTP API does."""
         request = Request(environ)
         event = event_of(dict(request.headers), request.get_data(as_text=True))
@@ -185,7 +182,7 @@ class World:
 
 
 @pytest.fixture
-def world(stores: Stores) -> Iterator[World]:
+def world(stores: Stores) -> Iterator[FeedbackWorld]:
     Ledger(stores.dynamodb, stores.items_table).record(RECORD)
     settings = FeedbackSettings.from_environment(
         {
@@ -195,17 +192,17 @@ def world(stores: Stores) -> Iterator[World]:
             "TIME_ZONE": "Asia/Tokyo",
         }
     )
-    with serve_slack(bot_token="unused", signing_secret=SECRET, press_timeout=10) as slack:
-        world = World(slack, stores, settings)
+    with FeedbackWorld(stores) as world:
+        world.settings = settings
         world.serve(settings)
         text, blocks = item_message(RECORD)
-        slack.channel.post(
+        world.slack.channel.post(
             text, [{"block_id": str(n), **block} for n, block in enumerate(blocks)], item_metadata(RECORD)
         )
-        server = make_server("127.0.0.1", 0, world, threaded=True)
+        server = make_server("127.0.0.1", 0, world.app, threaded=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        slack.interactions_url = f"http://127.0.0.1:{server.server_port}/slack/interactions"
+        world.slack.interactions_url = f"http://127.0.0.1:{server.server_port}/slack/interactions"
         yield world
         server.shutdown()
         thread.join()
@@ -213,7 +210,7 @@ def world(stores: Stores) -> Iterator[World]:
 
 
 @pytest.mark.parametrize(("action_id", "is_interested"), [("interested", True), ("not_interested", False)])
-def test_a_press_is_stored_and_answered(world: World, action_id: str, is_interested: bool) -> None:
+def test_a_press_is_stored_and_answered(world: FeedbackWorld, action_id: str, is_interested: bool) -> None:
     assert world.press(action_id, at=1764000001.000001) == 200
     label = world.labels.get(WORK.item_id)
     assert label
@@ -226,23 +223,23 @@ def test_a_press_is_stored_and_answered(world: World, action_id: str, is_interes
     )
 
 
-def test_the_message_shows_the_choice_and_stays_the_items(world: World) -> None:
+def test_the_message_shows_the_choice_and_stays_the_items(world: FeedbackWorld) -> None:
     world.press("interested")
     assert "「興味あり!」と記録しました" in world.shown()
     assert WORK.title in world.shown()
     assert world.slack.messages[0].metadata == item_metadata(RECORD)
 
 
-@pytest.mark.parametrize("status", [400, None])
-def test_a_message_whose_image_slack_refuses_is_rewritten_without_it(world: World, status: int | None) -> None:
+@pytest.mark.parametrize("status", [400, 200])
+def test_a_message_whose_image_slack_refuses_is_rewritten_without_it(world: FeedbackWorld, status: int) -> None:
     assert any("accessory" in block for block in world.slack.messages[0].blocks)
-    world.slack.faults.append(SlackFault("response_url", status=status, error="invalid_blocks", about="accessory"))
+    world.rules.append(slack_rule("response_url", status=status, error="invalid_blocks", about="accessory"))
     world.press("interested")
     assert "「興味あり!」と記録しました" in world.shown()
     assert not any("accessory" in block for block in world.slack.messages[0].blocks)
 
 
-def test_a_press_that_does_not_say_in_which_channel_is_refused(world: World) -> None:
+def test_a_press_that_does_not_say_in_which_channel_is_refused(world: FeedbackWorld) -> None:
     own = world.slack._payload  # no press of the stand-in's is without one
 
     def without(*arguments: Any) -> dict[str, Any]:
@@ -253,33 +250,33 @@ def test_a_press_that_does_not_say_in_which_channel_is_refused(world: World) -> 
     assert world.labels.get(WORK.item_id) is None
 
 
-def test_pressing_the_other_button_changes_the_choice(world: World) -> None:
+def test_pressing_the_other_button_changes_the_choice(world: FeedbackWorld) -> None:
     world.press("interested")
     assert world.press("not_interested") == 200
     assert world.is_interested() is False
     assert "「別に…」と記録しました" in world.shown()
 
 
-def test_a_press_is_stored_before_slack_gets_its_answer(world: World) -> None:
+def test_a_press_is_stored_before_slack_gets_its_answer(world: FeedbackWorld) -> None:
     world.press("interested")
     assert world.stored_when_answered == [True]
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}, {"status": 404, "error": "expired_url"}], ids=str)
-def test_a_message_that_cannot_be_changed_does_not_lose_the_press(world: World, fault: dict[str, Any]) -> None:
-    world.slack.faults.append(SlackFault("response_url", times=9, **fault))
+def test_a_message_that_cannot_be_changed_does_not_lose_the_press(world: FeedbackWorld, fault: dict[str, Any]) -> None:
+    world.rules.append(slack_rule("response_url", times=9, **fault))
     assert world.press("interested") == 200
     assert world.is_interested()
 
 
-def test_two_presses_arriving_in_reverse_order_leave_the_later_one(world: World) -> None:
+def test_two_presses_arriving_in_reverse_order_leave_the_later_one(world: FeedbackWorld) -> None:
     world.press("not_interested", at=1764000002.5)
     assert world.press("interested", at=1764000001.5) == 200
     assert world.is_interested() is False
     assert "「別に…」と記録しました" in world.shown()
 
 
-def test_presses_at_the_same_time_leave_the_latest_in_label_and_message(world: World) -> None:
+def test_presses_at_the_same_time_leave_the_latest_in_label_and_message(world: FeedbackWorld) -> None:
     at = 1764000000.0
     presses = [("interested", at + 1), ("not_interested", at + 3), ("interested", at + 2)]
     threads = [threading.Thread(target=world.press, args=(action,), kwargs={"at": time}) for action, time in presses]
@@ -291,13 +288,13 @@ def test_presses_at_the_same_time_leave_the_latest_in_label_and_message(world: W
     assert "「別に…」と記録しました" in world.shown()
 
 
-def test_the_same_press_delivered_twice_changes_nothing(world: World) -> None:
+def test_the_same_press_delivered_twice_changes_nothing(world: FeedbackWorld) -> None:
     for _ in range(2):
         assert world.press("interested", at=1764000001.5) == 200
     assert world.is_interested()
 
 
-def test_a_user_who_is_not_allowed_is_told_so_alone(world: World) -> None:
+def test_a_user_who_is_not_allowed_is_told_so_alone(world: FeedbackWorld) -> None:
     world.serve(replace(world.settings, allowed_users=frozenset({"U0OWNER"})))
     before = world.shown()
     assert world.press("interested", user_id="U0GUEST") == 200
@@ -308,7 +305,7 @@ def test_a_user_who_is_not_allowed_is_told_so_alone(world: World) -> None:
     assert "許可された人だけ" in told.text
 
 
-def test_a_press_on_an_unknown_item_is_told_and_not_stored(world: World) -> None:
+def test_a_press_on_an_unknown_item_is_told_and_not_stored(world: FeedbackWorld) -> None:
     stranger = replace(RECORD, item=replace(WORK, item_id="RJ01999999"))
     text, blocks = item_message(stranger)
     blocks = [{"block_id": str(n), **block} for n, block in enumerate(blocks)]
@@ -318,7 +315,7 @@ def test_a_press_on_an_unknown_item_is_told_and_not_stored(world: World) -> None
     assert "RJ01999999" in world.slack.ephemerals[0].text
 
 
-def test_a_button_that_is_no_more_is_told_and_not_stored(world: World) -> None:
+def test_a_button_that_is_no_more_is_told_and_not_stored(world: FeedbackWorld) -> None:
     button = {
         "type": "button",
         "text": {"type": "plain_text", "text": "?"},
@@ -332,14 +329,14 @@ def test_a_button_that_is_no_more_is_told_and_not_stored(world: World) -> None:
 
 
 @pytest.mark.parametrize("table", ["items_table", "labels_table"])
-def test_a_press_that_cannot_be_stored_is_an_error_to_slack(world: World, table: str) -> None:
+def test_a_press_that_cannot_be_stored_is_an_error_to_slack(world: FeedbackWorld, table: str) -> None:
     changes: Any = {table: "no-such-table"}
     world.serve(replace(world.settings, **changes))
     assert world.press("interested") == 500
     assert "記録しました" not in world.shown()
 
 
-def test_a_forged_press_stores_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forged_press_stores_nothing(world: FeedbackWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.slack, "signing_secret", "another-secret")
     assert world.press("interested") == 401
     assert world.is_interested() is None

@@ -169,7 +169,7 @@ def break_pointer(stores: Stores, _folder: str) -> None:
 
 
 @pytest.mark.parametrize("damage", [delete_head, alter_head, alter_card, break_pointer])
-def test_a_damaged_head_leaves_the_packages_own_and_is_told_loudly(  # noqa: PLR0917  # fixtures
+def test_a_damaged_head_leaves_the_packages_own_and_is_told_loudly(  # fixtures
     damage: Damage,
     stores: Stores,
     tmp_path: Path,

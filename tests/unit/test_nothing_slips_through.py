@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from conftest import Stores
 from crawling import ANY_PAGE, DAY_ONE, DAY_THREE, DAY_TWO, DLSITE, LISTING, Shop, dying_at, serve
+from injector import Act, altered, rewritten
 
 from crawler import listing
 from crawler.crawl import BadCrawl
@@ -16,13 +17,12 @@ from crawler.progress import CrawlUnderWay
 from crawler.sources.dlsite import DLsite
 from local.shop import routes
 from local.shop.entries import entries_on
-from local.shop.site import SiteFault
 from osusume.items import Item
 from osusume.snapshots import GIVE_UP_DAYS, Failure
 from samples.works import demo_works, generate_works
 
-UNPARSABLE = SiteFault(body=b"<html><body><h1>Something else</h1></body></html>")
-DOWN = SiteFault(status=503)
+UNPARSABLE = altered(body=b"<html><body><h1>Something else</h1></body></html>")
+DOWN = altered(status=503)
 
 
 @pytest.fixture
@@ -65,12 +65,12 @@ def test_more_new_works_than_the_limit_are_all_read(shop: Shop) -> None:
 
 def test_the_new_works_of_days_on_which_the_shop_was_down_are_read_afterwards(shop: Shop) -> None:
     shop.turn(item_limit=10)
-    shop.site.faults["/"] = DOWN
+    shop.fail(DOWN, "/")
     for number in (2, 3):
         shop.site.day = number
         with pytest.raises(Unavailable):
             shop.turn(day(number), item_limit=10)
-    shop.site.faults.clear()
+    shop.recover()
     new = new_on(shop, 2) + new_on(shop, 3) + new_on(shop, 4)
     shop.turn(day(4), item_limit=10)
     assert sorted(ids(shop.snapshot(day(4)).items)) == sorted(new)
@@ -163,14 +163,14 @@ def test_the_first_crawl_of_another_floor_reads_no_more_than_the_limit(shop: Sho
 
 def test_a_page_that_failed_is_asked_for_again_though_the_listing_has_it_no_longer(shop: Shop) -> None:
     missed = shop.listed()[0]
-    shop.site.faults[missed] = UNPARSABLE
+    shop.fail(UNPARSABLE, missed)
     shop.turn(item_limit=10)
     assert ids(shop.snapshot().failures) == [missed]
-    shop.site.faults.clear()
+    shop.recover()
     shop.site.day = 2
     shop.site.works = [work for work in shop.site.works if work.item_id != missed]
-    page = SiteFault(status=200, body=page_of(missed))
-    shop.site.faults[missed] = page
+    page = altered(status=200, body=page_of(missed))
+    shop.fail(page, missed)
     shop.turn(DAY_TWO, item_limit=10)
     assert missed in ids(shop.snapshot(DAY_TWO).items)
 
@@ -178,16 +178,16 @@ def test_a_page_that_failed_is_asked_for_again_though_the_listing_has_it_no_long
 def page_of(item_id: str) -> bytes:
     """Return the page of a work of the demo, on sale or not."""
     entries = entries_on(1, demo_works(), [len(demo_works())])
-    return routes.answer(routes.Shop(entries, 0), f"/home/work/=/product_id/{item_id}.html").body
+    return routes.page_at(routes.Shop(entries, 0), f"/home/work/=/product_id/{item_id}.html").get_data()
 
 
 @pytest.mark.parametrize("is_progress_lost", [False, True])
 def test_pages_kept_on_a_day_without_a_snapshot_are_in_a_later_one(shop: Shop, is_progress_lost: bool) -> None:
     first = shop.listed()[:10]
-    shop.site.faults |= dict.fromkeys(first[6:10], UNPARSABLE)
+    shop.fail(UNPARSABLE, *first[6:10])
     with pytest.raises(BadCrawl):
         shop.turn(item_limit=10)
-    shop.site.faults.clear()
+    shop.recover()
     if is_progress_lost:
         shop.stores.s3.delete_object(Bucket=shop.stores.bucket, Key="crawls/dlsite/crawl.json")
     gone = first[0]
@@ -202,7 +202,7 @@ def test_pages_kept_on_a_day_without_a_snapshot_are_in_a_later_one(shop: Shop, i
 
 def test_a_page_that_fails_day_after_day_is_given_up_once_and_not_asked_for_again(shop: Shop) -> None:
     bad = shop.listed()[3]
-    shop.site.faults[bad] = UNPARSABLE
+    shop.fail(UNPARSABLE, bad)
     for number in range(1, GIVE_UP_DAYS + 1):
         shop.turn(day(number), item_limit=10)
         snapshot = shop.snapshot(day(number))
@@ -221,14 +221,14 @@ def test_a_page_that_fails_day_after_day_is_given_up_once_and_not_asked_for_agai
 # pages that are not what was asked for
 
 
-def moved(item_id: str, floor: str) -> SiteFault:
+def moved(item_id: str, floor: str) -> Act:
     address = f"https://www.dlsite.com/{floor}/work/=/product_id/{item_id}.html"
-    return SiteFault(status=302, headers={"Location": address}, body=b"")
+    return altered(status=302, headers={"Location": address}, body=b"")
 
 
 def test_a_page_is_asked_for_in_japanese_also_where_it_moved_to_another_floor(shop: Shop) -> None:
     work = shop.listed()[0]
-    shop.site.faults[f"/home/work/=/product_id/{work}"] = moved(work, "girls")
+    shop.fail(moved(work, "girls"), f"/home/work/=/product_id/{work}")
     shop.turn(item_limit=10)
     asked = [path for path in shop.asked() if work in path]
     assert [path.split("/")[1] for path in asked] == ["home", "girls"]
@@ -239,7 +239,10 @@ def test_a_page_is_asked_for_in_japanese_also_where_it_moved_to_another_floor(sh
 @pytest.mark.parametrize("is_redirect", [True, False])
 def test_a_work_whose_address_leads_to_another_works_page_is_a_failure(shop: Shop, is_redirect: bool) -> None:
     one, other = shop.listed()[:2]
-    shop.site.faults[f"product_id/{one}"] = moved(other, "home") if is_redirect else SiteFault(body=page_of(other))
+    if is_redirect:
+        shop.fail(moved(other, "home"), f"product_id/{one}")
+    else:
+        shop.fail(altered(body=page_of(other)), f"product_id/{one}")
     shop.turn(item_limit=10)
     snapshot = shop.snapshot()
     assert ids(snapshot.items).count(other) == 1
@@ -266,10 +269,11 @@ def poor(html: bytes) -> bytes:
 def test_a_crawl_whose_new_works_say_far_less_than_the_known_ones_is_bad(shop: Shop) -> None:
     shop.turn(item_limit=10)
     new = new_on(shop, 2)
-    shop.site.faults |= {f"product_id/{item_id}": SiteFault(body=poor(page_of(item_id))) for item_id in new}
+    for item_id in new:
+        shop.fail(rewritten(poor), f"product_id/{item_id}")
     with pytest.raises(BadCrawl, match="say far less"):
         shop.turn(DAY_TWO, item_limit=10)
-    shop.site.faults.clear()
+    shop.recover()
     shop.turn(DAY_THREE, item_limit=10)
     items = {item.item_id: item for item in shop.snapshot(DAY_THREE).items}
     assert set(new) <= items.keys()

@@ -1,17 +1,18 @@
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from conftest import Stores
+from injector import slack_rule
+from world import NOW, World
 
-from local.slack import Message, Slack, SlackFault, as_text, duplicate_posts, serve_slack
-from notifier.channel import Channel, ChannelRefused
-from notifier.delivery import Clock, Undelivered
+from local.slack import as_text
+from notifier.channel import ChannelRefused
+from notifier.delivery import Undelivered
 from notifier.events import missed_snapshots, snapshots_of_the_same_day
-from notifier.notify import Dependencies, notify
 from notifier.scoring import Prediction, Scores, ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
@@ -19,8 +20,6 @@ from osusume.ledger import Claim, Ledger, Record, Run
 from osusume.snapshots import Failure, Snapshot
 from samples.works import demo_works
 
-TOKEN = "xoxb-of-the-tests"
-NOW = 1764000000.0
 WORKS = demo_works()[:12]
 IDS = [work.item_id for work in WORKS]
 GOOD = IDS[:3]
@@ -72,68 +71,30 @@ def score_nothing(items: Sequence[Item]) -> Scores:
     return Scores("starter", None, {item.item_id: Prediction(None, []) for item in items})
 
 
-@dataclass
-class World:
-    """Slack, a ledger and a clock that moves when somebody sleeps."""
+class NotifierWorld(World):
+    """A world whose classifier scores as `score` does."""
 
-    stores: Stores
-    slack: Slack
-    now: list[float] = field(default_factory=lambda: [NOW])
-
-    @property
-    def ledger(self) -> Ledger:
-        return Ledger(self.stores.dynamodb, self.stores.items_table, lambda: self.now[0])
-
-    def sleep(self, seconds: float) -> None:
-        self.now[0] += seconds
-
-    def notify(
-        self,
-        key: str,
-        works: Sequence[Item],
-        *,
-        failures: int = 0,
-        gap: bool = False,
-        given_up: Sequence[str] = (),
-        **changes: Any,
-    ) -> Run:
-        deps = Dependencies(
-            ledger=self.ledger,
-            channel=Channel(TOKEN, "C0LOCAL0001", self.slack.api_url, call_seconds=2),
-            score=score,
-            threshold=None,
-            max_posts=30,
-            explored_items_a_day=2,
-            claim_seconds=12,
-            clock=Clock(lambda: self.now[0], self.sleep, lambda: 300),
-        )
-        failed = [Failure(f"RJ0199999{number}", "https://www.dlsite.com/", "503") for number in range(failures)]
-        snapshot = Snapshot("dlsite", datetime(2025, 11, 24, 22, tzinfo=UTC), list(works), failed, gap=gap)
-        snapshot = replace(
-            snapshot, given_up=[Failure(item_id, "https://www.dlsite.com/", "503") for item_id in given_up]
-        )
-        return notify(snapshot, key, replace(deps, **changes))
-
-    def posted(self) -> list[str]:
-        assert duplicate_posts(self.slack.log) == 0
-        return sorted(message.item_id for message in self.slack.messages if message.item_id)
-
-    def summaries(self) -> list[Message]:
-        return [message for message in self.slack.messages if not message.item_id]
+    score = staticmethod(score)
 
     def choices(self) -> dict[str, str]:
-        records = self.ledger.get(IDS)
-        return {item_id: record.choice for item_id, record in records.items() if isinstance(record, Record)}
+        return {item_id: record.choice for item_id, record in self.ledger.get(IDS).items()}
+
+
+def snapshot_of(works: Sequence[Item], **parts: Any) -> Snapshot:
+    return Snapshot("dlsite", datetime(2025, 11, 24, 22, tzinfo=UTC), list(works), **parts)
+
+
+def failures_of(item_ids: Sequence[str]) -> list[Failure]:
+    return [Failure(item_id, "https://www.dlsite.com/", "503") for item_id in item_ids]
 
 
 @pytest.fixture
-def world(stores: Stores) -> Iterator[World]:
-    now = [NOW]
-    with serve_slack(bot_token=TOKEN, signing_secret="unused", clock=lambda: now[0], post_burst=100) as slack:
-        yield World(stores, slack, now)
+def world(stores: Stores) -> Iterator[NotifierWorld]:
+    with NotifierWorld(stores, post_burst=100) as world:
+        yield world
 
 
-def test_the_recommended_and_a_few_explored_items_are_posted(world: World) -> None:
+def test_the_recommended_and_a_few_explored_items_are_posted(world: NotifierWorld) -> None:
     run = world.notify(MONDAY, WORKS)
     assert (run.listed, run.new, run.recommended, run.explored, run.passed) == (12, 12, 3, 2, 7)
     posted = world.posted()
@@ -141,21 +102,21 @@ def test_the_recommended_and_a_few_explored_items_are_posted(world: World) -> No
     assert len(posted) == 5
 
 
-def test_the_best_is_posted_first_and_the_summary_last(world: World) -> None:
+def test_the_best_is_posted_first_and_the_summary_last(world: NotifierWorld) -> None:
     world.notify(MONDAY, WORKS)
     order = [message.item_id for message in world.slack.messages]
     assert set(order[:3]) == set(GOOD)
     assert order[-1] is None
 
 
-def test_a_second_call_posts_nothing_and_counts_the_same(world: World) -> None:
+def test_a_second_call_posts_nothing_and_counts_the_same(world: NotifierWorld) -> None:
     first = world.notify(MONDAY, WORKS)
     calls = len(world.slack.log)
     assert replace(world.notify(MONDAY, WORKS), recorded_at=first.recorded_at) == first
     assert len(world.slack.log) == calls
 
 
-def test_known_items_are_not_scored_again(world: World) -> None:
+def test_known_items_are_not_scored_again(world: NotifierWorld) -> None:
     asked: list[str] = []
 
     def watched(items: Sequence[Item]) -> Scores:
@@ -167,56 +128,56 @@ def test_known_items_are_not_scored_again(world: World) -> None:
     assert sorted(asked) == sorted(IDS)
 
 
-def test_an_item_in_the_ledger_is_not_new_though_no_snapshot_had_it(world: World) -> None:
+def test_an_item_in_the_ledger_is_not_new_though_no_snapshot_had_it(world: NotifierWorld) -> None:
     world.ledger.record(Record(WORKS[0], "passed", "annotation", NOW))
     run = world.notify(MONDAY, WORKS[:1])
     assert run.new == 0
     assert world.posted() == []
 
 
-def test_an_item_that_a_snapshot_lists_twice_is_posted_once(world: World) -> None:
+def test_an_item_that_a_snapshot_lists_twice_is_posted_once(world: NotifierWorld) -> None:
     assert world.notify(MONDAY, [WORKS[0], WORKS[0]]).new == 1
     assert world.posted() == [IDS[0]]
 
 
-def test_an_older_snapshot_that_arrives_later_brings_what_it_alone_has(world: World) -> None:
+def test_an_older_snapshot_that_arrives_later_brings_what_it_alone_has(world: NotifierWorld) -> None:
     world.notify(TUESDAY, WORKS[1:], explored_items_a_day=0)
     run = world.notify(MONDAY, WORKS[:6], explored_items_a_day=0)
     assert (run.new, run.recommended) == (1, 1)
-    assert world.posted() == sorted(GOOD)
+    assert sorted(world.posted()) == sorted(GOOD)
     assert len(world.summaries()) == 2
 
 
 @pytest.mark.parametrize("works", [WORKS, []], ids=["known works", "no works"])
-def test_a_snapshot_without_anything_new_has_its_summary_too(world: World, works: list[Item]) -> None:
+def test_a_snapshot_without_anything_new_has_its_summary_too(world: NotifierWorld, works: list[Item]) -> None:
     world.notify(MONDAY, WORKS)
     assert world.notify(TUESDAY, works).new == 0
     assert f"{len(works)}件を確認 · 新着 0件" in as_text(world.summaries()[1])
 
 
-def test_a_summary_counts_what_could_not_be_read(world: World) -> None:
-    run = world.notify(MONDAY, WORKS, failures=2)
+def test_a_summary_counts_what_could_not_be_read(world: NotifierWorld) -> None:
+    run = world.notify(MONDAY, snapshot_of(WORKS, failures=failures_of(["RJ01999990", "RJ01999991"])))
     assert (run.listed, run.failed) == (14, 2)
     assert "2件は読み取れませんでした" in as_text(world.summaries()[0])
 
 
-def test_no_more_than_the_cap_are_recommended(world: World) -> None:
+def test_no_more_than_the_cap_are_recommended(world: NotifierWorld) -> None:
     run = world.notify(MONDAY, WORKS, max_posts=2)
     assert (run.recommended, run.explored) == (2, 2)
 
 
-def test_the_owners_threshold_counts_instead_of_the_models(world: World) -> None:
+def test_the_owners_threshold_counts_instead_of_the_models(world: NotifierWorld) -> None:
     assert world.notify(MONDAY, WORKS, threshold=0.2).recommended == 7
 
 
-def test_a_model_without_taste_has_random_items_explored(world: World) -> None:
+def test_a_model_without_taste_has_random_items_explored(world: NotifierWorld) -> None:
     run = world.notify(MONDAY, WORKS, score=score_nothing, threshold=0.2)
     assert (run.recommended, run.explored, run.has_taste) == (0, 2, False)
     assert len(world.posted()) == 2
     assert "まだ好みを学習していません" in as_text(world.summaries()[0])
 
 
-def test_a_run_that_cannot_be_scored_records_and_posts_nothing(world: World) -> None:
+def test_a_run_that_cannot_be_scored_records_and_posts_nothing(world: NotifierWorld) -> None:
     with pytest.raises(ScoringFailed):
         world.notify(MONDAY, WORKS, score=score_fails)
     assert world.choices() == {}
@@ -225,9 +186,9 @@ def test_a_run_that_cannot_be_scored_records_and_posts_nothing(world: World) -> 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("writes", [0, 5, 12, 13, 15, 18])
-def test_a_run_that_dies_anywhere_ends_as_an_undisturbed_one(world: World, writes: int, after: bool) -> None:
+def test_a_run_that_dies_anywhere_ends_as_an_undisturbed_one(world: NotifierWorld, writes: int, after: bool) -> None:
     # 12 items and the run are recorded, 5 messages and the summary noted as posted: 19 writes
-    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, lambda: world.now[0])
+    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, world)
     dying.writes_left, dying.after = writes, after
     with pytest.raises(Crash):
         world.notify(MONDAY, WORKS, ledger=dying)
@@ -237,8 +198,8 @@ def test_a_run_that_dies_anywhere_ends_as_an_undisturbed_one(world: World, write
     assert len(world.summaries()) == 1
 
 
-def test_a_run_that_dies_while_recording_chooses_the_same_when_it_goes_on(world: World) -> None:
-    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, lambda: world.now[0])
+def test_a_run_that_dies_while_recording_chooses_the_same_when_it_goes_on(world: NotifierWorld) -> None:
+    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, world)
     dying.writes_left = 6
     with pytest.raises(Crash):
         world.notify(MONDAY, WORKS, ledger=dying)
@@ -247,8 +208,8 @@ def test_a_run_that_dies_while_recording_chooses_the_same_when_it_goes_on(world:
     assert world.choices() == select(scores, 0.5, 30, 2, seed=MONDAY)
 
 
-def test_what_a_run_left_unposted_is_posted_by_the_next(world: World) -> None:
-    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, lambda: world.now[0])
+def test_what_a_run_left_unposted_is_posted_by_the_next(world: NotifierWorld) -> None:
+    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, world)
     dying.writes_left = 14
     with pytest.raises(Crash):
         world.notify(MONDAY, WORKS[:8], ledger=dying)
@@ -257,11 +218,11 @@ def test_what_a_run_left_unposted_is_posted_by_the_next(world: World) -> None:
     assert len(world.summaries()) == 2
 
 
-REFUSED_ONCE = SlackFault("chat.postMessage", times=2, error="invalid_blocks")  # with its image, and without
+REFUSED_ONCE = slack_rule("chat.postMessage", times=2, error="invalid_blocks")  # with its image, and without
 
 
-def test_a_message_that_slack_refuses_holds_up_none_of_the_others(world: World) -> None:
-    world.slack.faults.append(replace(REFUSED_ONCE))
+def test_a_message_that_slack_refuses_holds_up_none_of_the_others(world: NotifierWorld) -> None:
+    world.rules.append(replace(REFUSED_ONCE))
     with pytest.raises(Undelivered):
         world.notify(MONDAY, WORKS)
     assert len(world.posted()) == 4
@@ -270,33 +231,33 @@ def test_a_message_that_slack_refuses_holds_up_none_of_the_others(world: World) 
     assert len(world.summaries()) == 1
 
 
-def refused_in_three_runs(world: World) -> str:
+def refused_in_three_runs(world: NotifierWorld) -> str:
     """Let Slack refuse the best item until it is given up, and return its id."""
     for _ in range(2):
-        world.slack.faults.append(replace(REFUSED_ONCE))
+        world.rules.append(replace(REFUSED_ONCE))
         with pytest.raises(Undelivered):
             world.notify(MONDAY, WORKS)
-    world.slack.faults.append(replace(REFUSED_ONCE))
+    world.rules.append(replace(REFUSED_ONCE))
     world.notify(MONDAY, WORKS)
     (given_up,) = [item_id for item_id in GOOD if item_id not in world.posted()]
     return given_up
 
 
-def test_a_message_that_slack_refuses_in_three_runs_is_given_up_and_the_summary_says_so(world: World) -> None:
+def test_a_message_that_slack_refuses_in_three_runs_is_given_up_and_the_summary_says_so(world: NotifierWorld) -> None:
     given_up = refused_in_three_runs(world)
     (summary,) = world.summaries()
     assert f"投稿をあきらめました: {given_up}" in str(summary.blocks)
     assert not any(world.ledger.unfinished())
 
 
-def test_a_message_given_up_troubles_no_later_run(world: World) -> None:
+def test_a_message_given_up_troubles_no_later_run(world: NotifierWorld) -> None:
     given_up = refused_in_three_runs(world)
     world.notify(TUESDAY, WORKS)
     assert given_up not in world.posted()
     assert "あきらめました" not in str(world.summaries()[-1].blocks)
 
 
-def test_a_message_given_up_is_posted_once_it_is_offered_again(world: World) -> None:
+def test_a_message_given_up_is_posted_once_it_is_offered_again(world: NotifierWorld) -> None:
     given_up = refused_in_three_runs(world)
     assert world.ledger.offer_again(given_up)
     world.notify(TUESDAY, WORKS)
@@ -307,26 +268,26 @@ def test_a_message_given_up_is_posted_once_it_is_offered_again(world: World) -> 
 # the summary
 
 
-def test_a_summary_says_that_works_may_have_been_missed(world: World) -> None:
-    world.notify(MONDAY, WORKS, gap=True)
+def test_a_summary_says_that_works_may_have_been_missed(world: NotifierWorld) -> None:
+    world.notify(MONDAY, snapshot_of(WORKS, gap=True))
     world.notify(TUESDAY, WORKS)
     assert ["見逃した作品があるかもしれません" in as_text(said) for said in world.summaries()] == [True, False]
 
 
 @pytest.mark.parametrize("number", [1, 25, 300, 2_000])
 def test_a_summary_names_every_work_that_was_given_up_and_counts_what_fits_no_message(
-    world: World, number: int
+    world: NotifierWorld, number: int
 ) -> None:
     names = [f"RJ018{place:05}" for place in range(number)]
-    world.notify(MONDAY, WORKS, given_up=names)
+    world.notify(MONDAY, snapshot_of(WORKS, given_up=failures_of(names)))
     said = as_text(world.summaries()[0])
     assert f"7日続けて読み取れなかった{number}件をあきらめました" in said
     assert all(name in said for name in names[:400])
     assert ("ほか1600件" in said) == (number == 2_000)
 
 
-def test_the_summary_is_posted_though_an_item_is_refused_for_an_unknown_reason(world: World) -> None:
-    world.slack.faults.append(SlackFault("chat.postMessage", times=99, error="invalid_arguments", about=GOOD[0]))
+def test_the_summary_is_posted_though_an_item_is_refused_for_an_unknown_reason(world: NotifierWorld) -> None:
+    world.rules.append(slack_rule("chat.postMessage", times=99, error="invalid_arguments", about=GOOD[0]))
     for key in (MONDAY, TUESDAY):
         with pytest.raises(Undelivered):
             world.notify(key, WORKS)
@@ -334,8 +295,8 @@ def test_the_summary_is_posted_though_an_item_is_refused_for_an_unknown_reason(w
     assert len(world.summaries()) == 2
 
 
-def test_an_item_refused_for_an_unknown_reason_alone_is_given_up_since_the_summary_is_not(world: World) -> None:
-    world.slack.faults.append(SlackFault("chat.postMessage", times=99, error="invalid_arguments", about=GOOD[0]))
+def test_an_item_refused_for_an_unknown_reason_alone_is_given_up_since_the_summary_is_not(world: NotifierWorld) -> None:
+    world.rules.append(slack_rule("chat.postMessage", times=99, error="invalid_arguments", about=GOOD[0]))
     for number, key in enumerate((MONDAY, TUESDAY)):
         with pytest.raises(Undelivered):
             world.notify(key, WORKS[:1])
@@ -345,20 +306,20 @@ def test_an_item_refused_for_an_unknown_reason_alone_is_given_up_since_the_summa
     assert not any(world.ledger.unfinished())
 
 
-def test_a_channel_that_refuses_for_an_unknown_reason_for_days_gives_up_nothing(world: World) -> None:
-    world.slack.faults.append(SlackFault("chat.postMessage", times=999, error="something_new"))
+def test_a_channel_that_refuses_for_an_unknown_reason_for_days_gives_up_nothing(world: NotifierWorld) -> None:
+    world.rules.append(slack_rule("chat.postMessage", times=999, error="something_new"))
     for day in range(20, 27):
         with pytest.raises(ChannelRefused):
             world.notify(f"snapshots/dlsite/2025/11/{day}/220000Z.json", WORKS)
-    world.slack.faults.clear()
+    world.rules.clear()
     world.notify(MONDAY, WORKS)
     assert len(world.posted()) == 5
     assert len(world.summaries()) == 7
     assert "あきらめ" not in str([message.blocks for message in world.slack.messages])
 
 
-def test_what_was_scored_before_is_posted_while_the_classifier_is_down(world: World) -> None:
-    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, lambda: world.now[0])
+def test_what_was_scored_before_is_posted_while_the_classifier_is_down(world: NotifierWorld) -> None:
+    dying = DyingLedger(world.stores.dynamodb, world.stores.items_table, world)
     dying.writes_left = 9
     with pytest.raises(Crash):
         world.notify(MONDAY, WORKS[:8], ledger=dying)
@@ -376,19 +337,19 @@ def test_what_was_scored_before_is_posted_while_the_classifier_is_down(world: Wo
 NOON = "snapshots/dlsite/2025/11/24/030000Z.json"
 
 
-def test_two_runs_of_one_day_share_the_items_to_explore(world: World) -> None:
+def test_two_runs_of_one_day_share_the_items_to_explore(world: NotifierWorld) -> None:
     first = world.notify(NOON, WORKS[:7], same_day=[MONDAY])
     second = world.notify(MONDAY, WORKS, same_day=[NOON])
     assert (first.explored, second.explored) == (2, 0)
 
 
-def test_a_run_explores_what_an_earlier_one_of_its_day_left(world: World) -> None:
+def test_a_run_explores_what_an_earlier_one_of_its_day_left(world: NotifierWorld) -> None:
     first = world.notify(NOON, WORKS[:4], explored_items_a_day=3)
     second = world.notify(MONDAY, WORKS, explored_items_a_day=3, same_day=[NOON])
     assert (first.explored, second.explored) == (1, 2)
 
 
-def test_a_run_that_is_repeated_explores_nothing_more(world: World) -> None:
+def test_a_run_that_is_repeated_explores_nothing_more(world: NotifierWorld) -> None:
     first = world.notify(NOON, WORKS, same_day=[MONDAY])
     assert world.notify(NOON, WORKS, same_day=[MONDAY]).explored == first.explored == 2
 
@@ -404,7 +365,7 @@ def test_the_days_snapshots_are_those_of_the_owners_day() -> None:
     assert snapshots_of_the_same_day("snapshots/dlsite/other.json", keys, utc) == []
 
 
-def test_a_snapshot_is_missed_when_no_run_has_come_of_it(world: World) -> None:
+def test_a_snapshot_is_missed_when_no_run_has_come_of_it(world: NotifierWorld) -> None:
     world.notify(NOON, WORKS[:2])
     assert missed_snapshots(TUESDAY, [NOON, MONDAY, TUESDAY], world.ledger) == [MONDAY]
     world.notify(MONDAY, WORKS[:2])

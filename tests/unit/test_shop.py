@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 import protego
 import pytest
 import requests
+from injector import Rule, altered, at, rules_of, slow
 
 from crawler.sources.dlsite import RegionBlocked, parse_listing_page, parse_work_page
 from local.shop.__main__ import main
 from local.shop.entries import Entry, entries_on
 from local.shop.pages import Locale, cover_svg, listing_page, page_form, work_page
-from local.shop.site import Site, SiteFault, serve_site
+from local.shop.site import Site, serve_site
 from osusume.items import ATTRIBUTE_FIELDS, Item
 from samples.works import DEMO_DAYS, demo_works, generate_works, made_up_taste
 
@@ -178,8 +179,8 @@ def test_requests_are_logged_until_the_log_is_cleared(site: Site) -> None:
 
 
 def test_a_fault_changes_what_it_names_and_only_where_it_fits(site: Site) -> None:
-    site.faults["robots"] = SiteFault(status=503, headers={"Retry-After": "7"})
-    site.faults["nowhere"] = SiteFault(status=202, body=b"wait")
+    rules_of(site).append(Rule(at("robots"), altered(status=503, headers={"Retry-After": "7"})))
+    rules_of(site).append(Rule(at("nowhere"), altered(status=202, body=b"wait")))
     faulty = requests.get(f"{site.address}/robots.txt", timeout=5)
     assert (faulty.status_code, faulty.headers["Retry-After"]) == (503, "7")
     assert "Crawl-delay" in faulty.text
@@ -188,7 +189,7 @@ def test_a_fault_changes_what_it_names_and_only_where_it_fits(site: Site) -> Non
 
 
 def test_a_delayed_answer_outlasts_an_impatient_client(site: Site) -> None:
-    site.faults["robots"] = SiteFault(delay=0.5)
+    rules_of(site).append(Rule(at("robots"), slow(0.5)))
     with pytest.raises(requests.Timeout):
         requests.get(f"{site.address}/robots.txt", timeout=0.05)
 

@@ -11,29 +11,17 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from injector import Rule, at, late, rules_of, slack_rule
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.webhook import WebhookClient
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
+from world import CHANNEL, SECRET, TOKEN, Clock
 
-from local.slack import Slack, SlackFault, as_text, duplicate_posts, serve_slack, signed_interaction
+from local.slack import Slack, as_text, duplicate_posts, serve_slack, signed_interaction
 from local.slack.blocks import block_errors
-
-CHANNEL = "C0LOCAL0001"
-SECRET = "signing-secret-of-the-tests"
-TOKEN = "xoxb-of-the-tests"
-
-
-class Clock:
-    """A clock that stands still until it is set; seconds since 1970."""
-
-    def __init__(self) -> None:
-        self.now = 1764000000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class App:
@@ -411,42 +399,26 @@ def test_a_permalink_leads_to_the_message_on_the_page(slack: Slack, client: WebC
     assert f'id="{anchor}"' in requests.get(page, timeout=5).text
 
 
+@pytest.mark.parametrize("after_posting", [False, True], ids=["before posting", "after posting"])
 @pytest.mark.parametrize(
-    ("fault", "posts"),
-    [
-        (SlackFault("chat.postMessage", status=500), 0),
-        (SlackFault("chat.postMessage", status=500, after_posting=True), 1),
-        (SlackFault("chat.postMessage", error="internal_error"), 0),
-        (SlackFault("chat.postMessage", error="internal_error", after_posting=True), 1),
-        (SlackFault("chat.postMessage", status=429), 0),
-    ],
+    "fault", [{"status": 500}, {"error": "internal_error"}, {"status": 429}, {"drop": True}], ids=str
 )
 def test_a_fault_strikes_before_or_after_the_message_is_posted(
-    slack: Slack, client: WebClient, fault: SlackFault, posts: int
+    slack: Slack, client: WebClient, fault: dict[str, Any], *, after_posting: bool
 ) -> None:
-    slack.faults.append(fault)
-
-    with pytest.raises(SlackApiError):
-        post_item(client)
-
-    assert (slack.posts, len(slack.messages)) == (posts, posts)
-    post_item(client)
-    assert slack.posts == posts + 1
-
-
-@pytest.mark.parametrize("after_posting", [False, True])
-def test_a_fault_can_drop_the_connection(slack: Slack, client: WebClient, *, after_posting: bool) -> None:
-    slack.faults.append(SlackFault("chat.postMessage", drop=True, after_posting=after_posting))
+    rules_of(slack).append(slack_rule("chat.postMessage", after_posting=after_posting, **fault))
     client.retry_handlers.clear()
 
-    with pytest.raises((OSError, http.client.HTTPException)):
+    with pytest.raises((SlackApiError, OSError, http.client.HTTPException)):
         post_item(client)
 
-    assert slack.posts == int(after_posting)
+    assert (slack.posts, len(slack.messages)) == (after_posting, after_posting)
+    post_item(client)
+    assert slack.posts == after_posting + 1
 
 
 def test_a_late_answer_outlasts_the_caller_after_the_message_is_posted(slack: Slack) -> None:
-    slack.faults.append(SlackFault("chat.postMessage", delay=0.3, after_posting=True))
+    rules_of(slack).append(Rule(at("chat.postMessage"), late(0.3)))
     session = requests.Session()
 
     with session, pytest.raises(requests.ReadTimeout):
@@ -458,7 +430,7 @@ def test_a_late_answer_outlasts_the_caller_after_the_message_is_posted(slack: Sl
 
 
 def test_duplicate_posts_are_counted_by_item_from_the_log(slack: Slack, client: WebClient) -> None:
-    slack.faults.append(SlackFault("chat.postMessage", status=500, after_posting=True))
+    rules_of(slack).append(slack_rule("chat.postMessage", status=500, after_posting=True))
     with pytest.raises(SlackApiError):
         post_item(client, "RJ1")
     for item_id in ("RJ1", "RJ2", "RJ2", "RJ2"):

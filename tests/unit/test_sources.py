@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 from conftest import ROOT, Stores
-from crawling import DAY_ONE, Clock
+from crawling import DAY_ONE
+from world import Clock
 
 from crawler.crawl import Turn, crawl
 from crawler.fetcher import Fetcher, Page
@@ -70,7 +71,7 @@ class EmptyPages(Pages):
 
 
 def read(stores: Stores, source: Source, pages: type[Fetcher]) -> None:
-    clock = Clock()
+    clock = Clock(DAY_ONE.timestamp())
     crawl(
         DAY_ONE,
         stores.s3,

@@ -8,36 +8,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-import boto3
-from conftest import Stores
+from conftest import make_stores
 from moto import mock_aws
-from samtranslator.yaml_helper import yaml_parse
+from world import CALL_SECONDS, CHANNEL, NOW, TOKEN, World
 
 from feedback.press import Press, show_label, store_press
-from local.slack import serve_slack
 from notifier.channel import Channel
 from notifier.delivery import Clock
-from notifier.notify import Dependencies, notify
 from notifier.scoring import Prediction, Scores
 from osusume.items import Item
-from osusume.labels import Labels
-from osusume.ledger import Ledger, Record, Run
+from osusume.ledger import Record, Run
 from osusume.messages import item_metadata
 from osusume.snapshots import Snapshot, read_snapshot, snapshot_key, write_snapshot
 from samples.works import demo_works
 
-ROOT = Path(__file__).parents[2]
-TOKEN = "xoxb-of-the-tests"
-BEGIN = 1764000000.0
 TOKYO = ZoneInfo("Asia/Tokyo")
 WORKS = demo_works()[:8]
-CALL_SECONDS = 2.0
-CLAIM_SECONDS = 12.0
 RUN_SECONDS = 300.0
 
 Plan = Mapping[int, Callable[[], None]]
@@ -65,7 +54,7 @@ class _Process:
 class _WatchedChannel(Channel):
     """A channel whose calls are steps."""
 
-    world: World
+    world: SteppedWorld
 
     def post(self, text: str, blocks: list[dict[str, Any]], metadata: dict[str, Any]) -> str:
         # the notifier has just seen that its claim outlasts this call, which may take no longer than it may
@@ -83,44 +72,23 @@ class _WatchedChannel(Channel):
         return ts
 
 
-class World:
-    """The stores, Slack and a clock, which moves when somebody sleeps."""
+class SteppedWorld(World):
+    """A world in this process alone whose processes can die or pause at each call they make."""
 
     def __init__(self) -> None:
-        self.now = BEGIN
+        self._aws = mock_aws()
+        self._aws.start(reset=False)
+        super().__init__(make_stores(), post_burst=4)
         self.model = "v1"
         self.published: list[str] = []
         self._processes: list[_Process] = []
-        self._open = contextlib.ExitStack()
-        aws = mock_aws()
-        aws.start(reset=False)
-        self._open.callback(aws.stop)
-        self.slack = self._open.enter_context(
-            serve_slack(bot_token=TOKEN, signing_secret="unused", clock=lambda: self.now, post_burst=4)
-        )
-        account: Any = {"region_name": "ap-northeast-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
-        self._s3, dynamodb = boto3.client("s3", **account), boto3.resource("dynamodb", **account)
-        self._ssm, self._dynamodb = boto3.client("ssm", **account), dynamodb
-        self._bucket = uuid4().hex
-        self._s3.create_bucket(Bucket=self._bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
-        for table, shape in _tables().items():
-            dynamodb.create_table(TableName=f"{self._bucket}-{table}", **shape)
-        self.ledger = Ledger(dynamodb, f"{self._bucket}-items", lambda: self.now)
-        self.labels = Labels(dynamodb, f"{self._bucket}-labels")
-        for client in (self._s3, dynamodb.meta.client):
+        for client in (self.stores.s3, self.stores.dynamodb.meta.client):
             client.meta.events.register("before-call", lambda **_: self.step())
             client.meta.events.register("after-call", lambda **_: self.step())
 
-    @property
-    def stores(self) -> Stores:
-        """The bucket and the tables, for a crawler."""
-        return Stores(
-            self._s3, self._ssm, self._dynamodb, self._bucket, f"{self._bucket}-items", f"{self._bucket}-labels"
-        )
-
-    def close(self) -> None:
-        """Put the stores and Slack away."""
-        self._open.close()
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
+        self._aws.stop()
 
     def step(self, pause: float = float("inf")) -> None:
         """Take a step of the process at work, which may die here, or be paused while another one works."""
@@ -147,29 +115,21 @@ class World:
         """Write the snapshot of the next day, which lists these works; the title of one of them is changed."""
         items = [replace(WORKS[i], title=f"{WORKS[i].title}！") if i == retitled else WORKS[i] for i in item_ids]
         self.now += 3600
-        when = datetime.fromtimestamp(BEGIN + 86400 * len(self.published), UTC)
+        when = datetime.fromtimestamp(NOW + 86400 * len(self.published), UTC)
         key = snapshot_key("dlsite", when)
-        write_snapshot(self._s3, self._bucket, key, Snapshot("dlsite", when, items))
+        write_snapshot(self.stores.s3, self.stores.bucket, key, Snapshot("dlsite", when, items))
         self.published.append(key)
         return key
 
-    def notify(self, key: str, plan: Plan) -> Run:
+    def run(self, key: str, plan: Plan) -> Run:
         """Let a notifier work on the event of a snapshot."""
         with self._at_work(plan):
             ends = self.now + RUN_SECONDS
-            channel = _WatchedChannel(TOKEN, self.slack.channel.channel_id, self.slack.api_url, CALL_SECONDS)
+            channel = _WatchedChannel(TOKEN, CHANNEL, self.slack.api_url, CALL_SECONDS)
             channel.world = self
-            deps = Dependencies(
-                ledger=self.ledger,
-                channel=channel,
-                score=self._score,
-                threshold=None,
-                max_posts=3,
-                explored_items_a_day=2,
-                claim_seconds=CLAIM_SECONDS,
-                clock=Clock(lambda: self.now, self._sleep, lambda: ends - self.now),
-            )
-            return notify(read_snapshot(self._s3, self._bucket, key), key, deps)
+            clock = Clock(self, self.sleep, lambda: ends - self.now)
+            snapshot = read_snapshot(self.stores.s3, self.stores.bucket, key)
+            return self.notify(key, snapshot, channel=channel, clock=clock, max_posts=3)
 
     def press(self, press: Press, plan: Plan) -> None:
         """Let the feedback function work on a press."""
@@ -193,27 +153,14 @@ class World:
         payloads = [each["event_payload"] for each in metadata]
         return Counter(payload.get("item_id") or payload["snapshot"] for payload in payloads)
 
-    def _sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         if self.now + seconds > self._processes[-1].must_end_by:
-            raise Died  # who sleeps this long cannot go on before the paused one does
-        self.now += seconds
+            raise Died  # a process that sleeps this long cannot resume before the paused one does
+        super().sleep(seconds)
 
-    def _score(self, items: Sequence[Item]) -> Scores:
+    def score(self, items: Sequence[Item]) -> Scores:
         """Score by the work and the model, so that a new model thinks otherwise; one called `none` has no taste."""
         if self.model == "none":
             return Scores("none", None, {item.item_id: Prediction(None, []) for item in items})
         digests = {item.item_id: sha256(f"{self.model} {item.item_id}".encode()).digest()[0] for item in items}
         return Scores(self.model, 0.5, {id_: Prediction(round(byte / 255, 6), []) for id_, byte in digests.items()})
-
-
-def _tables() -> dict[str, Any]:
-    resources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
-    names = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
-    return {
-        table: {
-            name: value
-            for name, value in resources[f"{table.capitalize()}Table"]["Properties"].items()
-            if name in names
-        }
-        for table in ("items", "labels")
-    }

@@ -15,9 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
+from injector import Rule
 
-from faults.observations import Seen, seen_since, waiting_dead_letters
-from faults.proxy import Rule, Wire
+from faults.observations import Seen, Watch
+from faults.wire import Wire
 from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.machine import PARAMETERS, ROOT, SCHEDULE, Machine, one_machine
@@ -50,15 +51,15 @@ class Settings:
     time_limits: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, kw_only=True)
 class Audit:
     """What came of a fault: three counts, what else is wrong, in words, and what the owner saw."""
 
-    lost: int
-    doubled: int
-    presses_lost: int
-    problems: list[str]
-    seen: Seen
+    lost: int = 0
+    doubled: int = 0
+    presses_lost: int = 0
+    problems: list[str] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def is_clean(self) -> bool:
@@ -67,7 +68,7 @@ class Audit:
 
 
 @dataclass(slots=True)
-class World:
+class Harness:
     """One machine, its wire, and what was done to it so far: works put on sale a day, snapshots due, presses.
 
     The owner's presses, by item id and time, are in `tried`; in `pressed` are those that were answered 200, with what
@@ -172,26 +173,13 @@ class World:
 
     # ---- what came of it ----
 
-    def observe(self, happen: Callable[[World], object]) -> Audit:
+    def observe(self, happen: Callable[[Harness], object]) -> Audit:
         """Let something happen, and audit everything that is there afterwards."""
-        invocations = len(self.machine.cloud.invocations)
-        messages = len(self.machine.slack.messages)
-        failed_presses = len(self.machine.slack.failed_presses)
-        ephemerals = len(self.machine.slack.ephemerals)
-        dead_letters = waiting_dead_letters(self.machine)
+        watch = Watch(self.document, self.machine)
         due = len(self.due)
         happen(self)
         self.settle()
-        seen = seen_since(
-            self.document,
-            self.machine,
-            invocations=invocations,
-            messages=messages,
-            failed_presses=failed_presses,
-            ephemerals=ephemerals,
-            dead_letters=dead_letters,
-            days_without_snapshot=len(set(self.due[due:]) - self._written()),
-        )
+        seen = watch.seen(len(set(self.due[due:]) - self._written()))
         return self._audit(seen)
 
     def _written(self) -> set[str]:
@@ -278,7 +266,7 @@ def presses_lost(labels: Labels, taken: Mapping[str, Sequence[tuple[float, bool]
 
 
 @contextmanager
-def world(settings: Settings = Settings()) -> Iterator[World]:
+def harness(settings: Settings = Settings()) -> Iterator[Harness]:
     """Start a world and let its first day go by."""
     parameters = {**PARAMETERS, **SMALL, **dict(settings.parameters)}
     document = load_template(ROOT / "template.yaml", parameters, REGION).document
@@ -305,7 +293,7 @@ def world(settings: Settings = Settings()) -> Iterator[World]:
             slack.rate_limit = RateLimit(10_000, 0.0)  # days go by in seconds here
             machine.site.works = generate_works(WORKS, seed=5)
             machine.site.days = [FIRST_WORKS]
-            started = World(machine, wire, document, dict(settings.time_limits))
+            started = Harness(machine, wire, document, dict(settings.time_limits))
             machine.begin_day(1, FIRST_MORNING)
             started.settle()
             yield started
