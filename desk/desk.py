@@ -43,7 +43,8 @@ class Desk:
 
     def labels(self) -> dict[str, bool]:
         """Return whether each labelled item is liked, by id, oldest label first."""
-        return {item_id: mark["is_interested"] == 1 for item_id, mark in self.store.marks.items()}
+        verdicts = {item_id: mark["is_interested"] for item_id, mark in self.store.marks.items()}
+        return {item_id: verdict == 1 for item_id, verdict in verdicts.items() if verdict is not None}
 
     def all_items(self) -> list[Item]:
         """Return the items to label and the labelled ones."""
@@ -56,7 +57,7 @@ class Desk:
                 return
             item = self._item(item_id)
             before = self.store.look(item)
-            if before is not None and (before["is_interested"] == 1) == is_interested:
+            if before is not None and before["is_interested"] == is_interested:
                 self._journal.note(Action(action_id, "kept", item_id))
                 return
             after = self.store.new_mark(is_interested=is_interested)

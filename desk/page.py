@@ -51,8 +51,8 @@ def label(
 
 def say_what_comes_next(store: LabelStore, where: str, data: str, before: str = "") -> None:
     """Print the number of labels and the command that trains on them, after the command `before`."""
-    liked = sum(mark["is_interested"] == 1 for mark in store.marks.values())
-    others = len(store.marks) - liked
+    verdicts = [mark["is_interested"] for mark in store.marks.values()]
+    liked, others = verdicts.count(1), verdicts.count(0)
     print(f"\n{where}: {liked + others} labels, {liked} interested, {others} not")
     if liked and others and liked + others >= LEAST_LABELS:
         print(f"next: {before}python -m model train --data {shlex.quote(data)} --output model/package")

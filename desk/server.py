@@ -142,7 +142,7 @@ def _standing(desk: Desk, view: Selection) -> dict[str, Any]:
         "card": view_models.card(place.item) if place.item else None,
         "view": view,
         "is_skipped": place.item is not None and place.item.item_id in desk.skipped,
-        "answer": None if mark is None else view_models.ANSWERS[mark["is_interested"] == 1],
+        "answer": None if mark is None else view_models.answer(mark),
         "chance": lesson.chances.get(place.item.item_id) if lesson and place.item else None,
         "progress": view_models.progress(desk.store.marks, desk.unlabelled),
         "left_here": place.left,

@@ -28,7 +28,7 @@ FIELD_NAMES = dict(
     )
 )
 MODES: dict[Mode, str] = {"teaching": "学べる順", "given": "元の順", "doubtful": "見直し"}
-ANSWERS = {True: "興味あり!", False: "別に…"}
+ANSWERS = {1: "興味あり!", 0: "別に…", None: "持ってる / わからない"}
 AGE_RATINGS = {"all": "全年齢", "r15": "R-15", "adult": "R-18"}
 
 _MOST_SUGGESTIONS = 200
@@ -115,10 +115,17 @@ def suggestions(items: Iterable[Item], name: str) -> list[str]:
 
 def progress(marks: Mapping[str, Mark], left: int) -> LabelCounts:
     """Return the owner's progress, with `left` works still to label."""
-    liked = sum(mark["is_interested"] == 1 for mark in marks.values())
+    verdicts = [mark["is_interested"] for mark in marks.values()]
+    liked = verdicts.count(1)
     rate = pace([str(mark.get("created_at")) for mark in marks.values()])
     minutes = None if rate is None else max(1, round(left / rate))
-    return LabelCounts(liked, len(marks) - liked, left, rate, minutes)
+    return LabelCounts(liked, verdicts.count(0), left, rate, minutes)
+
+
+def answer(mark: Mark) -> str:
+    """Return what a label says, in the words of its button."""
+    verdict = mark["is_interested"]
+    return ANSWERS[None if verdict is None else int(verdict == 1)]
 
 
 def pace(times: Sequence[str]) -> float | None:

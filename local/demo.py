@@ -171,7 +171,7 @@ def _summary(machine: Machine, days: list[Day]) -> dict[str, Any]:
     labels = sorted(machine.labels.all(), key=lambda label: float(label.action_ts))
     return {
         "days": [asdict(day) for day in days],
-        "labels": [{"item_id": label.item_id, "is_interested": int(label.is_interested)} for label in labels],
+        "labels": [{"item_id": label.item_id, "is_interested": int(bool(label.is_interested))} for label in labels],
         "duplicate_posts": duplicate_posts(machine.slack.log),
     }
 

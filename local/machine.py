@@ -115,7 +115,7 @@ def deployment(
     of the model package, `overrides` add to single functions' environments. `state` keeps stored data and messages
     across deployments.
     """
-    variables = {"ClassifierFunction": {"MODEL_PACKAGE": str(model.resolve())}}
+    variables = {name: {"MODEL_PACKAGE": str(model.resolve())} for name in ("ClassifierFunction", "TrainerFunction")}
     for function, added in (overrides or {}).items():
         variables[function] = {**variables.get(function, {}), **added}
     environment = {"SITE_ADDRESS": site_address} if site_address else {}

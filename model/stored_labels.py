@@ -29,8 +29,11 @@ def read_tables(
     advance: Callable[[float], None],
     time_zone: tzinfo = TOKYO,
 ) -> Learnt:
-    """Return the labels with their items from the ledger, or from `known`, and their times in `time_zone`."""
-    standing = sorted(labels, key=lambda label: label.item_id)
+    """Return the labels with their items from the ledger, or from `known`, and their times in `time_zone`.
+
+    Labels that say neither yes nor no are left out.
+    """
+    standing = sorted((each for each in labels if each.is_interested is not None), key=lambda label: label.item_id)
     examples: list[Example] = []
     unknown: list[str] = []
     for start in range(0, len(standing), KEYS_A_BATCH):
@@ -42,7 +45,7 @@ def read_tables(
             if item is None:
                 unknown.append(label.item_id)
             else:
-                examples.append(Example(item, label.is_interested, _written(label, time_zone)))
+                examples.append(Example(item, bool(label.is_interested), _written(label, time_zone)))
         advance((start + len(batch)) / len(standing))
     return Learnt(examples, unknown)
 

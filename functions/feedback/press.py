@@ -20,10 +20,10 @@ class PressRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """One press of one of the two buttons under an item; `action_ts` is when, by Slack's clock, `channel` is where."""
+    """One press of a button under an item; `action_ts` is when, by Slack's clock, `channel` is where."""
 
     item_id: str
-    is_interested: bool
+    is_interested: bool | None
     user_id: str
     action_ts: str
     channel: str | None = None

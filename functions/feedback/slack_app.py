@@ -21,7 +21,7 @@ from slack_sdk.webhook import WebhookClient
 from feedback.press import Press, PressRefused, show_label, store_press
 from osusume.labels import Labels
 from osusume.ledger import Ledger
-from osusume.messages import INTERESTED, NOT_INTERESTED, item_metadata
+from osusume.messages import VERDICTS, item_metadata
 from osusume.observability import logger
 from osusume.settings import FeedbackSettings
 
@@ -64,7 +64,7 @@ def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Cal
         action = body["actions"][0]
         pressed = Press(
             action["value"],
-            action["action_id"] == INTERESTED,
+            VERDICTS[action["action_id"]],
             body["user"]["id"],
             action["action_ts"],
             body["channel"]["id"],
@@ -88,8 +88,8 @@ def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Cal
         _send(body, text="このボタンはもう使えません。", response_type="ephemeral", replace_original=False)
         ack()
 
-    app.action(INTERESTED)(press)
-    app.action(NOT_INTERESTED)(press)
+    for action_id in VERDICTS:
+        app.action(action_id)(press)
     app.action(re.compile(""))(unknown_action)
     bolt: Callable[[Event, LambdaContext], Response] = SlackRequestHandler(app).handle
 

@@ -6,16 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from notifier.channel import Channel, ChannelRefused, MessageRefused, RateLimited, Unclear
 from notifier.delivery import Clock, Delivery, Post, Undelivered
 from notifier.scoring import Scores, ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
-from osusume.ledger import Ledger, Record, Run, Unfinished
-from osusume.messages import item_forms, item_metadata, run_message, run_metadata
+from osusume.ledger import Decision, Ledger, Record, Run, Unfinished
+from osusume.messages import decision_line, item_forms, item_metadata, run_message, run_metadata
 from osusume.observability import logger
 from osusume.snapshots import Snapshot
+
+NIGHT_SECONDS = 20 * 3600
+"""A decision of the trainer is in the summaries of so long a time: those of one morning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
             delivery.settle()
         raise
     records = deps.ledger.get(item.item_id for item in snapshot.items)
-    run = _run(snapshot, key, records.values(), deps.clock.now())
+    run = _run(snapshot, key, records.values(), deps.clock.now(), deps.ledger.last_decision())
     deps.ledger.record(run)
     # the index may not show the newest records yet
     left = deps.ledger.unfinished()
@@ -117,24 +121,30 @@ def _record_new_items(snapshot: Snapshot, key: str, deps: Dependencies) -> None:
     # their recorded scores count, so that this try chooses as that one did
     ours = {item_id: prediction.score for item_id, prediction in scores.predictions.items()} | ours
     threshold = scores.threshold if scores.threshold is None or deps.threshold is None else deps.threshold
-    explored = max(0, deps.explored_items_a_day - _explored_today(deps))
-    choices = select(ours, threshold, deps.max_posts, explored, seed=key)
+    candidates = [item for item_id, item in items.items() if item_id in ours]
+    explored = deps.explored_items_a_day
+    selected = select(candidates, ours, threshold, deps.max_posts, explored, key, _explored_today(deps))
     for item in new:
-        prediction = scores.predictions[item.item_id]
+        prediction, chosen = scores.predictions[item.item_id], selected[item.item_id]
         deps.ledger.record(
             Record(
                 item=item,
-                choice=choices[item.item_id],
+                choice=chosen.choice,
                 snapshot=key,
                 recorded_at=deps.clock.now(),
                 score=prediction.score,
                 model_version=scores.model_version,
                 reasons=prediction.reasons,
+                threshold=threshold,
+                candidates=len(candidates),
+                why=chosen.why,
+                probability=chosen.probability,
+                first_guess=scores.first_guess and threshold is not None,
             )
         )
 
 
-def _run(snapshot: Snapshot, key: str, records: Iterable[Record], now: float) -> Run:
+def _run(snapshot: Snapshot, key: str, records: Iterable[Record], now: float, decision: Decision | None) -> Run:
     new = [record for record in records if record.snapshot == key]
     choices = Counter(record.choice for record in new)
     return Run(
@@ -150,7 +160,12 @@ def _run(snapshot: Snapshot, key: str, records: Iterable[Record], now: float) ->
         has_taste=not new or any(record.score is not None for record in new),
         gap=snapshot.gap,
         given_up=[failure.item_id for failure in snapshot.given_up],
+        learned=decision_line(decision) if decision and _is_of_last_night(decision, now) else "",
     )
+
+
+def _is_of_last_night(decision: Decision, now: float) -> bool:
+    return 0 <= now - datetime.fromisoformat(decision.at).timestamp() < NIGHT_SECONDS
 
 
 def _order(record: Record) -> tuple[str, bool, float]:

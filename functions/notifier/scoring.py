@@ -52,11 +52,12 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Predictions by item id; `threshold` is None if no taste is learnt yet."""
+    """Predictions by item id; `threshold` is None if no taste is learnt yet, `first_guess` if it was not tried yet."""
 
     model_version: str
     threshold: float | None
     predictions: dict[str, Prediction]
+    first_guess: bool = False
 
 
 def score_items(
@@ -83,7 +84,7 @@ def score_items(
         answers = {number: answer for number, answer in answers.items() if _is_of_one_model(answer, newest)}
         if len(answers) == len(batches):
             predictions = {id_: found for answer in answers.values() for id_, found in answer.predictions.items()}
-            return Scores(newest.model_version, newest.threshold, predictions)
+            return Scores(newest.model_version, newest.threshold, predictions, newest.first_guess)
     raise ScoringFailed("the classifier changed its model twice during the requests: try again later")
 
 
@@ -160,6 +161,7 @@ def _scores(text: str, batch: list[dict[str, Any]]) -> Scores:
                 for prediction in answer["predictions"]
                 if prediction["item_id"] in item_ids
             },
+            first_guess=answer.get("first_guess") is True,
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ScoringFailed(f"the classifier's answer is malformed: {type(error).__name__} {error}") from error

@@ -1,43 +1,127 @@
-"""Which of the new items to post."""
+"""Chooses which of the new items to post."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 
-from osusume.ledger import Choice
+from osusume.items import Item
+from osusume.records import Choice, Why
+
+MOST_OF_A_CIRCLE = 3
+"""As many recommended items of one circle are posted in a run: the others stay below them in the ledger."""
+
+FIRST_ITEMS = 5
+"""Without a taste so many varied items are posted a day, if any are to be explored."""
+
+_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What happens to an item, why it is shown, and with which probability it was to be chosen."""
+
+    choice: Choice
+    why: Why
+    probability: float
 
 
 def select(
-    scores: Mapping[str, float | None], threshold: float | None, max_posts: int, explored: int, seed: str
-) -> dict[str, Choice]:
-    """Return a choice for each item id of `scores`.
+    items: Sequence[Item],
+    scores: Mapping[str, float | None],
+    threshold: float | None,
+    max_posts: int,
+    explored: int,
+    seed: str,
+    explored_before: int = 0,
+) -> dict[str, Selected]:
+    """Return for each item id what happens to the item.
 
-    Recommended are the best `max_posts` items with a score of at least `threshold`. Explored are `explored` items below
-    it, because recommended items alone teach little: those nearest to the threshold, about which the model is least
-    sure, and a random one, about which it may be wrongly sure. If there is no taste yet (`threshold` is None), nothing
-    is recommended and all explored items are random.
+    The best `max_posts` items with a score of at least `threshold` are recommended, at most `MOST_OF_A_CIRCLE` of one
+    circle. Of the rest, `explored` are shown to learn from, less the `explored_before` of the same day: one drawn at
+    random, in which every level of scores has the same chance, and the others nearest below the threshold, one a
+    circle. Without a taste (`threshold` is None) `FIRST_ITEMS` varied ones are shown instead.
 
-    The same arguments give the same choices, so that a repeated run chooses the same items; `seed` makes the random
-    ones differ between runs.
-
-    >>> select({"a": 0.9, "b": 0.2, "c": 0.4}, threshold=0.5, max_posts=30, explored=1, seed="")
-    {'a': 'recommended', 'b': 'passed', 'c': 'explored'}
+    The same arguments give the same selection, so that a run that is repeated chooses the same items again; `seed`
+    makes the random ones differ from run to run.
     """
     random = Random(seed)  # noqa: S311  # chooses works to show, no secrets
+    chosen = {item.item_id: Selected("passed", "", 0.0) for item in items}
+    by_id = {item.item_id: item for item in items}
     if threshold is None:
-        recommended: list[str] = []
-        chosen = random.sample(sorted(scores), min(explored, len(scores)))
-    else:
-        known = {item_id: score for item_id, score in scores.items() if score is not None}
-        ranked = sorted(known, key=lambda item_id: (-known[item_id], item_id))
-        recommended = [item_id for item_id in ranked if known[item_id] >= threshold][:max_posts]
-        # the best below the threshold are the nearest to it
-        under = [item_id for item_id in ranked if known[item_id] < threshold]
-        uncertain = under[: explored if explored == 1 else max(explored - 1, 0)]
-        rest = sorted(set(under) - set(uncertain))
-        chosen = uncertain + random.sample(rest, min(explored - len(uncertain), len(rest)))
-    choices: dict[str, Choice] = dict.fromkeys(scores, "passed")
-    choices |= dict.fromkeys(recommended, "recommended")
-    choices |= dict.fromkeys(chosen, "explored")
-    return choices
+        count = max(0, max(explored, FIRST_ITEMS) - explored_before) if explored else 0
+        for cluster in varied([by_id[item_id] for item_id in sorted(by_id)], count, random):
+            chosen[random.choice(cluster).item_id] = Selected("explored", "varied", 1 / len(cluster))
+        return chosen
+    known = {item_id: score for item_id, score in scores.items() if score is not None and item_id in by_id}
+    ranked = [by_id[item_id] for item_id in sorted(known, key=lambda item_id: (-known[item_id], item_id))]
+    above = [item for item in ranked if known[item.item_id] >= threshold]
+    for item in _of_few_circles(above, max_posts, MOST_OF_A_CIRCLE):
+        chosen[item.item_id] = Selected("recommended", "recommended", 1.0)
+    left = max(0, explored - explored_before)
+    below = [item for item in ranked if known[item.item_id] < threshold]
+    for item in _of_few_circles(below, left - 1 if explored > 1 else 0, 1):
+        chosen[item.item_id] = Selected("explored", "uncertain", 1.0)
+    rest = [item for item in ranked if chosen[item.item_id].choice == "passed"]
+    if left and rest:
+        levels: dict[int, list[str]] = {}
+        for item in rest:
+            level = sum(known[item.item_id] >= threshold * part / 3 for part in (1, 2, 3))
+            levels.setdefault(level, []).append(item.item_id)
+        level = random.choice(sorted(levels))
+        drawn = random.choice(levels[level])
+        chosen[drawn] = Selected("explored", "random", 1 / (len(levels) * len(levels[level])))
+    return chosen
+
+
+def varied(items: Sequence[Item], count: int, random: Random) -> list[list[Item]]:
+    """Return the items in up to `count` clusters of similar fields and titles.
+
+    The clusters are those of k-medoids: each medoid has the least sum of distances to its cluster (Kaufman and
+    Rousseeuw, Clustering by means of medoids, 1987), beginning with items that are far from each other.
+    """
+    if count <= 0 or not items:
+        return []
+    features = [set(_features(item)) for item in items]
+    everything = range(len(items))
+
+    def distance(one: int, other: int) -> float:
+        return 1 - len(features[one] & features[other]) / (len(features[one] | features[other]) or 1)
+
+    medoids = [random.randrange(len(items))]
+    nearest = [distance(medoids[0], index) for index in everything]
+    while len(medoids) < min(count, len(items)):
+        medoids.append(max((index for index in everything if index not in medoids), key=lambda index: nearest[index]))
+        nearest = [min(nearest[index], distance(medoids[-1], index)) for index in everything]
+    clusters: dict[int, list[int]] = {}
+    for _ in range(_ROUNDS):
+        clusters = {medoid: [medoid] for medoid in medoids}
+        for index in everything:
+            if index not in clusters:
+                clusters[min(medoids, key=lambda medoid: distance(medoid, index))].append(index)
+        moved = [min(rows, key=lambda one: sum(distance(one, row) for row in rows)) for rows in clusters.values()]
+        if moved == medoids:
+            break
+        medoids = moved
+    return [[items[row] for row in rows] for rows in clusters.values()]
+
+
+def _of_few_circles(items: Sequence[Item], most: int, of_a_circle: int) -> Iterator[Item]:
+    """Yield the first `most` items, at most so many of one circle; an item without a circle counts for none."""
+    taken: Counter[str] = Counter()
+    count = 0
+    for item in items:
+        circle = next(iter(item.values("circle")), "")
+        if count < most and (not circle or taken[circle] < of_a_circle):
+            taken[circle] += 1
+            count += 1
+            yield item
+
+
+def _features(item: Item) -> Iterator[str]:
+    for name in item.attributes:
+        yield from (f"{name}\t{value}" for value in item.values(name))
+    title = item.title.casefold()
+    yield from (title[start : start + 2] for start in range(len(title) - 1))

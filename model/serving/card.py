@@ -9,14 +9,15 @@ from typing import Literal, get_args
 FORMAT_VERSION = 2
 """The format that this code reads and writes; it goes up when older code would score wrongly."""
 
-Taste = Literal["made-up", "owner"]
+Taste = Literal["made-up", "owner", "first-guess"]
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
     """The contents of `card.json`.
 
-    `taste` says whose labels trained the package; a `made-up` taste is for tests and demonstrations only. `order` and
+    `taste` says whose labels trained the package; a `made-up` taste is for tests and demonstrations only, a
+    `first-guess` is the owner's taste before any press tried it. `order` and
     `keywords` are those of `text.compose`; texts are cut at `max_tokens`. `labels` counts the training labels of each
     kind. `metrics` are fractions unless their name says otherwise, `created_on` is an ISO date, and `files` maps each
     other file of the package to its sha256.
@@ -79,7 +80,7 @@ def _is_whole(value: object) -> bool:
 
 _KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
     "version": (_is_text, "a string that is not empty"),
-    "taste": (lambda value: value in get_args(Taste), '"made-up" or "owner"'),
+    "taste": (lambda value: value in get_args(Taste), '"made-up", "owner" or "first-guess"'),
     "base_model": (_is_text, "a string that is not empty"),
     "created_on": (_is_text, "a string that is not empty"),
     "order": (_is_list_of_strings, "a list of strings"),

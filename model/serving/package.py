@@ -182,8 +182,13 @@ def write_package(
         (folder / name).unlink(missing_ok=True)
     for name, content in {**files, HEAD: head.to_bytes()}.items():
         (folder / name).write_bytes(content)
-    (folder / CARD).write_bytes(_json(card.to_json()))
+    (folder / CARD).write_bytes(card_contents(card))
     return card
+
+
+def card_contents(card: Card) -> bytes:
+    """Return the contents of `card.json`."""
+    return _json(card.to_json())
 
 
 def sealed(card: Card, head: Head) -> Card:

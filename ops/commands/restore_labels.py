@@ -105,7 +105,7 @@ def _show(compared: Comparison) -> None:
 def _in_words(label: Label | None) -> str:
     if label is None:
         return "no label"
-    kind = "interested" if label.is_interested else "not interested"
+    kind = {True: "interested", False: "not interested", None: "neither"}[label.is_interested]
     return f"{kind} ({label.created_at}, {label.origin}, {label.user_id})"
 
 

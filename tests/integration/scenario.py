@@ -20,6 +20,8 @@ from local.machine import ROOT, Machine, one_machine
 from model.serving.head import Head
 from model.serving.package import ENCODER, HEAD, read_card, sealed
 from osusume.heads import Heads, StoredHead
+from osusume.labels import Label
+from osusume.ledger import labelled_elsewhere
 from osusume.messages import INTERESTED, NOT_INTERESTED
 from osusume.snapshots import Snapshot, snapshot_key
 from samples.works import demo_works
@@ -29,6 +31,7 @@ WORKS = 4
 _CRAWLER_SECONDS = 3.0
 _CRAWL_DELAY = 0.5  # so that a crawl of four works does not fit one turn
 _mornings = (MORNING + timedelta(days=day) for day in count())
+_presses_given = count(1)
 _new_ids = (f"RJ09{number:06}" for number in count())
 
 Step = Callable[[Machine], Iterator[str]]
@@ -195,6 +198,28 @@ def dead_letters(machine: Machine) -> int:
     return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
 
 
+def _a_night(machine: Machine) -> Iterator[str]:
+    """Give the trainer labels of both kinds that no night has seen, and let it learn."""
+    before = len(machine.cloud.invocations)
+    for number, item in enumerate(demo_works()[:40]):
+        machine.ledger.record(labelled_elsewhere(item, 1.0))
+        action_ts = f"{MORNING.timestamp() + next(_presses_given)}"
+        machine.labels.store(Label(item.item_id, number % 3 == 0, "U1", action_ts, "2026-04-01 07:00:00"))
+    machine.labels.store(Label(next(_new_ids), None, "U1", f"{next(_presses_given)}", ""))  # something new
+    machine.cloud.fire_schedule("TrainerFunctionEveryNight")
+    machine.cloud.wait_until_idle(120)
+    yield from _errors(machine, before)
+    decision = machine.ledger.last_decision()
+    if decision is None or datetime.fromisoformat(decision.at) < datetime.now(UTC) - timedelta(minutes=2):
+        yield "the night's decision is not in the ledger"
+
+
+def _a_dead_letter_of_the_trainer(machine: Machine) -> Iterator[str]:
+    waiting = dead_letters(machine)
+    machine.cloud.invoke_async("TrainerFunction", ["no event"])
+    yield from _one_more_dead_letter(machine, waiting)
+
+
 # what takes longest comes last: a missing permission is mostly noticed before
 STEPS: dict[str, tuple[Step, ...]] = {
     "CrawlerFunction": (
@@ -211,4 +236,5 @@ STEPS: dict[str, tuple[Step, ...]] = {
     ),
     "ClassifierFunction": (_a_new_snapshot, _logs("ClassifierFunction")),
     "FeedbackFunction": (_presses, _logs("FeedbackFunction")),
+    "TrainerFunction": (_a_dead_letter_of_the_trainer, _logs("TrainerFunction"), _a_night),
 }

@@ -17,7 +17,8 @@ from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.machine import PARAMETERS, ROOT, Machine
 
-SCHEDULE_ROLE = "CrawlerFunctionEveryMorningRole"
+SCHEDULES = {"CrawlerFunctionEveryMorning", "TrainerFunctionEveryNight"}
+SCHEDULE_ROLES = {f"{schedule}Role" for schedule in SCHEDULES}
 
 
 @dataclass(frozen=True)
@@ -86,23 +87,25 @@ def test_nothing_fails_with_all_permissions(machine: Machine, function: str) -> 
     assert problems_of(machine, function) == []
 
 
-@pytest.mark.parametrize("permission", [p for p in ALL if p.role != SCHEDULE_ROLE], ids=lambda p: p.name)
+@pytest.mark.parametrize("permission", [p for p in ALL if p.role not in SCHEDULE_ROLES], ids=lambda p: p.name)
 def test_a_function_fails_without(machine: Machine, permission: Permission) -> None:
     with without(machine, permission):
         assert problems_of(machine, permission.role.replace("Role", "Function")) != []
 
 
-def test_the_schedule_needs_its_two_permissions(machine: Machine) -> None:
-    invoke, send = sorted((p for p in ALL if p.role == SCHEDULE_ROLE), key=lambda p: "sqs" in p.name)
-    assert [invoke.name, send.name] == [f"{SCHEDULE_ROLE}-lambda:InvokeFunction", f"{SCHEDULE_ROLE}-sqs:SendMessage"]
+@pytest.mark.parametrize("schedule", sorted(SCHEDULES))
+def test_a_schedule_needs_its_two_permissions(machine: Machine, schedule: str) -> None:
+    role = f"{schedule}Role"
+    invoke, send = sorted((p for p in ALL if p.role == role), key=lambda p: "sqs" in p.name)
+    assert [invoke.name, send.name] == [f"{role}-lambda:InvokeFunction", f"{role}-sqs:SendMessage"]
     before = dead_letters(machine)
     with without(machine, invoke):
         with pytest.raises(AccessDenied, match=r"lambda:InvokeFunction$"):
-            machine.begin_day(1, MORNING)
+            machine.cloud.fire_schedule(schedule, MORNING)
         assert dead_letters(machine) == before + 1
         # its statement is the only one left
         with without(machine, replace(send, statement=0)), pytest.raises(AccessDenied, match="dead-letter queue"):
-            machine.begin_day(1, MORNING)
+            machine.cloud.fire_schedule(schedule, MORNING)
     assert dead_letters(machine) == before + 1
 
 

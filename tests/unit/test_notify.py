@@ -205,7 +205,8 @@ def test_a_run_that_dies_while_recording_chooses_the_same_when_it_goes_on(world:
         world.notify(MONDAY, WORKS, ledger=dying)
     world.notify(MONDAY, WORKS)
     scores = {item_id: prediction.score for item_id, prediction in score(WORKS).predictions.items()}
-    assert world.choices() == select(scores, 0.5, 30, 2, seed=MONDAY)
+    selected = select(WORKS, scores, 0.5, 30, 2, seed=MONDAY)
+    assert world.choices() == {item_id: found.choice for item_id, found in selected.items()}
 
 
 def test_what_a_run_left_unposted_is_posted_by_the_next(world: NotifierWorld) -> None:

@@ -20,15 +20,17 @@ MAY_IMPORT = {
     "notifier": "osusume",
     "feedback": "osusume",
     "classifier": "osusume model.serving",
-    "model": "osusume model.serving samples",
-    "desk": "osusume model.serving model web",
+    "model.learning": "osusume model.serving",
+    "trainer": "osusume model.serving model.learning",
+    "model": "osusume model.serving model.learning samples notifier trainer",
+    "desk": "osusume model.serving model.learning model web",
     "local.slack": "osusume web",
     "local.shop": "osusume samples web",
-    "local": "osusume model.serving model samples web crawler local.cloud local.slack local.shop",
-    "ops": "osusume model.serving model desk",
+    "local": "osusume model.serving model.learning model samples web crawler local.cloud local.slack local.shop",
+    "ops": "osusume model.serving model.learning model desk",
 }
 FOLDERS = {"osusume": "layers/common/osusume", **{name: f"functions/{name}" for name in ("crawler", "notifier")}}
-FOLDERS |= {name: f"functions/{name}" for name in ("classifier", "feedback")}
+FOLDERS |= {name: f"functions/{name}" for name in ("classifier", "feedback", "trainer")}
 
 OF_TESTS = {path.stem for folder in ("tests", "tests/integration") for path in (ROOT / folder).iterdir()}
 

@@ -2,8 +2,9 @@
 
 Only this module knows these keys and the format of the pointer. `models/{encoder}/{version}/` holds a head's `head.npz`
 and the `card.json` that was written with it. `models/{encoder}/promoted.json` is the pointer: the
-promotions, oldest first. The last one is active, and a roll-back removes it. The pointer hashes the card and the card
-hashes the head, so that a head altered since its promotion is not used.
+promotions, oldest first, and what the trainer remembers from night to night, written together. The last promotion is
+active, and a roll-back removes it. The pointer hashes the card and the card hashes the head, so that a head altered
+since its promotion is not used. `models/{encoder}/embeddings.npz` holds the embeddings of texts seen in training.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -28,6 +29,10 @@ PREFIX = "models/"
 CARD = "card.json"
 HEAD = "head.npz"
 POINTER = "promoted.json"
+EMBEDDINGS = "embeddings.npz"
+
+MOST_PROMOTIONS = 100
+"""The pointer names no more than the newest so many promotions: a trainer adds one each night."""
 
 NO_ENCODER = "no-encoder"
 """Stands for the encoder of a package that has none."""
@@ -50,6 +55,20 @@ class Promotion:
     version: str
     card_sha256: str
     promoted_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """The pointer at one moment: its promotions, the trainer's state, and the tag that changes with it."""
+
+    promotions: list[Promotion]
+    trainer: dict[str, Any]
+    tag: str | None
+
+    @property
+    def version(self) -> str | None:
+        """The active version, None if the package's own head is active."""
+        return self.promotions[-1].version if self.promotions else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +127,7 @@ class Heads:
 
     def promotions(self) -> list[Promotion]:
         """Return the promotions, oldest first. Raises `UserError` for an unreadable pointer."""
-        return self._promotions()[0]
+        return self.pointer().promotions
 
     def pointer_tag(self) -> str | None:
         """Return a tag that changes with the pointer, None if there is no pointer.
@@ -121,43 +140,67 @@ class Heads:
 
     def promote(self, version: str) -> None:
         """Make a stored version active. Raises `UserError`."""
-        stored = self.read(version)
-        standing, tag = self._promotions()
-        now = self._clock().astimezone(UTC).isoformat(timespec="seconds")
-        self._write([*standing, Promotion(version, _sha256(stored.card), now)], tag)
+        pointer = self.pointer()
+        self.update(pointer, version, pointer.trainer)
+
+    def update(self, pointer: Pointer, version: str | None, trainer: dict[str, Any]) -> None:
+        """Make a version active, unless it is, and store the trainer's state, both in one write.
+
+        Raises `UserError` if the version cannot be read, or the pointer is no longer as `pointer` says.
+        """
+        promotions = pointer.promotions
+        if version is not None and version != pointer.version:
+            card = self.read(version).card
+            now = self._clock().astimezone(UTC).isoformat(timespec="seconds")
+            promotions = [*promotions, Promotion(version, _sha256(card), now)][-MOST_PROMOTIONS:]
+        self._write(promotions, trainer, pointer.tag)
+
+    def embeddings(self) -> bytes:
+        """Return the stored embeddings, empty if there are none."""
+        key = self._folder + EMBEDDINGS
+        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+        return self._read(key) if listed else b""
+
+    def store_embeddings(self, content: bytes) -> None:
+        """Replace the stored embeddings; whoever writes last wins, since the others can be computed again."""
+        self._s3.put_object(Bucket=self._bucket, Key=self._folder + EMBEDDINGS, Body=content)
 
     def roll_back(self) -> Promotion:
         """Remove the last promotion and return it; the previous one becomes active, or the package's own head.
 
         Raises `UserError` if nothing is promoted.
         """
-        standing, tag = self._promotions()
-        if not standing:
+        pointer = self.pointer()
+        if not pointer.promotions:
             raise UserError(f"{self._pointer} names no promoted head: the package's own is in use already")
-        self._write(standing[:-1], tag)
-        return standing[-1]
+        self._write(pointer.promotions[:-1], pointer.trainer, pointer.tag)
+        return pointer.promotions[-1]
 
-    def _promotions(self) -> tuple[list[Promotion], str | None]:
+    def pointer(self) -> Pointer:
+        """Return the pointer, an empty one if there is none. Raises `UserError` for an unreadable one."""
         tag = self.pointer_tag()
         if tag is None:
-            return [], None
+            return Pointer([], {}, None)
         content = self._read(self._pointer)
         try:
-            lines = json.loads(content)["promotions"]
+            value = json.loads(content)
+            lines, trainer = value["promotions"], dict(value.get("trainer", {}))
             promotions = [
                 Promotion(_checked(line["version"]), str(line["card_sha256"]), str(line["promoted_at"]))
                 for line in lines
             ]
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self._pointer} is not a list of promotions ({error})") from error
-        return promotions, tag
+        return Pointer(promotions, trainer, tag)
 
-    def _write(self, promotions: list[Promotion], tag: str | None) -> None:
+    def _write(self, promotions: list[Promotion], trainer: dict[str, Any], tag: str | None) -> None:
         is_written = write_if(
             self._s3.put_object,
             Bucket=self._bucket,
             Key=self._pointer,
-            Body=json.dumps({"promotions": [asdict(promotion) for promotion in promotions]}, indent=1).encode(),
+            Body=json.dumps(
+                {"promotions": [asdict(each) for each in promotions], "trainer": trainer}, indent=1
+            ).encode(),
             ContentType="application/json",
             **({"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}),
         )

@@ -24,14 +24,14 @@ IMPORT_USER = "import"
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One user's verdict on one item.
+    """One user's verdict on one item: `is_interested` is None if they have it already, or cannot say.
 
     `action_ts` is the time of the press in seconds since the epoch, to the microsecond, as Slack gives it: a decimal
     number in a string. `created_at` is the same moment as `YYYY-MM-DD HH:MM:SS` in the owner's time zone.
     """
 
     item_id: str
-    is_interested: bool
+    is_interested: bool | None
     user_id: str
     action_ts: str
     created_at: str
@@ -101,7 +101,7 @@ class Labels:
 def _to_attributes(label: Label) -> dict[str, Any]:
     return {
         "item_id": label.item_id,
-        "is_interested": int(label.is_interested),
+        "is_interested": None if label.is_interested is None else int(label.is_interested),
         "user_id": label.user_id,
         # a number, so that the database compares presses by time
         "action_ts": Decimal(label.action_ts),
@@ -111,9 +111,10 @@ def _to_attributes(label: Label) -> dict[str, Any]:
 
 
 def _from_attributes(attributes: dict[str, Any]) -> Label:
+    verdict = attributes["is_interested"]
     return Label(
         item_id=attributes["item_id"],
-        is_interested=bool(attributes["is_interested"]),
+        is_interested=None if verdict is None else bool(verdict),
         user_id=attributes["user_id"],
         action_ts=str(attributes["action_ts"]),
         created_at=attributes["created_at"],

@@ -11,26 +11,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from uuid import uuid4
 
-from boto3.dynamodb.conditions import Key
+from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from osusume.conditions import is_condition_failure, write_if
 from osusume.records import (
+    NIGHT_PREFIX,
     RUN_PREFIX,
     SCORE_DIGITS,
     Choice,
+    Decision,
     Reason,
     Record,
     Run,
     Status,
     check_fits,
     from_attributes,
-    is_kept_answer,
+    is_entry,
     labelled_elsewhere,
     to_attributes,
 )
@@ -44,6 +46,7 @@ __all__ = [
     "SCORE_DIGITS",
     "Choice",
     "Claim",
+    "Decision",
     "Ledger",
     "Reason",
     "Record",
@@ -57,6 +60,8 @@ __all__ = [
 
 KEYS_A_BATCH = 100
 """BatchGetItem takes at most 100 keys; beyond 16 MB it returns the rest as unprocessed."""
+
+_LAST_DECISION = f"{NIGHT_PREFIX}last"
 
 MOST_REFUSALS = 3
 """A message is given up after so many runs in which Slack refused it."""
@@ -113,7 +118,26 @@ class Ledger:
         pages = self._table.meta.client.get_paginator("scan").paginate(TableName=self._table.name, ConsistentRead=True)
         for page in pages:
             entries: list[Any] = page["Items"]
-            yield from (from_attributes(entry) for entry in entries if not is_kept_answer(entry))
+            yield from (from_attributes(entry) for entry in entries if is_entry(entry))
+
+    def decide(self, decision: Decision) -> None:
+        """Record a decision of the trainer, as the last one and for good; a repetition changes nothing."""
+        for key in (f"{NIGHT_PREFIX}{decision.at}", _LAST_DECISION):
+            self._table.put_item(Item={"item_id": key, **asdict(decision)})
+
+    def last_decision(self) -> Decision | None:
+        """Return the newest decision of the trainer, None if there is none."""
+        records = read_records(self._dynamodb, self._table.name, [_LAST_DECISION])
+        return next((_decision(record) for record in records), None)
+
+    def decisions(self) -> list[Decision]:
+        """Return all decisions of the trainer, oldest first."""
+        pages = self._table.meta.client.get_paginator("scan").paginate(
+            TableName=self._table.name,
+            FilterExpression=Attr("item_id").begins_with(NIGHT_PREFIX) & Attr("item_id").ne(_LAST_DECISION),  # type: ignore[arg-type]  # as in `unfinished`
+            ConsistentRead=True,
+        )
+        return sorted((_decision(each) for page in pages for each in page["Items"]), key=lambda decision: decision.at)
 
     def forget(self, record: Record) -> bool:
         """Delete a record if it is as first written; return False, changing nothing, if it has changed."""
@@ -225,7 +249,7 @@ class Ledger:
 
     def _entries(self, record_ids: Iterable[str]) -> dict[str, Record | Run]:
         records = read_records(self._dynamodb, self._table.name, record_ids)
-        return {record["item_id"]: from_attributes(record) for record in records if not is_kept_answer(record)}
+        return {record["item_id"]: from_attributes(record) for record in records if is_entry(record)}
 
     def _release(self, claim: Claim, refusals: int) -> None:
         values = {":status": "scored", ":refusals": refusals}
@@ -262,3 +286,8 @@ def read_records(dynamodb: DynamoDBServiceResource, table: str, record_ids: Iter
         yield from answer["Responses"].get(table, [])
         left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
         wanted = [key["item_id"] for key in left] + wanted[KEYS_A_BATCH:]
+
+
+def _decision(attributes: dict[str, Any]) -> Decision:
+    fields = {name: attributes[name] for name in ("at", "action", "sentence", "version")}
+    return Decision(**fields, labels=int(attributes["labels"]), liked=int(attributes["liked"]))

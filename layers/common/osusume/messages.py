@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from osusume.items import Item
 from osusume.labels import Label
-from osusume.ledger import Record, Run
+from osusume.ledger import Decision, Record, Run
 from osusume.sanitize import legible
 from osusume.snapshots import GIVE_UP_DAYS
 
@@ -21,6 +21,20 @@ Block = dict[str, Any]
 
 INTERESTED = "interested"
 NOT_INTERESTED = "not_interested"
+NO_VERDICT = "no_verdict"
+
+VERDICTS = {INTERESTED: True, NOT_INTERESTED: False, NO_VERDICT: None}
+"""What each button says of an item; None if the owner has it already or cannot say."""
+
+BUTTONS = {INTERESTED: "興味あり!", NOT_INTERESTED: "別に…", NO_VERDICT: "持ってる / わからない"}
+_MARKS = {True: "👍", False: "👋", None: "🤷"}
+_STYLES = {INTERESTED: "primary", NOT_INTERESTED: "danger"}
+
+WHYS = {
+    "uncertain": "🔍 おためし: 好みに合うか迷っている作品です",
+    "random": "🎲 おためし: 見落としがないか、くじで選んだ作品です",
+    "varied": "🌱 おためし: いろいろな作品の中から、好みを学ぶために選びました",
+}
 
 FIELD_NAMES = {
     "circle": "サークル",
@@ -94,9 +108,22 @@ def run_message(run: Run, refused: Sequence[str] = ()) -> tuple[str, list[Block]
     lines += _naming(f"⚠️ {GIVE_UP_DAYS}日続けて読み取れなかった{len(run.given_up)}件をあきらめました", run.given_up)
     if not run.has_taste:
         lines.append("🌱 まだ好みを学習していません。おためしの作品にボタンで答えてください")
+    if run.learned:
+        lines.append(f"🧠 {run.learned}")
     lines += _naming(f"⚠️ {len(refused)}件はSlackが受け付けないため、投稿をあきらめました", refused)
     rows = [lines[first : first + MOST_ELEMENTS] for first in range(0, len(lines), MOST_ELEMENTS)]
     return counts, [{"type": "context", "elements": [_plain(line) for line in row]} for row in rows[:MOST_ROWS]]
+
+
+def decision_line(decision: Decision) -> str:
+    """Return what the trainer decided, for the run's summary, in Japanese; empty for what needs no words."""
+    learned = f"{decision.labels}件の答え（うち「{BUTTONS[INTERESTED]}」{decision.liked}件）"
+    return {
+        "promote": f"昨夜、{learned}から学び直しました",
+        "veto": f"昨夜の学び直しは使わず、これまでの好みで選びました（{learned}）",
+        "roll back": f"新しい好みのほうが外れていたため、前の好みに戻しました（{learned}）",
+        "compare": f"新しい好みを、使う前に試しています（{learned}）",
+    }.get(decision.action, "")
 
 
 def run_metadata(run: Run, stack: str = "") -> dict[str, Any]:
@@ -143,7 +170,9 @@ def _details(record: Record) -> list[str]:
 def _remarks(record: Record, label: Label | None) -> list[str]:
     remarks = []
     if record.choice == "explored":
-        remarks.append("🔍 おためし: 好みを学ぶために選んだ作品です")
+        remarks.append(WHYS.get(record.why, "🔍 おためし: 好みを学ぶために選んだ作品です"))
+    elif record.first_guess:
+        remarks.append("🌱 はじめての推測です。答えが増えるほど当たりやすくなります")
     if record.reasons:
         reasons = [
             f"{_field_name(reason.field)}「{legible(reason.value, REASON_LENGTH)}」{reason.effect * 100:+.0f}"
@@ -151,8 +180,8 @@ def _remarks(record: Record, label: Label | None) -> list[str]:
         ]
         remarks.append("理由: " + "、".join(reasons))
     if label:
-        answer = "👍 「興味あり!」" if label.is_interested else "👋 「別に…」"
-        remarks.append(f"{answer}と記録しました（もう一度押すと変えられます）")
+        said = next(text for action, text in BUTTONS.items() if VERDICTS[action] == label.is_interested)
+        remarks.append(f"{_MARKS[label.is_interested]} 「{said}」と記録しました（もう一度押すと変えられます）")
     return [_cut(remark, REMARK_LENGTH) for remark in remarks] or ["好みに合うか、ボタンで教えてください"]
 
 
@@ -161,13 +190,14 @@ def _field_name(field: str) -> str:
 
 
 def _buttons(item: Item, label: Label | None) -> list[Block]:
-    interested = _button("興味あり!", INTERESTED, item)
-    not_interested = _button("別に…", NOT_INTERESTED, item)
-    if label is None or label.is_interested:
-        interested["style"] = "primary"
-    else:
-        not_interested["style"] = "danger"
-    return [interested, not_interested]
+    pressed = next(
+        action for action, verdict in VERDICTS.items() if verdict == (label.is_interested if label else True)
+    )
+    buttons = [_button(text, action, item) for action, text in BUTTONS.items()]
+    for button in buttons:
+        if button["action_id"] == pressed and pressed in _STYLES:
+            button["style"] = _STYLES[pressed]
+    return buttons
 
 
 def _button(text: str, action_id: str, item: Item) -> Block:

@@ -9,12 +9,21 @@ from typing import Any, Literal
 from osusume.items import Item
 
 Choice = Literal["recommended", "explored", "passed"]
+Why = Literal["recommended", "uncertain", "random", "varied", ""]
+"""Why an item is shown: it reaches the threshold, it is near it, or it was drawn, from the rest or from a cluster."""
+
+Action = Literal["wait", "promote", "veto", "roll back", "compare"]
 Status = Literal["scored", "posting", "posted", "refused"]
 
 RUN_PREFIX = "run:"
 
+NIGHT_PREFIX = "night:"
+"""The beginning of the keys of the trainer's decisions, which are not entries."""
+
 SCORES_PREFIX = "scores:"
 """The beginning of the keys of `kept_scores.py`, which share the ledger's table but are not its entries."""
+
+RESERVED = (RUN_PREFIX, SCORES_PREFIX, NIGHT_PREFIX)
 
 MOST_RECORD_BYTES = 400_000
 """DynamoDB's limit of 409,600, minus what claims and channels add to a record."""
@@ -40,6 +49,10 @@ class Record:
 
     `score` is None if no taste was learnt yet. `recorded_at` is in seconds since the epoch, `snapshot` is the key of
     the snapshot that brought the item; `channel` and `ts` name its message once it is `posted`.
+
+    `threshold` and `candidates` are the threshold and the number of items of the selection, `why` is why the item is
+    shown, and `probability` how likely that was before the draw, 0 for an item that is not shown. `first_guess` tells
+    that the head had not been tried yet.
     """
 
     item: Item
@@ -52,6 +65,11 @@ class Record:
     status: Status = "scored"
     channel: str | None = None
     ts: str | None = None
+    threshold: float | None = None
+    candidates: int = 0
+    why: Why = ""
+    probability: float = 0.0
+    first_guess: bool = False
 
     @property
     def record_id(self) -> str:
@@ -68,11 +86,27 @@ def labelled_elsewhere(item: Item, now: float) -> Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What the trainer decided in one night, in one sentence, at `at` (UTC, ISO format).
+
+    `version` is the head in use from then on, None for the package's own; it learned from `labels` labels, of which
+    `liked` are likes.
+    """
+
+    at: str
+    action: Action
+    sentence: str
+    version: str | None
+    labels: int
+    liked: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The result of one snapshot: how many items it listed, how many failed, and how many new ones got each choice.
 
     `gap` is true if works may have been missed; `given_up` are the ids of works that are no longer requested.
-    `ts` names its message once it is `posted`.
+    `ts` names its message once it is `posted`; `learned` is the sentence, in Japanese, about the night before.
     """
 
     snapshot: str
@@ -89,6 +123,7 @@ class Run:
     gap: bool = False
     given_up: list[str] = field(default_factory=list)
     ts: str | None = None
+    learned: str = ""
 
     @property
     def record_id(self) -> str:
@@ -101,10 +136,8 @@ def check_fits(entry: Record) -> None:
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
     """
-    if entry.record_id.startswith((RUN_PREFIX, SCORES_PREFIX)):
-        raise ValueError(
-            f"item_id begins with {RUN_PREFIX} or {SCORES_PREFIX}, which the ledger reserves: choose another"
-        )
+    if entry.record_id.startswith(RESERVED):
+        raise ValueError(f"item_id begins with {' or '.join(RESERVED)}, which the ledger reserves: choose another")
     try:
         key, size = len(entry.record_id.encode()), _size(to_attributes(entry))
     except UnicodeEncodeError as error:
@@ -134,9 +167,9 @@ def _number(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(str(round(value, SCORE_DIGITS)))
 
 
-def is_kept_answer(attributes: dict[str, Any]) -> bool:
-    """Return whether these attributes are a kept answer of the classifier, not a record or a run."""
-    return str(attributes["item_id"]).startswith(SCORES_PREFIX)
+def is_entry(attributes: dict[str, Any]) -> bool:
+    """Return whether these attributes are a record or a run, not a kept answer or a decision of the trainer."""
+    return not str(attributes["item_id"]).startswith((SCORES_PREFIX, NIGHT_PREFIX))
 
 
 def to_attributes(entry: Record | Run) -> dict[str, Any]:
@@ -155,6 +188,7 @@ def to_attributes(entry: Record | Run) -> dict[str, Any]:
             "given_up": entry.given_up,
             "status": entry.status,
             "unfinished": "yes",
+            "learned": entry.learned,
         }
     attributes: dict[str, Any] = {
         "item_id": entry.record_id,
@@ -168,6 +202,11 @@ def to_attributes(entry: Record | Run) -> dict[str, Any]:
         "status": entry.status,
         "snapshot": entry.snapshot,
         "recorded_at": _number(entry.recorded_at),
+        "threshold": _number(entry.threshold),
+        "candidates": entry.candidates,
+        "why": entry.why,
+        "probability": _number(entry.probability),
+        "first_guess": entry.first_guess,
     }
     if entry.choice != "passed":
         attributes["unfinished"] = "yes"
@@ -187,9 +226,10 @@ def from_attributes(attributes: dict[str, Any]) -> Record | Run:
             gap=attributes.get("gap", False),
             given_up=list(attributes.get("given_up", [])),
             ts=attributes.get("ts"),
+            learned=attributes.get("learned", ""),
             **counts,
         )
-    score = attributes["score"]
+    score, threshold = attributes["score"], attributes.get("threshold")
     return Record(
         item=Item.from_json(_plain(attributes["item"])),
         choice=attributes["choice"],
@@ -201,6 +241,11 @@ def from_attributes(attributes: dict[str, Any]) -> Record | Run:
         status=attributes["status"],
         channel=attributes.get("channel"),
         ts=attributes.get("ts"),
+        threshold=None if threshold is None else float(threshold),
+        candidates=int(attributes.get("candidates", 0)),
+        why=attributes.get("why", ""),
+        probability=float(attributes.get("probability", 0)),
+        first_guess=attributes.get("first_guess", False),
     )
 
 

@@ -104,6 +104,28 @@ class ClassifierSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainerSettings:
+    """The trainer's environment. `unwanted_cost` is what an unwanted post costs if a like is worth 1."""
+
+    bucket: str
+    items_table: str
+    labels_table: str
+    model_package: Path
+    unwanted_cost: float
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> TrainerSettings:
+        """Return the settings. Raises `InvalidSetting`."""
+        return cls(
+            bucket=_text(environment, "BUCKET"),
+            items_table=_text(environment, "ITEMS_TABLE"),
+            labels_table=_text(environment, "LABELS_TABLE"),
+            model_package=Path(_text(environment, "MODEL_PACKAGE")),
+            unwanted_cost=_cost(environment, "UNWANTED_COST"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackSettings:
     """The feedback function's environment. An empty `allowed_users` allows everyone."""
 
@@ -155,6 +177,17 @@ def _share(environment: Mapping[str, str], name: str) -> float | None:
     if not 0.0 <= share <= 1.0:
         raise InvalidSetting(f"{name} must be empty or a number from 0 to 1, not {value!r}")
     return share
+
+
+def _cost(environment: Mapping[str, str], name: str) -> float:
+    value = _text(environment, name)
+    try:
+        cost = float(value)
+    except ValueError:
+        cost = -1.0
+    if not 0.0 < cost <= 100.0:
+        raise InvalidSetting(f"{name} must be a number above 0 and up to 100, not {value!r}")
+    return cost
 
 
 def _time_zone(environment: Mapping[str, str], name: str) -> ZoneInfo:

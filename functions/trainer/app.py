@@ -1,0 +1,43 @@
+"""Lambda handler of the trainer, invoked by its schedule each night, and by `python -m ops train`."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from model.serving.package import ENCODER, ModelPackage
+from osusume.heads import NO_ENCODER, Heads
+from osusume.labels import Labels
+from osusume.ledger import Ledger
+from osusume.observability import logger, metrics
+from osusume.settings import TrainerSettings
+from trainer.stores import Shop, train_stack
+
+settings = TrainerSettings.from_environment(os.environ)
+s3, dynamodb = boto3.client("s3"), boto3.resource("dynamodb")
+labels, ledger = Labels(dynamodb, settings.labels_table), Ledger(dynamodb, settings.items_table)
+package = ModelPackage.load(settings.model_package)
+heads = Heads(s3, settings.bucket, package.card.files.get(ENCODER, NO_ENCODER))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
+    """Learn from the presses of the day; `{"accept": true}` uses the new head whatever the gate says."""
+    started = now = time.time()
+    shop = Shop(package, heads, settings.unwanted_cost, now)
+    outcome = train_stack(labels, ledger, s3, settings.bucket, shop, now, accept=event.get("accept") is True)
+    seconds = round(time.time() - started, 1)
+    logger.info(outcome.sentence, action=outcome.action, labels=outcome.labels, seconds=seconds)
+    if outcome.action:
+        metrics.add_metric("NightsTrained", "Count", 1)
+    return {
+        "action": outcome.action,
+        "sentence": outcome.sentence,
+        "model_version": outcome.state.version,
+        "labels": outcome.labels,
+    }

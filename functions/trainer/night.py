@@ -1,0 +1,282 @@
+"""One night of learning: what the new presses say about the heads in use, a refit, and the gate's decision.
+
+It knows no store: the trainer and `python -m model simulate` call it with what they have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+from model.learning.examples import Example
+from model.learning.train import Fitness, Strengths, Trained
+from osusume.errors import UserError
+from osusume.items import Item
+from osusume.records import Action, Record
+from trainer.gate import PROMOTE_AT, ROLL_BACK_AT, Evidence, veto
+
+RECIPE = 1
+"""Changes whenever features or the rule of the threshold change: then the new heads must first prove better."""
+
+DAY = 86_400.0
+SEARCH_SECONDS = 7 * DAY
+REFERENCE_SECONDS = 7 * DAY
+LONGEST_COMPARISON = 28 * DAY
+
+LEAST_LABELS = 20
+LEAST_LABELS_WITH_ENCODER = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """The label of one item: 1 or 0, or None if the owner has it or cannot say; `at` is in seconds since the epoch."""
+
+    is_interested: bool | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What is known before a night: presses and their items by id, and the records of the last weeks' items."""
+
+    presses: Mapping[str, Press]
+    items: Mapping[str, Item]
+    recent: Sequence[Record] = ()
+    now: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the trainer remembers from night to night.
+
+    `version` is the head in use, `learned` the labels that it learned from. `reference` is the head that it is compared
+    with, since `reference_since`. While `comparing`, the head in use stays, and `challenger` is the newest refit.
+    """
+
+    recipe: int = RECIPE
+    digest: str = ""
+    judged_until: float = 0.0
+    version: str | None = None
+    fitness: Fitness | None = None
+    learned: Mapping[str, int] = field(default_factory=dict)
+    reference: str | None = None
+    reference_since: float = 0.0
+    worse: Evidence = field(default_factory=Evidence)
+    comparing: bool = False
+    comparing_since: float = 0.0
+    challenger: str | None = None
+    challenger_since: float = 0.0
+    better: Evidence = field(default_factory=Evidence)
+    strengths: Strengths = field(default_factory=Strengths)
+    searched_at: float = 0.0
+    decision: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> State:
+        """Return the state that `value` describes. Raises `UserError` for one that this code did not write."""
+        try:
+            fields = dict(value)
+            fitness = fields.pop("fitness")
+            return cls(
+                fitness=fitness and Fitness(**fitness),
+                worse=Evidence(**fields.pop("worse")),
+                better=Evidence(**fields.pop("better")),
+                strengths=Strengths(**fields.pop("strengths")),
+                **fields,
+            )
+        except (TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"the trainer's state cannot be read ({error}): delete it to start anew") from error
+
+
+class Workshop(Protocol):
+    """How heads are made and tried."""
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether heads look at an embedding too: then fewer labels are enough for the first one."""
+
+    def fit(
+        self,
+        examples: Sequence[Example],
+        silent: Sequence[Item],
+        candidates: Sequence[Item],
+        strengths: Strengths | None,
+    ) -> Trained:
+        """Return a head trained on the examples; strengths are searched if None. Raises `UserError`."""
+
+    def scores(self, version: str, items: Sequence[Item]) -> Sequence[float]:
+        """Return the scores of items by a stored head."""
+
+    def keep(self, trained: Trained, *, is_first_guess: bool) -> str:
+        """Store a head and return its version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a night decided: the new state, whose `version` is to be used, and the decision as one sentence.
+
+    `action` is None if there was nothing new.
+    """
+
+    action: Action | None
+    sentence: str
+    state: State
+    labels: int = 0
+    liked: int = 0
+
+
+def learn(day: Day, state: State, shop: Workshop, *, accept: bool = False) -> Outcome:
+    """Return what one night decides; call it again with the same arguments and it decides the same.
+
+    `accept` passes over a veto and over a comparison, because the owner asked for it.
+    """
+    digest = _digest(day)
+    if digest == state.digest and not accept:
+        return Outcome(None, "Nothing was pressed since the last refit.", state)
+    examples = [
+        Example(day.items[item_id], press.is_interested)
+        for item_id, press in sorted(day.presses.items())
+        if press.is_interested is not None and item_id in day.items
+    ]
+    action, sentence, state = _decided(day, replace(state, digest=digest), shop, examples, accept=accept)
+    return Outcome(action, sentence, state, len(examples), sum(example.is_interested for example in examples))
+
+
+def silent_items(day: Day) -> list[Item]:
+    """Return the posted items that the owner left unpressed although they pressed a later one of the same snapshot."""
+    last: dict[str, str] = {}
+    for record in day.recent:
+        if record.ts and record.item.item_id in day.presses:
+            last[record.snapshot] = max(last.get(record.snapshot, ""), record.ts)
+    return [
+        record.item
+        for record in day.recent
+        if record.ts and record.item.item_id not in day.presses and record.ts < last.get(record.snapshot, "")
+    ]
+
+
+def _compared(day: Day, state: State, shop: Workshop) -> tuple[State, bool]:
+    """Return the state with the evidence of the new presses, and whether the head in use proved worse."""
+    new = [
+        record
+        for record in sorted(day.recent, key=lambda record: (record.recorded_at, record.item.item_id))
+        if record.score is not None
+        and (press := day.presses.get(record.item.item_id)) is not None
+        and press.is_interested is not None
+        and press.at > state.judged_until
+    ]
+    state = replace(state, judged_until=max([state.judged_until, *(press.at for press in day.presses.values())]))
+    if state.comparing and state.challenger:
+        gains = _gains(day, new, state.challenger, state.challenger_since, shop)
+        return replace(state, better=state.better.after(gains)), False
+    if state.reference and state.reference != state.version:
+        gains = _gains(day, new, state.reference, state.reference_since, shop)
+        state = replace(state, worse=state.worse.after(gains))
+        if state.worse.e >= ROLL_BACK_AT:
+            return replace(state, version=state.reference), True
+    return state, False
+
+
+def _gains(day: Day, records: Sequence[Record], version: str, fixed_at: float, shop: Workshop) -> list[float]:
+    """Return for each item the Brier score of the head that scored it, less that of another head fixed before it."""
+    judged = [record for record in records if record.recorded_at >= fixed_at]
+    others = shop.scores(version, [record.item for record in judged]) if judged else []
+    gains = []
+    for record, other in zip(judged, others, strict=True):
+        label = float(bool(day.presses[record.item.item_id].is_interested))
+        gains.append(((record.score or 0.0) - label) ** 2 - (other - label) ** 2)
+    return gains
+
+
+def _decided(
+    day: Day, state: State, shop: Workshop, examples: Sequence[Example], *, accept: bool
+) -> tuple[Action, str, State]:
+    state, is_worse = _compared(day, state, shop)
+    if is_worse:
+        sentence = (
+            f"Rolled back to {state.version}: on the posted and pressed works the newer heads were worse"
+            f" (e = {state.worse.e:.1f}, {state.worse.count} presses)."
+        )
+        return "roll back", sentence, comparing(state, day.now)
+    liked = sum(example.is_interested for example in examples)
+    least = LEAST_LABELS_WITH_ENCODER if shop.has_encoder else LEAST_LABELS
+    labels = f"{len(examples)} labels, {liked} of them liked"
+    if state.version is None and (len(examples) < least or liked in {0, len(examples)}):
+        return "wait", f"{labels}: the first head needs {least} labels of both kinds.", state
+    is_searching = day.now - state.searched_at >= SEARCH_SECONDS
+    candidates = [record.item for record in day.recent]
+    try:
+        trained = shop.fit(examples, silent_items(day), candidates, None if is_searching else state.strengths)
+    except UserError as error:
+        return "veto", f"The head in use stays: {error}.", state
+    state = replace(state, strengths=trained.strengths, searched_at=day.now if is_searching else state.searched_at)
+    fault = veto(trained.fitness, state.fitness if state.version else None, _flips(day, state))
+    if fault and not accept:
+        return "veto", f"The head in use stays, the new one is not used: {fault}.", state
+    if state.version and state.recipe != RECIPE and not state.comparing:
+        state = replace(comparing(state, day.now), recipe=RECIPE)
+    version = shop.keep(trained, is_first_guess=not state.worse.count and state.reference_since == 0.0)
+    if state.comparing and not accept and not _proved(state, day.now):
+        sentence = (
+            f"The head in use stays: the refits must first prove better on the posted and pressed works"
+            f" (e = {state.better.e:.1f} of {PROMOTE_AT:.0f}, {state.better.count} presses)."
+        )
+        return "compare", sentence, replace(state, challenger=version, challenger_since=day.now)
+    sentence = f"Promoted {version}: {labels}, Brier score {trained.fitness.brier:.3f} on held-out labels."
+    return "promote", sentence, _promoted(day, state, version, trained.fitness)
+
+
+def comparing(state: State, now: float) -> State:
+    """Return the state in which new heads must first prove better than the one in use."""
+    return replace(
+        state,
+        reference=None,
+        worse=Evidence(),
+        comparing=True,
+        comparing_since=now,
+        challenger=None,
+        better=Evidence(),
+    )
+
+
+def _promoted(day: Day, state: State, version: str, fitness: Fitness) -> State:
+    if state.version and (state.comparing or day.now - state.reference_since >= REFERENCE_SECONDS):
+        state = replace(state, reference=state.version, reference_since=day.now, worse=Evidence())
+    return replace(
+        state,
+        recipe=RECIPE,
+        version=version,
+        fitness=fitness,
+        learned={item_id: int(p.is_interested) for item_id, p in day.presses.items() if p.is_interested is not None},
+        comparing=False,
+        challenger=None,
+        better=Evidence(),
+    )
+
+
+def _proved(state: State, now: float) -> bool:
+    """Return whether the challenger is better, or, after a long time, at least no worse."""
+    if state.better.e >= PROMOTE_AT:
+        return True
+    return now - state.comparing_since >= LONGEST_COMPARISON and state.better.total >= 0.0
+
+
+def _flips(day: Day, state: State) -> int:
+    return sum(
+        press.is_interested is not None and state.learned.get(item_id, int(press.is_interested)) != press.is_interested
+        for item_id, press in day.presses.items()
+    )
+
+
+def _digest(day: Day) -> str:
+    """Return a hash of all that a refit would learn from."""
+    presses = sorted((item_id, press.is_interested) for item_id, press in day.presses.items())
+    silent = sorted(item.item_id for item in silent_items(day))
+    return hashlib.sha256(json.dumps([presses, silent], ensure_ascii=True).encode()).hexdigest()

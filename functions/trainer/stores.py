@@ -1,0 +1,155 @@
+"""What a night of learning reads from a stack, and what it writes there."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model.learning.examples import Example
+from model.learning.train import Strengths, Trained, train
+from model.serving.package import ModelPackage, card_contents, sealed
+from osusume.errors import UserError
+from osusume.heads import EMBEDDINGS, Heads, StoredHead
+from osusume.items import Item
+from osusume.labels import Label, Labels
+from osusume.ledger import Ledger
+from osusume.observability import logger
+from osusume.records import Decision
+from osusume.snapshots import list_snapshots, read_snapshot
+from trainer.night import DAY, Day, Outcome, Press, State, comparing, learn
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+RECENT_DAYS = 30
+"""Works of so many days are the candidates whose recommended share the gate compares, and may be silent."""
+
+
+def train_stack(
+    labels: Labels,
+    ledger: Ledger,
+    s3: S3Client,
+    bucket: str,
+    shop: Shop,
+    now: float,
+    *,
+    accept: bool = False,
+) -> Outcome:
+    """Refit the head on the stack's labels, let the gate decide, and record the decision; return it.
+
+    One conditional write makes the new head active and stores the state; until then nothing changes for the classifier,
+    and a trainer that finds it changed by another gives way. Raises `UserError` for that, and for a pointer that cannot
+    be read.
+    """
+    pointer = shop.heads.pointer()
+    state = State.from_json(pointer.trainer) if pointer.trainer else State()
+    _record(ledger, state)  # again, in case an earlier trainer was killed before it did
+    if state.version != pointer.version:
+        logger.info("the owner chose the head in use", model_version=pointer.version)
+        state = replace(comparing(state, now), version=pointer.version, fitness=None, learned={})
+    outcome = learn(_day(labels.all(), ledger, s3, bucket, now), state, shop, accept=accept)
+    if outcome.action is None:
+        return outcome
+    at = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+    decision = Decision(at, outcome.action, outcome.sentence, outcome.state.version, outcome.labels, outcome.liked)
+    state = replace(outcome.state, decision=asdict(decision))
+    shop.heads.update(pointer, state.version, state.to_json())
+    _record(ledger, state)
+    return replace(outcome, state=state)
+
+
+@dataclass(slots=True)
+class Shop:
+    """The stored heads of the image's own encoder; a `Workshop` of `trainer.night`. `cost` is of an unwanted post."""
+
+    package: ModelPackage
+    heads: Heads
+    cost: float
+    now: float
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the image has an encoder."""
+        return self.package.encoder is not None
+
+    def fit(
+        self,
+        examples: Sequence[Example],
+        silent: Sequence[Item],
+        candidates: Sequence[Item],
+        strengths: Strengths | None,
+    ) -> Trained:
+        """Return a head trained as `model.learning.train` does; embeddings come from S3, new ones are added there."""
+        with tempfile.TemporaryDirectory() as folder:
+            store = Path(folder) / EMBEDDINGS
+            stored = self.heads.embeddings() if self.has_encoder else b""
+            if stored:
+                store.write_bytes(stored)
+            trained = train(
+                examples,
+                encoder=self.package.encoder,
+                store=store,
+                order=self.package.card.order,
+                keywords=self.package.card.keywords,
+                silent=silent,
+                candidates=candidates,
+                strengths=strengths,
+                cost=self.cost,
+                least=2,
+            )
+            if store.exists() and store.read_bytes() != stored:
+                self.heads.store_embeddings(store.read_bytes())
+        return trained
+
+    def scores(self, version: str, items: Sequence[Item]) -> list[float]:
+        """Return the scores of items by a stored head. Raises `UserError` if it cannot be read."""
+        stored = self.heads.read(version)
+        return self.package.with_head(stored.card, stored.head).probabilities(items)
+
+    def keep(self, trained: Trained, *, is_first_guess: bool) -> str:
+        """Store a head and return its version, which is made of its contents."""
+        card = replace(
+            self.package.card,
+            version="night",
+            taste="first-guess" if is_first_guess else "owner",
+            created_on=datetime.fromtimestamp(self.now, UTC).date().isoformat(),
+            labels=trained.labels,
+            metrics=trained.metrics,
+        )
+        card = sealed(card, trained.head)
+        try:
+            kept = self.heads.read(card.version)
+        except UserError:
+            self.heads.store(card.version, StoredHead(card_contents(card), trained.head.to_bytes()))
+        else:
+            logger.info("this head is stored already", model_version=card.version, bytes=len(kept.head))
+        return card.version
+
+
+def _day(labels: Iterable[Label], ledger: Ledger, s3: S3Client, bucket: str, now: float) -> Day:
+    """Return what the stack knows before a night."""
+    presses = {label.item_id: Press(label.is_interested, float(label.action_ts)) for label in labels}
+    items = {item_id: record.item for item_id, record in ledger.get(presses).items()}
+    since = datetime.fromtimestamp(now - RECENT_DAYS * DAY, UTC)
+    listed = {
+        item.item_id: key
+        for key, stored_at in list_snapshots(s3, bucket).items()
+        if stored_at >= since
+        for item in read_snapshot(s3, bucket, key).items
+    }
+    recent = [record for record in ledger.get(listed).values() if record.snapshot]
+    recent.sort(key=lambda record: (record.recorded_at, record.item.item_id))
+    return Day(presses, items, [record for record in recent if record.recorded_at >= since.timestamp()], now)
+
+
+def _record(ledger: Ledger, state: State) -> None:
+    """Record the state's last decision in the ledger, unless it is there."""
+    if state.decision is None:
+        return
+    decision = Decision(**state.decision)
+    if ledger.last_decision() != decision:
+        ledger.decide(decision)
