@@ -40,8 +40,8 @@ FROZEN_AT = 100
 LAST_DAYS = 20
 EXPLORED = 3
 MAX_POSTS = 30
-_REFIT_DAYS = 5
-"""How often the head that knows all labels is trained: its labels grow by few per cent in that time."""
+STEP_DAYS = 5
+"""The days of one point of a curve. As often the head that knows all labels is trained anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,16 @@ class Plan:
     owner: Owner = field(default_factory=Owner)
     change_at: int | None = None
     cost: float = 0.5
+
+    def checked(self) -> Plan:
+        """Return the plan. Raises `UserError` if a value is out of range."""
+        if not 0 < self.rate < 1:
+            raise UserError(f"--rate must lie between 0 and 1, not {self.rate:g}")
+        if not self.cost > 0:
+            raise UserError(f"--cost must be above 0, not {self.cost:g}")
+        if self.change_at is not None and self.change_at >= self.days:
+            raise UserError(f"--change-at must lie before day {self.days}, not {self.change_at}")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +268,7 @@ def _simulated(examples: Sequence[Example], plan: Plan, loop: str, seed: int) ->
         loop,
         seed,
         days.figures(plan.cost, max(0, last - LAST_DAYS), last),
-        [days.figures(plan.cost, first, first + _REFIT_DAYS) for first in range(0, last, _REFIT_DAYS)],
+        [days.figures(plan.cost, first, first + STEP_DAYS) for first in range(0, last, STEP_DAYS)],
         None if change is None else days.figures(plan.cost, max(0, change - 10), change),
         None if change is None else days.figures(plan.cost, change + 10, change + 20),
         decisions,
@@ -282,7 +292,7 @@ def _run(
             drawn = set(random.sample(range(len(works)), min(len(works), max(1, round(plan.rate * len(works))))))
             records = [_record(item, row in drawn, now) for row, item in enumerate(works)]
         elif loop == "all labels":
-            if number % _REFIT_DAYS == 0:
+            if number % STEP_DAYS == 0:
                 everything = _knowing_all(stream[:number], tastes, plan.cost) or everything
             records = _posted(works, everything, "all labels", 0, now, seed)
         else:

@@ -222,7 +222,7 @@ def _decided(
         return "veto", f"The head in use stays, the new one is not used: {fault}.", state
     if state.version and state.recipe != RECIPE and not state.comparing:
         state = replace(comparing(state, day.now), recipe=RECIPE)
-    version = shop.keep(trained, is_first_guess=not state.worse.count and state.reference_since == 0.0)
+    version = shop.keep(trained, is_first_guess=state.reference is None and not state.comparing)
     if state.comparing and not accept and not _proved(state, day.now):
         sentence = (
             f"The head in use stays: the refits must first prove better on the posted and pressed works"
@@ -247,7 +247,8 @@ def comparing(state: State, now: float) -> State:
 
 
 def _promoted(day: Day, state: State, version: str, fitness: Fitness) -> State:
-    if state.version and (state.comparing or day.now - state.reference_since >= REFERENCE_SECONDS):
+    is_old = state.reference is None or day.now - state.reference_since >= REFERENCE_SECONDS
+    if state.version and (state.comparing or is_old):
         state = replace(state, reference=state.version, reference_since=day.now, worse=Evidence())
     return replace(
         state,

@@ -89,7 +89,7 @@ def test_functions_keep_their_settings(cloud: Cloud) -> None:
 def test_logs_have_a_retention_period(cloud: Cloud) -> None:
     groups = cloud.client("logs").describe_log_groups()["logGroups"]
     assert {group["logGroupName"]: group["retentionInDays"] for group in groups} == {
-        f"/aws/lambda/osusume-{name}": 30 for name in ("crawler", "notifier", "classifier", "feedback")
+        f"/aws/lambda/osusume-{name}": 30 for name in ("crawler", "notifier", "classifier", "trainer", "feedback")
     }
 
 

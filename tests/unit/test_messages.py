@@ -12,8 +12,9 @@ from local.slack.methods import BLOCKS_CHARACTERS
 from local.slack.text import Span, spans
 from osusume.items import Item, Section
 from osusume.labels import Label
-from osusume.ledger import Reason, Record, Run
-from osusume.messages import Block, item_message, item_metadata, run_message, run_metadata
+from osusume.ledger import Decision, Reason, Record, Run
+from osusume.messages import Block, decision_line, item_message, item_metadata, run_message, run_metadata
+from osusume.records import Action, Why
 from samples.works import demo_works
 
 ITEM = replace(demo_works()[0], title="雨の図書館", price=1980, published_on="2026-11-22")
@@ -88,11 +89,12 @@ def test_a_message_can_go_without_the_cover() -> None:
     assert_accepted(blocks)
 
 
-def test_both_buttons_carry_the_item() -> None:
+def test_every_button_carries_the_item() -> None:
     buttons = buttons_of(item_message(RECORD)[1])
     assert [(button["action_id"], button["value"]) for button in buttons] == [
         ("interested", ITEM.item_id),
         ("not_interested", ITEM.item_id),
+        ("no_verdict", ITEM.item_id),
     ]
 
 
@@ -194,24 +196,55 @@ def test_at_most_three_reasons_are_shown_with_their_effect() -> None:
     assert "理由3" not in text
 
 
-@pytest.mark.parametrize(("is_interested", "answer"), [(True, "「興味あり!」と記録"), (False, "「別に…」と記録")])
-def test_a_label_is_shown_and_can_be_changed(is_interested: bool, answer: str) -> None:
+@pytest.mark.parametrize(
+    ("is_interested", "answer"),
+    [(True, "「興味あり!」と記録"), (False, "「別に…」と記録"), (None, "「持ってる / わからない」と記録")],
+)
+def test_a_label_is_shown_and_can_be_changed(is_interested: bool | None, answer: str) -> None:
     blocks = item_message(RECORD, replace(LABEL, is_interested=is_interested))[1]
     assert answer in text_of(blocks)
-    assert len(buttons_of(blocks)) == 2
+    assert len(buttons_of(blocks)) == 3
     assert_accepted(blocks)
 
 
 def test_the_button_of_the_label_that_stands_is_the_coloured_one() -> None:
     styles = {
         is_interested: [button.get("style") for button in buttons_of(item_message(RECORD, label)[1])]
-        for is_interested, label in ((yes, replace(LABEL, is_interested=yes)) for yes in (True, False))
+        for is_interested, label in ((yes, replace(LABEL, is_interested=yes)) for yes in (True, False, None))
     }
-    assert styles == {True: ["primary", None], False: [None, "danger"]}
+    assert styles == {True: ["primary", None, None], False: [None, "danger", None], None: [None, None, None]}
 
 
 def test_a_message_is_found_again_by_its_item() -> None:
     assert item_metadata(RECORD)["event_payload"] == {"item_id": ITEM.item_id, "snapshot": "snapshots/a.json"}
+
+
+@pytest.mark.parametrize(
+    ("why", "remark"),
+    [("uncertain", "迷っている"), ("random", "くじで選んだ"), ("varied", "いろいろな作品"), ("", "おためし")],
+)
+def test_an_explored_item_says_why_it_is_shown(why: Why, remark: str) -> None:
+    assert remark in text_of(item_message(replace(RECORD, choice="explored", why=why))[1])
+
+
+def test_a_recommendation_that_no_press_has_tried_is_marked_as_a_guess() -> None:
+    assert "はじめての推測" in text_of(item_message(replace(RECORD, first_guess=True))[1])
+    assert "はじめての推測" not in text_of(item_message(RECORD)[1])
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        ("promote", "40件の答え（うち「興味あり!」12件）から学び直しました"),
+        ("veto", "学び直しは使わず"),
+        ("roll back", "前の好みに戻しました"),
+        ("compare", "使う前に試しています"),
+    ],
+)
+def test_a_summary_says_what_was_decided_in_the_night(action: Action, words: str) -> None:
+    line = decision_line(Decision("2026-11-27T21:30:00+00:00", action, "", "night-1", 40, 12))
+    assert words in line
+    assert line in text_of(run_message(a_run(learned=line))[1])
 
 
 def a_run(**changes: Any) -> Run:

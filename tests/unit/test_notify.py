@@ -16,7 +16,7 @@ from notifier.events import missed_snapshots, snapshots_of_the_same_day
 from notifier.scoring import Prediction, Scores, ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
-from osusume.ledger import Claim, Ledger, Record, Run
+from osusume.ledger import Claim, Decision, Ledger, Record, Run
 from osusume.snapshots import Failure, Snapshot
 from samples.works import demo_works
 
@@ -170,11 +170,29 @@ def test_the_owners_threshold_counts_instead_of_the_models(world: NotifierWorld)
     assert world.notify(MONDAY, WORKS, threshold=0.2).recommended == 7
 
 
-def test_a_model_without_taste_has_random_items_explored(world: NotifierWorld) -> None:
+def test_a_model_without_taste_has_varied_items_explored(world: NotifierWorld) -> None:
     run = world.notify(MONDAY, WORKS, score=score_nothing, threshold=0.2)
-    assert (run.recommended, run.explored, run.has_taste) == (0, 2, False)
-    assert len(world.posted()) == 2
+    assert (run.recommended, run.explored, run.has_taste) == (0, 5, False)
+    assert len(world.posted()) == 5
     assert "まだ好みを学習していません" in as_text(world.summaries()[0])
+
+
+def test_a_record_keeps_why_its_item_is_shown_and_how_likely_that_was(world: NotifierWorld) -> None:
+    world.notify(MONDAY, WORKS)
+    records = world.ledger.get(work.item_id for work in WORKS).values()
+    assert {(record.threshold, record.candidates) for record in records} == {(0.5, len(WORKS))}
+    assert {record.why for record in records if record.choice == "recommended"} == {"recommended"}
+    assert {record.why for record in records if record.choice == "explored"} == {"uncertain", "random"}
+    assert all((record.probability > 0) == (record.choice != "passed") for record in records)
+
+
+def test_a_summary_tells_what_was_decided_in_the_night_before_it_and_not_later(world: NotifierWorld) -> None:
+    at = datetime.fromtimestamp(world.now - 1800, UTC).isoformat(timespec="seconds")
+    world.ledger.decide(Decision(at, "promote", "Promoted.", "night-1", 40, 12))
+    world.notify(MONDAY, WORKS)
+    world.now += 86_400
+    world.notify(TUESDAY, WORKS)
+    assert ["学び直しました" in as_text(said) for said in world.summaries()] == [True, False]
 
 
 def test_a_run_that_cannot_be_scored_records_and_posts_nothing(world: NotifierWorld) -> None:
