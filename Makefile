@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint browser bench faults fuzz properties build deploy starter clean
+.PHONY: help demo test lint browser bench faults fuzz learning properties build deploy starter clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= x86_64
@@ -60,6 +60,9 @@ fuzz: $(VENV)/test  ## feed every parser damaged pages, responses, events and fi
 
 properties: $(VENV)/test  ## try thousands of orders of events, presses, crashes and outages
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/property
+
+learning: $(VENV)/test  ## a month of mornings, presses and nights on this machine's cloud (about 3 minutes)
+	@LEARNING_DAYS=30 $(BIN)/python -m pytest -q tests/integration/test_learning.py
 
 faults: $(VENV)/test  ## inject every fault, count what is lost, write docs/reliability.md (about 20 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m faults

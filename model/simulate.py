@@ -21,7 +21,7 @@ from scipy.special import stdtrit
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from model.learning.examples import Example
-from model.learning.train import Strengths, Trained, train
+from model.learning.train import Silence, Strengths, Trained, train
 from model.serving import features
 from model.serving.features import View
 from model.serving.head import Head
@@ -234,14 +234,14 @@ class _Shelf:
     def fit(
         self,
         examples: Sequence[Example],
-        silent: Sequence[Item],
+        silence: Silence,
         candidates: Sequence[Item],
         strengths: Strengths | None,
     ) -> Trained:
         return train(
             examples,
             encoder=None,
-            silent=silent,
+            silence=silence,
             candidates=candidates,
             strengths=strengths,
             cost=self._cost,

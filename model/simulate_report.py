@@ -17,13 +17,13 @@ def print_results(plan: Plan, results: Sequence[Simulated]) -> None:
     """Print the figures of each loop, and ours in proportion to the others, seed by seed."""
     console = Console(highlight=False)
     loops = list(dict.fromkeys(result.loop for result in results))
-    table = Table(title=f"means of the last {LAST_DAYS} days")
-    table.add_column("loop")
-    for each in fields(Figures):
-        table.add_column(each.name, justify="right")
+    table = Table(title=f"means of the last {LAST_DAYS} days, ± half of the 95 % interval")
+    table.add_column("")
     for loop in loops:
-        found = [result.last for result in results if result.loop == loop]
-        table.add_row(loop, *(_cell([getattr(figures, each.name) for figures in found]) for each in fields(Figures)))
+        table.add_column(loop, justify="right", no_wrap=True)
+    for each in fields(Figures):
+        values = [[getattr(r.last, each.name) for r in results if r.loop == loop] for loop in loops]
+        table.add_row(each.name, *map(_cell, values))
     console.print(table)
     ours = {result.seed: result for result in results if result.loop == "ours"}
     for loop in loops[1:]:
@@ -31,10 +31,9 @@ def print_results(plan: Plan, results: Sequence[Simulated]) -> None:
         gains = [ours[seed].last.f1 - other[seed].last.f1 for seed in ours]
         line = f"F1 of ours less that of {loop}: {_cell(gains)}"
         if loop == "all labels":
-            line += f"; share of it: {_cell([_ratio(ours[s].last.f1, other[s].last.f1) for s in ours])}"
-            line += (
-                f"; posts: {_cell([_ratio(ours[s].last.recommended, other[s].last.recommended) for s in ours])} times"
-            )
+            shares = [_ratio(ours[seed].last.f1, other[seed].last.f1) for seed in ours]
+            posts = [_ratio(ours[seed].last.recommended, other[seed].last.recommended) for seed in ours]
+            line += f"; share of it: {_cell(shares)}; posts: {_cell(posts)} times as many"
         console.print(line)
     decisions = sorted({action for result in ours.values() for action in result.decisions})
     means = {action: np.mean([result.decisions.get(action, 0) for result in ours.values()]) for action in decisions}
@@ -68,7 +67,7 @@ def write_plot(path: Path, plan: Plan, results: Sequence[Simulated]) -> None:
 
 def _cell(values: Sequence[float]) -> str:
     mean, low, high = interval(values)
-    return f"{mean:.3f}" if low == float("-inf") else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{mean:.3f}" if low == float("-inf") else f"{mean:.3f} ±{(high - low) / 2:.3f}"
 
 
 def _ratio(one: float, other: float) -> float:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from model.learning.examples import Example
-from model.learning.train import Fitness, Strengths, Trained
+from model.learning.train import Fitness, Silence, Strengths, Trained
 from osusume.errors import UserError
 from osusume.items import Item
 from osusume.records import Action, Record
@@ -105,7 +105,7 @@ class Workshop(Protocol):
     def fit(
         self,
         examples: Sequence[Example],
-        silent: Sequence[Item],
+        silence: Silence,
         candidates: Sequence[Item],
         strengths: Strengths | None,
     ) -> Trained:
@@ -150,15 +150,18 @@ def learn(day: Day, state: State, shop: Workshop, *, accept: bool = False) -> Ou
 
 
 def silent_items(day: Day) -> list[Item]:
-    """Return the posted items that the owner left unpressed although they pressed a later one of the same snapshot."""
-    last: dict[str, str] = {}
-    for record in day.recent:
-        if record.ts and record.item.item_id in day.presses:
-            last[record.snapshot] = max(last.get(record.snapshot, ""), record.ts)
+    """Return the posted items that the owner surely saw and did not press.
+
+    They pressed another item of the same snapshot, so they looked at it, and an item that was posted later, so they got
+    past it. Which items they passed over on a day without any press is not known.
+    """
+    pressed = [record for record in day.recent if record.ts and record.item.item_id in day.presses]
+    visited = {record.snapshot for record in pressed}
+    last = max((record.ts or "" for record in pressed), default="")
     return [
         record.item
         for record in day.recent
-        if record.ts and record.item.item_id not in day.presses and record.ts < last.get(record.snapshot, "")
+        if record.ts and record.item.item_id not in day.presses and record.snapshot in visited and record.ts < last
     ]
 
 
@@ -213,7 +216,9 @@ def _decided(
     is_searching = day.now - state.searched_at >= SEARCH_SECONDS
     candidates = [record.item for record in day.recent]
     try:
-        trained = shop.fit(examples, silent_items(day), candidates, None if is_searching else state.strengths)
+        posted = {record.item.item_id for record in day.recent if record.ts}
+        silence = Silence(silent_items(day), posted)
+        trained = shop.fit(examples, silence, candidates, None if is_searching else state.strengths)
     except UserError as error:
         return "veto", f"The head in use stays: {error}.", state
     state = replace(state, strengths=trained.strengths, searched_at=day.now if is_searching else state.searched_at)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.learning.examples import Example
-from model.learning.train import Strengths, Trained, train
+from model.learning.train import Silence, Strengths, Trained, train
 from model.serving.package import ModelPackage, card_contents, sealed
 from osusume.errors import UserError
 from osusume.heads import EMBEDDINGS, Heads, StoredHead
@@ -79,7 +79,7 @@ class Shop:
     def fit(
         self,
         examples: Sequence[Example],
-        silent: Sequence[Item],
+        silence: Silence,
         candidates: Sequence[Item],
         strengths: Strengths | None,
     ) -> Trained:
@@ -95,7 +95,7 @@ class Shop:
                 store=store,
                 order=self.package.card.order,
                 keywords=self.package.card.keywords,
-                silent=silent,
+                silence=silence,
                 candidates=candidates,
                 strengths=strengths,
                 cost=self.cost,

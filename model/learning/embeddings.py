@@ -34,7 +34,7 @@ def embed(
         batch = list(new)[start : start + _BATCH]
         known.update(zip(batch, encoder.embed([new[key] for key in batch]), strict=True))
         advance((start + len(batch)) / len(new))
-    if store is not None and new:
+    if store is not None and (new or not store.exists()):
         _write(store, known)
     return np.array([known[key] for key in keys], dtype=np.float32).reshape(len(texts), encoder.dimensions)
 

@@ -6,12 +6,13 @@ calibration and the threshold come from the sums that held-out items got.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
@@ -73,6 +74,17 @@ class Strengths:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """The items that the owner saw and did not press, and the ids of all items that were posted in those weeks.
+
+    Only labels of those weeks can be compared with the silence to tell how often the owner presses.
+    """
+
+    items: Sequence[Item] = ()
+    posted: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Fitness:
     """What the gate compares of a head: its labels, and how well it judged them while they were held out.
 
@@ -113,7 +125,7 @@ def train(
     keywords: Sequence[str] = KEYWORDS,
     seed: int = 1,
     advance: Advance = lambda _share: None,
-    silent: Sequence[Item] = (),
+    silence: Silence | None = None,
     candidates: Sequence[Item] = (),
     strengths: Strengths | None = None,
     cost: float | None = None,
@@ -126,14 +138,16 @@ def train(
     that is done. The same arguments give the same head, bit for bit, on one machine. Raises `UserError` if the
     examples are fewer than `least`, or all of one kind.
 
-    `silent` are items that the owner saw and did not press. They tell how often likes and dislikes are pressed, and are
-    weak negatives if that explains the presses better out of fold. Strengths are searched unless given. With the `cost`
+    The items of `silence` tell how often likes and dislikes are pressed, and are weak negatives if that explains the
+    presses better out of fold. Strengths are searched unless given. With the `cost`
     of an unwanted post, where a like is worth 1, the threshold has the highest expected utility, without it the highest
     expected F1. `candidates` are items as they come, of which the share that would be recommended is reported.
     """
     check_trainable(examples, least)
     drawn = _drawn(examples, seed)
     kept = [examples[row] for row in drawn]
+    silence = silence or Silence()
+    silent = silence.items
     items = [*(example.item for example in kept), *silent]
     labels = np.concatenate([labels_of(kept), np.zeros(len(silent), dtype=np.int64)])
     began = 0.4 if encoder and embeddings is None else 0.0
@@ -148,7 +162,7 @@ def train(
     # The matrices are sparse or small: more threads would wait for each other, and would change the order of sums.
     with threadpool_limits(1, user_api="blas"):
         advance(began + 0.1)
-        rows, silence, presses = np.arange(len(kept)), 0.0, None
+        rows, weight, presses = np.arange(len(kept)), 0.0, None
         if strengths is None:
             strengths, sums = _searched(
                 parts, labels[rows], seed, lambda share: advance(began + 0.1 + share * (0.85 - began))
@@ -156,11 +170,12 @@ def train(
         else:
             sums = _held_out(parts, labels, rows, rows[:0], strengths, 0.0, seed)[rows]
         calibration = calibrate(sums, labels[rows])
-        if len(silent) >= _LEAST_SILENT:
-            silence, calibration, presses, sums = _with_silence(parts, labels, rows, strengths, seed)
+        observed = np.array([example.item.item_id in silence.posted for example in kept])
+        if len(silent) >= _LEAST_SILENT and observed.sum() >= _LEAST_SILENT:
+            weight, calibration, presses, sums = _with_silence(parts, labels, observed, strengths, seed)
         scores = squash(calibration.logits(sums))
         threshold = threshold_of_best_f1(scores) if cost is None else threshold_of_cost(cost)
-        head = parts.head(labels, _weights(len(kept), len(silent), silence), strengths, calibration, threshold)
+        head = parts.head(labels, _weights(len(kept), len(silent), weight), strengths, calibration, threshold)
         found = head.scores(embedded(candidates), candidates) if candidates else scores
     advance(1.0)
     labels, scores = labels[rows], scores[rows]
@@ -183,7 +198,7 @@ def train(
             float(losses.std() / np.sqrt(len(losses))),
             float(np.mean(found >= threshold)),
         ),
-        silence,
+        weight,
         presses,
     )
 
@@ -389,17 +404,21 @@ def _held_out(
 
 
 def _with_silence(
-    parts: _Parts, labels: Labels, rows: Rows, strengths: Strengths, seed: int
+    parts: _Parts, labels: Labels, observed: npt.NDArray[np.bool_], strengths: Strengths, seed: int
 ) -> tuple[float, Calibration, PressModel, Scores]:
     """Return the weight of silent items that explains presses and silence best, and what comes of it.
 
-    A weight must gain twice its standard error over the items: else silent items are not learned from.
+    `observed` tells which labelled rows belong to the weeks of the silent ones, which follow them. A weight must gain
+    twice its standard error over the items: else silent items are not learned from.
     """
+    rows = np.arange(len(observed))
     silent = np.arange(len(rows), len(labels))
+    seen = np.concatenate([np.flatnonzero(observed), silent])
+    silent_of_seen = np.arange(int(observed.sum()), len(seen))
     tried: list[tuple[float, SilentCalibration, Scores]] = []
     for silence in _SILENCES:
         sums = _held_out(parts, labels, rows, silent, strengths, silence, seed)
-        tried.append((silence, calibrate_with_silence(sums, labels, silent), sums))
+        tried.append((silence, calibrate_with_silence(sums[seen], labels[seen], silent_of_seen), sums))
     best = tried[0]
     for other in tried[1:]:
         gain = other[1].log_likelihood - best[1].log_likelihood
