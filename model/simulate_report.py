@@ -34,16 +34,17 @@ def print_results(plan: Plan, results: Sequence[Simulated]) -> None:
             shares = [_ratio(ours[seed].last.f1, other[seed].last.f1) for seed in ours]
             posts = [_ratio(ours[seed].last.recommended, other[seed].last.recommended) for seed in ours]
             line += f"; share of it: {_cell(shares)}; posts: {_cell(posts)} times as many"
-        console.print(line)
+        console.print(line, soft_wrap=True)
     decisions = sorted({action for result in ours.values() for action in result.decisions})
     means = {action: np.mean([result.decisions.get(action, 0) for result in ours.values()]) for action in decisions}
-    console.print("nights of ours: " + ", ".join(f"{action} {mean:.1f}" for action, mean in means.items()))
+    console.print(
+        "nights of ours: " + ", ".join(f"{action} {mean:.1f}" for action, mean in means.items()), soft_wrap=True
+    )
     if plan.change_at is not None:
         pairs = [(r.before_change, r.after_change) for r in ours.values() if r.before_change and r.after_change]
         ratios = [_ratio(after.utility, before.utility) for before, after in pairs]
-        console.print(
-            f"utility from 10 to 20 days after the change, as a share of the 10 days before it: {_cell(ratios)}"
-        )
+        line = f"utility from 10 to 20 days after the change, as a share of the 10 days before it: {_cell(ratios)}"
+        console.print(line, soft_wrap=True)
 
 
 def write_plot(path: Path, plan: Plan, results: Sequence[Simulated]) -> None:
