@@ -13,9 +13,13 @@ from rich.table import Table
 from model.simulate import LAST_DAYS, STEP_DAYS, Figures, Plan, Simulated, interval
 
 
+_WIDTH = 100
+"""The table needs so many columns; a narrower terminal wraps its lines."""
+
+
 def print_results(plan: Plan, results: Sequence[Simulated]) -> None:
     """Print the figures of each loop, and ours in proportion to the others, seed by seed."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=max(Console().width, _WIDTH))
     loops = list(dict.fromkeys(result.loop for result in results))
     table = Table(title=f"means of the last {LAST_DAYS} days, ± half of the 95 % interval")
     table.add_column("")

@@ -350,6 +350,21 @@ def test_a_head_is_stored_promoted_and_rolled_back(machine: Machine, ops: Ops, t
     ops("model", "roll-back", "--yes", fail=True)
 
 
+def test_the_trainer_learns_on_request_and_lists_its_decisions(machine: Machine, ops: Ops) -> None:
+    assert ops("train", "--decisions") == ""
+    assert ops("train") == "would run osusume-trainer: add --yes to do it\n"
+    assert "the first head needs" in ops("train", "--yes")
+    assert ops("train", "--yes") == "Nothing was pressed since the last refit.\n"
+    assert "wait" in ops("train", "--decisions")
+    machine.cloud.client("s3").put_object(
+        Bucket=machine.cloud.resources["Bucket"], Key=f"models/{ENCODER_SHA}/promoted.json", Body=b"{"
+    )
+    assert "the trainer failed: " in ops("train", "--yes", fail=True)
+    machine.cloud.client("s3").delete_object(
+        Bucket=machine.cloud.resources["Bucket"], Key=f"models/{ENCODER_SHA}/promoted.json"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
