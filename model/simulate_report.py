@@ -12,7 +12,6 @@ from rich.table import Table
 
 from model.simulate import LAST_DAYS, STEP_DAYS, Figures, Plan, Simulated, interval
 
-
 _WIDTH = 100
 """The table needs so many columns; a narrower terminal wraps its lines."""
 

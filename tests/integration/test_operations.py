@@ -31,6 +31,7 @@ from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
 MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
 TOKEN_PARAMETER = "/osusume/slack-bot-token"
 SECRET_PARAMETER = "/osusume/slack-signing-secret"
+ENCODER_SHA = read_card(ROOT / "model" / "starter").files[ENCODER]
 
 
 Ops = Callable[..., str]
