@@ -18,7 +18,7 @@ from local.machine import Machine, one_machine
 from local.slack import Slack, serve_slack
 from osusume.items import Item
 from osusume.ledger import Record
-from osusume.messages import INTERESTED, item_message, item_metadata
+from osusume.messages import BUTTONS, INTERESTED, item_message, item_metadata
 from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
 
 MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
@@ -375,7 +375,7 @@ def test_the_page_is_accessible_to_a_screen_reader(open_channel: Callable[..., P
 
     assert page.locator("html").get_attribute("lang") == "ja"
     assert page.locator("h1").count() == 1
-    assert names == [f"{button}: 作品{number}" for number in (1, 2) for button in ("興味あり!", "別に…")]
+    assert names == [f"{button}: 作品{number}" for number in (1, 2) for button in BUTTONS.values()]
     assert page.locator("img:not([alt])").count() == 0
     assert page.get_by_role("article").count() == 2
     ids = page.locator("[id]").evaluate_all("all => all.map(one => one.id)")

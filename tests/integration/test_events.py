@@ -54,6 +54,13 @@ def test_the_classifiers_event_is_answered_with_a_score_an_item(machine: Machine
     assert len(json.loads(answer["body"])["predictions"]) == 2
 
 
+def test_the_trainers_event_is_a_night_that_waits_for_more_labels(machine: Machine) -> None:
+    answer = machine.cloud.invoke("TrainerFunction", event("trainer"))
+    decision = machine.ledger.last_decision()
+    assert decision is not None
+    assert (answer["action"], answer["sentence"]) == (decision.action, decision.sentence) == ("wait", decision.sentence)
+
+
 def test_the_feedback_functions_event_is_refused_unsigned_and_stored_when_signed(machine: Machine) -> None:
     press = event("feedback")
     payload = json.loads(parse_qs(base64.b64decode(press["body"]).decode())["payload"][0])
