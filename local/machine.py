@@ -27,6 +27,7 @@ BOT_TOKEN = f"xoxb-{secrets.token_hex(24)}"
 SIGNING_SECRET = secrets.token_hex(16)
 """Both are random in each process: with fixed secrets anyone could sign presses for every run."""
 SCHEDULE = "CrawlerFunctionEveryMorning"
+NIGHT_SCHEDULE = "TrainerFunctionEveryNight"
 STARTER = ROOT / "model" / "starter"
 MESSAGES = "messages"
 """The store of a state that holds the channel, by ts."""

@@ -22,7 +22,7 @@ from crawler.progress import Crawls, pages_among
 from crawler.sources.registry import open_source
 from local.cloud import Invocation, StillBusy, TemplateError
 from local.cloud.state import State, StateError, open_state, private_files
-from local.machine import CHANNEL, SCHEDULE, STARTER, Deployment, deployment
+from local.machine import CHANNEL, NIGHT_SCHEDULE, SCHEDULE, STARTER, Deployment, deployment
 from model.dataset import merge, write_examples
 from model.label_import import GivenLabel, import_labels, read_labels
 from model.serving.package import ModelPackage
@@ -33,6 +33,8 @@ from web.browser import open_in_browser
 
 TIME_ZONE = ZoneInfo("Asia/Tokyo")
 LABELS_FILE = "labels.jsonl"
+_LONGEST_NIGHT = 900.0
+"""Seconds: the trainer's time limit."""
 TICK_SECONDS = 0.5
 CONTACT_OF_A_TRIAL = "trial@example.com"
 _SPEED_SECONDS = 120.0
@@ -107,6 +109,7 @@ def run_once(options: Options, console: Console) -> None:
             console.print("Resuming where the last run ended.")
             run.wait()
             run.check()
+        run.learn()
         deployed.cloud.fire_schedule(SCHEDULE)
         run.wait()
         run.check()
@@ -232,6 +235,18 @@ class _Run:
         read = unread & self._pages()
         what = "reading pages" if crawl.holder else "scoring and posting"
         progress.update(bar, description=what, completed=len(read), total=len(unread))
+
+    def learn(self) -> None:
+        """Let the trainer learn from the presses, if there are any, and print what it decided."""
+        if next(self._deployed.labels.all(), None) is None:
+            return
+        before = self._deployed.ledger.last_decision()
+        with self._console.status("learning from the presses"):
+            self._deployed.cloud.fire_schedule(NIGHT_SCHEDULE)
+            self._deployed.cloud.wait_until_idle(_LONGEST_NIGHT)
+        decision = self._deployed.ledger.last_decision()
+        if decision and decision != before:
+            self._console.print(Text(decision.sentence), soft_wrap=True)
 
     def check(self) -> None:
         """Raise `RunFailed` if a function failed in its last attempt, or an earlier crawl blocks this one."""

@@ -222,7 +222,7 @@ def _tastes(stream: Sequence[Sequence[Example]], plan: Plan, seed: int) -> dict[
     return likes
 
 
-class _Shelf:
+class _MemoryWorkshop:
     """The heads of one simulation, in memory; a `Workshop` of `trainer.night`."""
 
     has_encoder = False
@@ -279,7 +279,7 @@ def _run(
     loop: str, stream: Sequence[Sequence[Example]], tastes: dict[str, bool], plan: Plan, seed: int
 ) -> tuple[_Days, dict[str, int]]:
     random = Random(f"{loop} {seed}")  # noqa: S311  # a simulation
-    shelf, state, days = _Shelf(plan.cost), State(), _Days()
+    workshop, state, days = _MemoryWorkshop(plan.cost), State(), _Days()
     presses: dict[str, Press] = {}
     items: dict[str, Item] = {}
     recent: list[Record] = []
@@ -296,7 +296,7 @@ def _run(
                 everything = _knowing_all(stream[:number], tastes, plan.cost) or everything
             records = _posted(works, everything, "all labels", 0, now, seed)
         else:
-            head = shelf.heads.get(state.version or "")
+            head = workshop.heads.get(state.version or "")
             explored = 0 if loop == "no exploration" and head else EXPLORED
             records = _posted(works, head, state.version or "", explored, now, seed)
         pressed = _presses(records, tastes, plan.owner, seed, now) if loop not in {"random", "all labels"} else {}
@@ -306,7 +306,7 @@ def _run(
         recent = [record for record in [*recent, *records] if record.recorded_at > now - 30 * DAY]
         if loop in {"random", "all labels"} or (loop == "frozen" and state.version and len(presses) > FROZEN_AT):
             continue
-        outcome = learn(Day(presses, items, recent, now + DAY / 2), state, shelf)
+        outcome = learn(Day(presses, items, recent, now + DAY / 2), state, workshop)
         state = outcome.state
         if outcome.action:
             decisions[outcome.action] = decisions.get(outcome.action, 0) + 1

@@ -15,7 +15,7 @@ from osusume.labels import Labels
 from osusume.ledger import Ledger
 from osusume.observability import logger, metrics
 from osusume.settings import TrainerSettings
-from trainer.stores import Shop, train_stack
+from trainer.stores import StackWorkshop, train_stack
 
 settings = TrainerSettings.from_environment(os.environ)
 s3, dynamodb = boto3.client("s3"), boto3.resource("dynamodb")
@@ -29,8 +29,8 @@ heads = Heads(s3, settings.bucket, package.card.files.get(ENCODER, NO_ENCODER))
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
     """Learn from the presses of the day; `{"accept": true}` uses the new head whatever the gate says."""
     started = now = time.time()
-    shop = Shop(package, heads, settings.unwanted_cost, now)
-    outcome = train_stack(labels, ledger, s3, settings.bucket, shop, now, accept=event.get("accept") is True)
+    workshop = StackWorkshop(package, heads, settings.unwanted_cost, now)
+    outcome = train_stack(labels, ledger, s3, settings.bucket, workshop, now, accept=event.get("accept") is True)
     seconds = round(time.time() - started, 1)
     logger.info(outcome.sentence, action=outcome.action, labels=outcome.labels, seconds=seconds)
     if outcome.action:

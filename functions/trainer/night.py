@@ -132,7 +132,7 @@ class Outcome:
     liked: int = 0
 
 
-def learn(day: Day, state: State, shop: Workshop, *, accept: bool = False) -> Outcome:
+def learn(day: Day, state: State, workshop: Workshop, *, accept: bool = False) -> Outcome:
     """Return what one night decides; call it again with the same arguments and it decides the same.
 
     `accept` passes over a veto and over a comparison, because the owner asked for it.
@@ -145,7 +145,7 @@ def learn(day: Day, state: State, shop: Workshop, *, accept: bool = False) -> Ou
         for item_id, press in sorted(day.presses.items())
         if press.is_interested is not None and item_id in day.items
     ]
-    action, sentence, state = _decided(day, replace(state, digest=digest), shop, examples, accept=accept)
+    action, sentence, state = _decided(day, replace(state, digest=digest), workshop, examples, accept=accept)
     return Outcome(action, sentence, state, len(examples), sum(example.is_interested for example in examples))
 
 
@@ -165,7 +165,7 @@ def silent_items(day: Day) -> list[Item]:
     ]
 
 
-def _compared(day: Day, state: State, shop: Workshop) -> tuple[State, bool]:
+def _compared(day: Day, state: State, workshop: Workshop) -> tuple[State, bool]:
     """Return the state with the evidence of the new presses, and whether the head in use proved worse."""
     new = [
         record
@@ -177,20 +177,20 @@ def _compared(day: Day, state: State, shop: Workshop) -> tuple[State, bool]:
     ]
     state = replace(state, judged_until=max([state.judged_until, *(press.at for press in day.presses.values())]))
     if state.comparing and state.challenger:
-        gains = _gains(day, new, state.challenger, state.challenger_since, shop)
+        gains = _gains(day, new, state.challenger, state.challenger_since, workshop)
         return replace(state, better=state.better.after(gains)), False
     if state.reference and state.reference != state.version:
-        gains = _gains(day, new, state.reference, state.reference_since, shop)
+        gains = _gains(day, new, state.reference, state.reference_since, workshop)
         state = replace(state, worse=state.worse.after(gains))
         if state.worse.e >= ROLL_BACK_AT:
             return replace(state, version=state.reference), True
     return state, False
 
 
-def _gains(day: Day, records: Sequence[Record], version: str, fixed_at: float, shop: Workshop) -> list[float]:
+def _gains(day: Day, records: Sequence[Record], version: str, fixed_at: float, workshop: Workshop) -> list[float]:
     """Return for each item the Brier score of the head that scored it, less that of another head fixed before it."""
     judged = [record for record in records if record.recorded_at >= fixed_at]
-    others = shop.scores(version, [record.item for record in judged]) if judged else []
+    others = workshop.scores(version, [record.item for record in judged]) if judged else []
     gains = []
     for record, other in zip(judged, others, strict=True):
         label = float(bool(day.presses[record.item.item_id].is_interested))
@@ -199,9 +199,9 @@ def _gains(day: Day, records: Sequence[Record], version: str, fixed_at: float, s
 
 
 def _decided(
-    day: Day, state: State, shop: Workshop, examples: Sequence[Example], *, accept: bool
+    day: Day, state: State, workshop: Workshop, examples: Sequence[Example], *, accept: bool
 ) -> tuple[Action, str, State]:
-    state, is_worse = _compared(day, state, shop)
+    state, is_worse = _compared(day, state, workshop)
     if is_worse:
         sentence = (
             f"Rolled back to {state.version}: on the posted and pressed works the newer heads were worse"
@@ -209,7 +209,7 @@ def _decided(
         )
         return "roll back", sentence, comparing(state, day.now)
     liked = sum(example.is_interested for example in examples)
-    least = LEAST_LABELS_WITH_ENCODER if shop.has_encoder else LEAST_LABELS
+    least = LEAST_LABELS_WITH_ENCODER if workshop.has_encoder else LEAST_LABELS
     labels = f"{len(examples)} labels, {liked} of them liked"
     if state.version is None and (len(examples) < least or liked in {0, len(examples)}):
         return "wait", f"{labels}: the first head needs {least} labels of both kinds.", state
@@ -218,7 +218,7 @@ def _decided(
     try:
         posted = {record.item.item_id for record in day.recent if record.ts}
         silence = Silence(silent_items(day), posted)
-        trained = shop.fit(examples, silence, candidates, None if is_searching else state.strengths)
+        trained = workshop.fit(examples, silence, candidates, None if is_searching else state.strengths)
     except UserError as error:
         return "veto", f"The head in use stays: {error}.", state
     state = replace(state, strengths=trained.strengths, searched_at=day.now if is_searching else state.searched_at)
@@ -227,7 +227,7 @@ def _decided(
         return "veto", f"The head in use stays, the new one is not used: {fault}.", state
     if state.version and state.recipe != RECIPE and not state.comparing:
         state = replace(comparing(state, day.now), recipe=RECIPE)
-    version = shop.keep(trained, is_first_guess=state.reference is None and not state.comparing)
+    version = workshop.keep(trained, is_first_guess=state.reference is None and not state.comparing)
     if state.comparing and not accept and not _proved(state, day.now):
         sentence = (
             f"The head in use stays: the refits must first prove better on the posted and pressed works"

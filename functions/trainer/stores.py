@@ -34,7 +34,7 @@ def train_stack(
     ledger: Ledger,
     s3: S3Client,
     bucket: str,
-    shop: Shop,
+    workshop: StackWorkshop,
     now: float,
     *,
     accept: bool = False,
@@ -45,25 +45,25 @@ def train_stack(
     and a trainer that finds it changed by another gives way. Raises `UserError` for that, and for a pointer that cannot
     be read.
     """
-    pointer = shop.heads.pointer()
+    pointer = workshop.heads.pointer()
     state = State.from_json(pointer.trainer) if pointer.trainer else State()
     _record(ledger, state)  # again, in case an earlier trainer was killed before it did
     if state.version != pointer.version:
         logger.info("the owner chose the head in use", model_version=pointer.version)
         state = replace(comparing(state, now), version=pointer.version, fitness=None, learned={})
-    outcome = learn(_day(labels.all(), ledger, s3, bucket, now), state, shop, accept=accept)
+    outcome = learn(_day(labels.all(), ledger, s3, bucket, now), state, workshop, accept=accept)
     if outcome.action is None:
         return outcome
     at = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
     decision = Decision(at, outcome.action, outcome.sentence, outcome.state.version, outcome.labels, outcome.liked)
     state = replace(outcome.state, decision=asdict(decision))
-    shop.heads.update(pointer, state.version, state.to_json())
+    workshop.heads.update(pointer, state.version, state.to_json())
     _record(ledger, state)
     return replace(outcome, state=state)
 
 
 @dataclass(slots=True)
-class Shop:
+class StackWorkshop:
     """The stored heads of the image's own encoder; a `Workshop` of `trainer.night`. `cost` is of an unwanted post."""
 
     package: ModelPackage

@@ -30,7 +30,7 @@ def likes(item_id: str) -> bool:
 
 
 @dataclass
-class Bench:
+class MemoryWorkshop:
     """Heads in memory; a `Workshop`."""
 
     has_encoder: bool = False
@@ -79,89 +79,89 @@ def shown(number: int, score: float, now: float, *, liked: bool, version: str) -
     return Record(item, "recommended", f"s{now}", now, score, version, status="posted", ts=f"{now + number:020.6f}")
 
 
-@pytest.fixture(name="bench")
-def _bench() -> Bench:
-    return Bench()
+@pytest.fixture(name="workshop")
+def _bench() -> MemoryWorkshop:
+    return MemoryWorkshop()
 
 
 @pytest.fixture(name="trained")
-def _trained(bench: Bench) -> State:
+def _trained(workshop: MemoryWorkshop) -> State:
     """Return the state after a first head."""
-    return learn(a_day(60), State(), bench).state
+    return learn(a_day(60), State(), workshop).state
 
 
-def test_too_few_labels_wait(bench: Bench) -> None:
-    outcome = learn(a_day(19), State(), bench)
+def test_too_few_labels_wait(workshop: MemoryWorkshop) -> None:
+    outcome = learn(a_day(19), State(), workshop)
     assert (outcome.action, outcome.state.version) == ("wait", None)
     assert "19 labels, 7 of them liked: the first head needs 20 labels" in outcome.sentence
 
 
 def test_an_encoder_needs_fewer_labels() -> None:
-    assert learn(a_day(12), State(), Bench(has_encoder=True)).action == "promote"
+    assert learn(a_day(12), State(), MemoryWorkshop(has_encoder=True)).action == "promote"
 
 
 @pytest.mark.parametrize("kind", [True, False])
-def test_labels_of_one_kind_wait(bench: Bench, kind: bool) -> None:
+def test_labels_of_one_kind_wait(workshop: MemoryWorkshop, kind: bool) -> None:
     day = a_day(90)
     presses = {item_id: press for item_id, press in day.presses.items() if likes(item_id) is kind}
-    assert learn(replace(day, presses=presses), State(), bench).action == "wait"
+    assert learn(replace(day, presses=presses), State(), workshop).action == "wait"
 
 
-def test_enough_labels_make_a_first_head_that_is_a_guess(bench: Bench) -> None:
-    outcome = learn(a_day(60), State(), bench)
-    assert (outcome.action, outcome.state.version, bench.guesses) == ("promote", "v1", [True])
+def test_enough_labels_make_a_first_head_that_is_a_guess(workshop: MemoryWorkshop) -> None:
+    outcome = learn(a_day(60), State(), workshop)
+    assert (outcome.action, outcome.state.version, workshop.guesses) == ("promote", "v1", [True])
     assert outcome.sentence.startswith("Promoted v1: 60 labels, 20 of them liked, Brier score 0.")
 
 
-def test_a_night_without_news_stops_at_once(bench: Bench, trained: State) -> None:
-    outcome = learn(a_day(60, now=DAY), trained, bench)
+def test_a_night_without_news_stops_at_once(workshop: MemoryWorkshop, trained: State) -> None:
+    outcome = learn(a_day(60, now=DAY), trained, workshop)
     assert (outcome.action, outcome.state) == (None, trained)
 
 
-def test_the_same_night_again_decides_the_same(bench: Bench) -> None:
-    first, second = learn(a_day(60), State(), bench), learn(a_day(60), State(), Bench())
+def test_the_same_night_again_decides_the_same(workshop: MemoryWorkshop) -> None:
+    first, second = learn(a_day(60), State(), workshop), learn(a_day(60), State(), MemoryWorkshop())
     assert (first.sentence, first.state) == (second.sentence, second.state)
 
 
 @pytest.mark.parametrize("more", [80, 300])
-def test_more_labels_go_live_at_once(bench: Bench, trained: State, more: int) -> None:
-    outcome = learn(a_day(more, now=DAY), trained, bench)
+def test_more_labels_go_live_at_once(workshop: MemoryWorkshop, trained: State, more: int) -> None:
+    outcome = learn(a_day(more, now=DAY), trained, workshop)
     assert (outcome.action, outcome.state.version, outcome.state.reference) == ("promote", "v2", "v1")
 
 
-def test_many_flipped_labels_are_vetoed_and_leave_the_head_in_use(bench: Bench, trained: State) -> None:
-    outcome = learn(a_day(60, now=DAY, flipped=18), trained, bench)
+def test_many_flipped_labels_are_vetoed_and_leave_the_head_in_use(workshop: MemoryWorkshop, trained: State) -> None:
+    outcome = learn(a_day(60, now=DAY, flipped=18), trained, workshop)
     assert (outcome.action, outcome.state.version) == ("veto", "v1")
     assert "18 of 60 labels say the opposite of before" in outcome.sentence
 
 
-def test_the_owner_can_pass_over_a_veto(bench: Bench, trained: State) -> None:
-    outcome = learn(a_day(60, now=DAY, flipped=18), trained, bench, accept=True)
+def test_the_owner_can_pass_over_a_veto(workshop: MemoryWorkshop, trained: State) -> None:
+    outcome = learn(a_day(60, now=DAY, flipped=18), trained, workshop, accept=True)
     assert (outcome.action, outcome.state.version) == ("promote", "v2")
 
 
-def test_one_label_flipped_a_hundred_times_leaves_the_loop_going(bench: Bench) -> None:
-    state = learn(a_day(24), State(), bench).state
+def test_one_label_flipped_a_hundred_times_leaves_the_loop_going(workshop: MemoryWorkshop) -> None:
+    state = learn(a_day(24), State(), workshop).state
     for night in range(1, 101):
-        state = learn(a_day(24, now=night * DAY, flipped=night % 2), state, bench).state
+        state = learn(a_day(24, now=night * DAY, flipped=night % 2), state, workshop).state
     assert state.version == "v101"
-    assert learn(a_day(90, now=200 * DAY), state, bench).action == "promote"
+    assert learn(a_day(90, now=200 * DAY), state, workshop).action == "promote"
 
 
-def test_random_labels_leave_the_loop_going(bench: Bench) -> None:
+def test_random_labels_leave_the_loop_going(workshop: MemoryWorkshop) -> None:
     rng = np.random.default_rng(1)
     state = State()
     for night in range(1, 8):
         day = a_day(20 * night, now=night * DAY)
         presses = {item_id: Press(bool(rng.random() < 0.3), press.at) for item_id, press in day.presses.items()}
-        state = learn(replace(day, presses=presses), state, bench).state
+        state = learn(replace(day, presses=presses), state, workshop).state
     assert state.version is not None
 
 
-def test_labels_that_say_neither_teach_nothing_and_are_not_silence(bench: Bench, trained: State) -> None:
+def test_labels_that_say_neither_teach_nothing_and_are_not_silence(workshop: MemoryWorkshop, trained: State) -> None:
     day = a_day(60, now=DAY)
     neither = {work(900 + n, liked=True).item_id: Press(None, DAY) for n in range(30)}
-    outcome = learn(replace(day, presses={**day.presses, **neither}), trained, bench)
+    outcome = learn(replace(day, presses={**day.presses, **neither}), trained, workshop)
     assert (outcome.labels, outcome.liked) == (60, 20)
 
 
@@ -195,7 +195,7 @@ def night_of_presses(night: int, *, score_of_liked: float, version: str) -> tupl
 
 
 def test_a_head_that_proves_worse_is_rolled_back_and_refits_must_then_prove_better(
-    bench: Bench, trained: State
+    workshop: MemoryWorkshop, trained: State
 ) -> None:
     state, presses, recent = poisoned(trained), dict(a_day(60).presses), list[Record]()
     items = dict(a_day(60).items)
@@ -204,7 +204,7 @@ def test_a_head_that_proves_worse_is_rolled_back_and_refits_must_then_prove_bett
         records, pressed = night_of_presses(night, score_of_liked=0.2, version="bad")
         recent, presses = [*recent, *records], {**presses, **pressed}
         items |= {record.item.item_id: record.item for record in records}
-        outcome = learn(Day(presses, items, recent, night * DAY + DAY / 2), state, bench)
+        outcome = learn(Day(presses, items, recent, night * DAY + DAY / 2), state, workshop)
         actions.append(outcome.action)
         state = outcome.state
         if outcome.action == "roll back":
@@ -218,7 +218,7 @@ def test_a_head_that_proves_worse_is_rolled_back_and_refits_must_then_prove_bett
         records, pressed = night_of_presses(night, score_of_liked=0.55, version="v1")
         recent, presses = [*recent, *records], {**presses, **pressed}
         items |= {record.item.item_id: record.item for record in records}
-        outcome = learn(Day(presses, items, recent, night * DAY + DAY / 2), state, bench)
+        outcome = learn(Day(presses, items, recent, night * DAY + DAY / 2), state, workshop)
         actions.append(outcome.action)
         state = outcome.state
         if outcome.action == "promote":
@@ -227,14 +227,14 @@ def test_a_head_that_proves_worse_is_rolled_back_and_refits_must_then_prove_bett
     assert actions[-1] == "promote"
 
 
-def test_a_change_of_recipe_has_to_prove_better_first(bench: Bench, trained: State) -> None:
-    outcome = learn(a_day(80, now=DAY), replace(trained, recipe=RECIPE - 1), bench)
+def test_a_change_of_recipe_has_to_prove_better_first(workshop: MemoryWorkshop, trained: State) -> None:
+    outcome = learn(a_day(80, now=DAY), replace(trained, recipe=RECIPE - 1), workshop)
     assert (outcome.action, outcome.state.version, outcome.state.challenger) == ("compare", "v1", "v2")
 
 
-def test_a_comparison_that_nobody_decides_ends_after_four_weeks(bench: Bench, trained: State) -> None:
-    waiting = learn(a_day(80, now=DAY), replace(trained, recipe=RECIPE - 1), bench).state
-    outcome = learn(a_day(90, now=2 * DAY + LONGEST_COMPARISON), waiting, bench)
+def test_a_comparison_that_nobody_decides_ends_after_four_weeks(workshop: MemoryWorkshop, trained: State) -> None:
+    waiting = learn(a_day(80, now=DAY), replace(trained, recipe=RECIPE - 1), workshop).state
+    outcome = learn(a_day(90, now=2 * DAY + LONGEST_COMPARISON), waiting, workshop)
     assert outcome.action == "promote"
 
 

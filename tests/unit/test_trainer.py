@@ -20,7 +20,7 @@ from osusume.records import Record
 from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
 from samples.works import demo_works
 from trainer.night import DAY, Outcome
-from trainer.stores import Shop, train_stack
+from trainer.stores import StackWorkshop, train_stack
 
 PACKAGE = ModelPackage.load(ROOT / "model" / "starter")
 WORKS = demo_works()[:40]
@@ -60,11 +60,13 @@ class Stack:
             self.ledger.record(Record(item, "recommended", "s", at - DAY, 0.5, "starter"))
             self.labels.store(Label(item.item_id, verdict(number), "U1", f"{at + number:.6f}", "2026-11-26 08:00:00"))
 
-    def train(self, now: float = NOW, *, shop: Shop | None = None, cut: tuple[str, int] | None = None) -> Outcome:
+    def train(
+        self, now: float = NOW, *, workshop: StackWorkshop | None = None, cut: tuple[str, int] | None = None
+    ) -> Outcome:
         self.calls, self.cut = 0, cut
         try:
-            shop = shop or Shop(PACKAGE, self.heads, 0.5, now)
-            return train_stack(self.labels, self.ledger, self.stores.s3, self.stores.bucket, shop, now)
+            workshop = workshop or StackWorkshop(PACKAGE, self.heads, 0.5, now)
+            return train_stack(self.labels, self.ledger, self.stores.s3, self.stores.bucket, workshop, now)
         finally:
             self.cut = None
 
@@ -118,7 +120,7 @@ def test_embeddings_are_stored_and_the_encoder_runs_only_on_new_texts(
 
     monkeypatch.setattr(fresh.encoder, "embed", noted)
     stack.label(WORKS[30:], every_third)
-    stack.train(NOW + DAY, shop=Shop(fresh, stack.heads, 0.5, NOW + DAY))
+    stack.train(NOW + DAY, workshop=StackWorkshop(fresh, stack.heads, 0.5, NOW + DAY))
     assert len(texts) == 10
 
 
@@ -146,14 +148,14 @@ def test_killed_at_any_call_it_leaves_a_usable_head_and_the_next_try_ends_the_ni
 def test_of_two_trainers_at_once_one_promotes_a_head_and_the_other_gives_way(stack: Stack) -> None:
     stack.label(WORKS, every_third)
 
-    class Slow(Shop):
+    class Slow(StackWorkshop):
         def keep(self, *arguments: Any, **options: Any) -> str:
             version = super().keep(*arguments, **options)
             stack.train()
             return version
 
     with pytest.raises(UserError, match="changed at the same time"):
-        stack.train(shop=Slow(PACKAGE, stack.heads, 0.5, NOW))
+        stack.train(workshop=Slow(PACKAGE, stack.heads, 0.5, NOW))
     assert len(stack.heads.promotions()) == 1
     assert stack.train().action is None
 
