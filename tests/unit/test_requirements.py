@@ -28,3 +28,12 @@ def test_the_base_image_is_named_by_one_digest() -> None:
     assert len(images) == 2
     assert len(set(images)) == 1
     assert re.fullmatch(r"public\.ecr\.aws/lambda/python:3\.13@sha256:[0-9a-f]{64}", images[0])
+
+
+def test_the_build_context_holds_every_folder_that_the_image_copies() -> None:
+    copied = re.findall(
+        r"^COPY (?!--from|\$)(\S+)", (ROOT / "functions/classifier/Dockerfile").read_text(), re.MULTILINE
+    )
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert copied
+    assert [path for path in copied if not path.startswith(tuple(allowed)) or not (ROOT / path).exists()] == []
