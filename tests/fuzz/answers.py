@@ -116,7 +116,7 @@ def _site_answers() -> Sequence[object]:
     page = "<html><title>題</title><p>文</html>".encode()
     return [
         _response("200 OK", page, Content_Type="text/html; charset=UTF-8"),
-        _response("200 OK", gzip.compress(page), Content_Type="text/html", Content_Encoding="gzip"),
+        _response("200 OK", gzip.compress(page, mtime=0), Content_Type="text/html", Content_Encoding="gzip"),
         _response("200 OK", page, Content_Type="text/html; charset=Shift_JIS", Set_Cookie="a=b; path=/"),
         _response("302 Found", b"", Location="/home/work/=/product_id/RJ01500102.html"),
         _response("202 Accepted", page, Retry_After="10"),

@@ -25,6 +25,9 @@ from samples.works import demo_works
 
 ROOT = Path(__file__).parents[2]
 SECRET = "signing-secret-of-the-fuzzer"
+_STARTED = int(time.time())
+"""One time for all inputs of a process, so that the same seed gives the same ones."""
+
 WORK = demo_works()[0]
 RECORD = Record(WORK, "recommended", "snapshots/a.json", 1764000000.0, 0.75, "v1")
 NOWHERE = "http://127.0.0.1:9/actions/1"
@@ -59,7 +62,7 @@ class Context(LambdaContext):
 
 def read_signed_press(content: bytes) -> None:
     """Answer a payload that Slack signed; 500 is for a press that cannot be stored, and rings the alarm."""
-    event = _signed(urlencode({"payload": content}))
+    event = _signed(urlencode({"payload": content}), int(time.time()))
     answer = refusal(event, SECRET) or _app()(event, Context())
     assert answer["statusCode"] in {200, 400, 404, 500}, answer
 
@@ -75,8 +78,8 @@ def read_unsigned_request(content: bytes) -> None:
         assert refused is None or refused["statusCode"] in {400, 401}
 
 
-def _signed(body: str) -> Event:
-    timestamp = str(int(time.time()))
+def _signed(body: str, at: int) -> Event:
+    timestamp = str(at)
     signature = SignatureVerifier(SECRET).generate_signature(timestamp=timestamp, body=body)
     return {
         "version": "2.0",
@@ -121,7 +124,7 @@ def _presses() -> Sequence[object]:
 
 def _requests() -> Sequence[object]:
     real = json.loads((ROOT / "events" / "feedback.json").read_text())
-    return [_signed(urlencode({"payload": json.dumps(PRESS)})), real]
+    return [_signed(urlencode({"payload": json.dumps(PRESS)}), _STARTED), real]
 
 
 TARGETS = (

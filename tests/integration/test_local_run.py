@@ -25,11 +25,13 @@ from local.machine import ROOT
 from local.shop.site import Site, serve_site
 from model.dataset import read_examples, write_examples
 from model.learning.examples import Example
+from notifier.selection import FIRST_ITEMS
 from osusume.snapshots import snapshot_key, snapshot_time
 from samples.works import demo_works
 
 DAYS = (8, 4, 3)
-POSTED_A_DAY = 3  # ExploredItemsADay: no taste is learnt yet
+POSTED = [min(FIRST_ITEMS, works) for works in DAYS]  # no taste is learnt yet
+
 PATIENCE_SECONDS = 60
 
 
@@ -137,7 +139,7 @@ def test_each_of_three_days_posts_only_what_is_new_though_runs_are_killed(site: 
         press(page, 1, "interested")
         process.kill()
     first_day = posted(folder)
-    assert len(first_day) == POSTED_A_DAY
+    assert len(first_day) == POSTED[0]
     assert len(pages_read(site)) == len(site.entries()) - 1 == DAYS[0]  # one of the entries is music
 
     # the second day: killed halfway through the crawl, and run again
@@ -158,8 +160,8 @@ def test_each_of_three_days_posts_only_what_is_new_though_runs_are_killed(site: 
     # the page that was in flight is read again, and no other
     assert all(read[page] == 1 for page in before[:-1])
     second_day = posted(folder)
-    assert second_day[:POSTED_A_DAY] == first_day
-    assert len(second_day) == 2 * POSTED_A_DAY == len(set(second_day))
+    assert second_day[: POSTED[0]] == first_day
+    assert len(second_day) == sum(POSTED[:2]) == len(set(second_day))
     assert labels(folder) == [True, True]
 
     # the third day: the owner changes the answer to a work of the first day
@@ -173,8 +175,8 @@ def test_each_of_three_days_posts_only_what_is_new_though_runs_are_killed(site: 
         assert process.wait(PATIENCE_SECONDS) == 0
     assert len(pages_read(site)) == DAYS[2]
     third_day = posted(folder)
-    assert third_day[: 2 * POSTED_A_DAY] == second_day
-    assert len(third_day) == 3 * POSTED_A_DAY == len(set(third_day))
+    assert third_day[: sum(POSTED[:2])] == second_day
+    assert len(third_day) == sum(POSTED) == len(set(third_day))
     assert sorted(labels(folder)) == [False, True]
 
 

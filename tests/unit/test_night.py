@@ -141,9 +141,9 @@ def test_the_owner_can_pass_over_a_veto(workshop: MemoryWorkshop, trained: State
 
 
 def test_one_label_flipped_a_hundred_times_leaves_the_loop_going(workshop: MemoryWorkshop) -> None:
-    state = learn(a_day(24), State(), workshop).state
+    state = learn(a_day(20), State(), workshop).state
     for night in range(1, 101):
-        state = learn(a_day(24, now=night * DAY, flipped=night % 2), state, workshop).state
+        state = learn(a_day(20, now=night * DAY, flipped=night % 2), state, workshop).state
     assert state.version == "v101"
     assert learn(a_day(90, now=200 * DAY), state, workshop).action == "promote"
 

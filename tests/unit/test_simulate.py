@@ -15,7 +15,7 @@ from osusume.errors import UserError
 from osusume.items import Item
 
 WORDS = {True: ("雨音", "耳かき", "朗読", "焚き火"), False: ("怪談", "戦闘", "絶叫", "行進曲")}
-SMALL = Plan(days=16, per_day=8)
+SMALL = Plan(days=12, per_day=8)
 
 
 def works(count: int = 160) -> list[Example]:
@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_figures_in_one_process_and_in_two() -> Non
 
 def test_an_owner_who_presses_dislikes_seldom_gives_fewer_presses() -> None:
     [full] = simulate(works(), SMALL, [1], loops=["ours"])
-    [seldom] = simulate(works(), Plan(days=16, per_day=8, owner=Owner.parse("1/.2")), [1], loops=["ours"])
+    [seldom] = simulate(works(), Plan(days=12, per_day=8, owner=Owner.parse("1/.2")), [1], loops=["ours"])
     assert seldom.last.presses < full.last.presses
 
 
@@ -98,7 +98,7 @@ def test_the_command_prints_a_table_or_json_and_draws_a_plot(
 ) -> None:
     data, plot = tmp_path / "labels.jsonl", tmp_path / "plots" / "f1.png"
     write_examples(data, works(80))
-    small = ["simulate", "--data", str(data), "--days", "10", "--per-day", "6", "--seeds", "2", "--change-at", "5"]
+    small = ["simulate", "--data", str(data), "--days", "8", "--per-day", "5", "--seeds", "2", "--change-at", "4"]
     assert main([*small, "--plot", str(plot)]) == 0
     told = capsys.readouterr().out
     assert all(name in told for name in (*LOOPS, "precision", "share of it", "nights of ours", "after the change"))

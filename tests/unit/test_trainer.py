@@ -107,9 +107,8 @@ def test_embeddings_are_stored_and_the_encoder_runs_only_on_new_texts(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack.label(WORKS[:30], every_third)
-    stack.train()
-    # a new process remembers nothing
-    fresh = ModelPackage.load(ROOT / "model" / "starter")
+    first, fresh = (ModelPackage.load(ROOT / "model" / "starter") for _ in range(2))  # a process remembers nothing
+    stack.train(workshop=StackWorkshop(first, stack.heads, 0.5, NOW))
     assert fresh.encoder is not None
     texts: list[str] = []
     embed = fresh.encoder.embed
