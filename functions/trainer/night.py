@@ -175,7 +175,8 @@ def _compared(day: Day, state: State, workshop: Workshop) -> tuple[State, bool]:
         and press.is_interested is not None
         and press.at > state.judged_until
     ]
-    state = replace(state, judged_until=max([state.judged_until, *(press.at for press in day.presses.values())]))
+    latest = max((press.at for press in day.presses.values()), default=0.0)
+    state = replace(state, judged_until=max(state.judged_until, min(latest, day.now)))  # a time in the future is now
     if state.comparing and state.challenger:
         gains = _gains(day, new, state.challenger, state.challenger_since, workshop)
         return replace(state, better=state.better.after(gains)), False

@@ -227,6 +227,17 @@ def test_a_head_that_proves_worse_is_rolled_back_and_refits_must_then_prove_bett
     assert actions[-1] == "promote"
 
 
+def test_a_label_from_the_future_does_not_hide_later_presses_from_the_gate(
+    workshop: MemoryWorkshop, trained: State
+) -> None:
+    records, pressed = night_of_presses(2, score_of_liked=0.8, version="v2")
+    day = a_day(60, now=DAY)
+    presses = {**day.presses, "RJ000000": Press(False, 1_000 * DAY)}
+    second = learn(replace(day, presses=presses), replace(trained, digest=""), workshop).state
+    after = Day({**presses, **pressed}, day.items, records, 2 * DAY + DAY / 2)
+    assert learn(after, second, workshop).state.worse.count == len(pressed)
+
+
 def test_a_change_of_recipe_has_to_prove_better_first(workshop: MemoryWorkshop, trained: State) -> None:
     outcome = learn(a_day(80, now=DAY), replace(trained, recipe=RECIPE - 1), workshop)
     assert (outcome.action, outcome.state.version, outcome.state.challenger) == ("compare", "v1", "v2")
