@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -168,6 +169,14 @@ def test_a_head_that_the_owner_rolled_back_stays_away_until_it_proves_better(sta
     stack.label(WORKS[35:], every_third)
     outcome = stack.train()
     assert (outcome.action, stack.heads.pointer().version) == ("compare", first)
+
+
+def test_a_head_of_the_owners_in_the_image_stays_until_a_refit_proves_better(stack: Stack) -> None:
+    package = ModelPackage(replace(PACKAGE.card, taste="owner"), PACKAGE.encoder, PACKAGE.head)
+    stack.label(WORKS, every_third)
+    outcome = stack.train(workshop=StackWorkshop(package, stack.heads, 0.5, NOW))
+    assert (outcome.action, stack.heads.pointer().version) == ("compare", None)
+    assert outcome.state.challenger
 
 
 @pytest.mark.parametrize("verdict", [lambda _: True, lambda _: False, lambda _: None], ids=["all", "none", "neither"])
