@@ -17,7 +17,7 @@ from osusume.messages import INTERESTED, NOT_INTERESTED
 from osusume.records import Record
 from osusume.snapshots import Snapshot, snapshot_key
 
-DAYS, WORKS_A_DAY = int(os.environ.get("LEARNING_DAYS", "8")), 15
+DAYS, WORKS_A_DAY = int(os.environ.get("LEARNING_DAYS", "6")), 15
 JSER = ROOT.parent / "shared" / "data" / "jser_platform.jsonl"
 BEGIN = datetime.now(UTC) - timedelta(days=DAYS)
 

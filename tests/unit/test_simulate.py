@@ -37,9 +37,9 @@ def test_all_loops_see_the_same_works_and_ours_beats_chance() -> None:
 
 
 def test_the_same_seed_gives_the_same_figures_in_one_process_and_in_two() -> None:
-    alone = simulate(works(), SMALL, [1, 2], loops=["ours", "random"])
-    assert simulate(works(), SMALL, [1, 2], loops=["ours", "random"], processes=2) == alone
-    assert alone[0] != alone[2]
+    alone = simulate(works(), SMALL, [1, 2], loops=["frozen"])
+    assert simulate(works(), SMALL, [1, 2], loops=["frozen"], processes=2) == alone
+    assert alone[0] != alone[1]
 
 
 def test_an_owner_who_presses_dislikes_seldom_gives_fewer_presses() -> None:
@@ -49,10 +49,10 @@ def test_an_owner_who_presses_dislikes_seldom_gives_fewer_presses() -> None:
 
 
 def test_a_change_of_taste_is_followed_by_other_likes() -> None:
-    [result] = simulate(works(), Plan(days=24, per_day=6, change_at=12), [1], loops=["ours"])
+    [result] = simulate(works(), Plan(days=16, per_day=6, change_at=8), [1], loops=["ours"])
     assert result.before_change
     assert result.after_change
-    assert result.curve[2] != result.curve[3]
+    assert result.curve[1] != result.curve[2]
 
 
 def test_a_rate_is_kept_though_the_file_has_another() -> None:
@@ -98,12 +98,12 @@ def test_the_command_prints_a_table_or_json_and_draws_a_plot(
 ) -> None:
     data, plot = tmp_path / "labels.jsonl", tmp_path / "plots" / "f1.png"
     write_examples(data, works(80))
-    small = ["simulate", "--data", str(data), "--days", "8", "--per-day", "5", "--seeds", "2", "--change-at", "4"]
+    small = ["simulate", "--data", str(data), "--days", "6", "--per-day", "5", "--seeds", "1", "--change-at", "3"]
     assert main([*small, "--plot", str(plot)]) == 0
     told = capsys.readouterr().out
     assert all(name in told for name in (*LOOPS, "precision", "share of it", "nights of ours", "after the change"))
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert main([*small, "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
-    assert len(value["results"]) == 2 * len(LOOPS)
+    assert len(value["results"]) == len(LOOPS)
     assert to_json(Plan(), [])["plan"]["days"] == 60
