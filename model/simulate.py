@@ -30,7 +30,7 @@ from notifier.selection import select
 from osusume.errors import UserError
 from osusume.items import Item
 from osusume.records import Record
-from trainer.night import DAY, Day, Press, State, learn
+from trainer.night import DAY, RECENT_DAYS, Day, Press, State, learn
 
 LOOPS = ("ours", "frozen", "no exploration", "random", "all labels")
 """Ours; ours until 100 labels and then no more; ours without explored works; works drawn by lot; and a head that knows
@@ -303,7 +303,7 @@ def _run(
         _count(days, records, tastes, len(pressed))
         presses |= pressed
         items |= {item.item_id: item for item in works}
-        recent = [record for record in [*recent, *records] if record.recorded_at > now - 30 * DAY]
+        recent = [record for record in [*recent, *records] if record.recorded_at > now - RECENT_DAYS * DAY]
         if loop in {"random", "all labels"} or (loop == "frozen" and state.version and len(presses) > FROZEN_AT):
             continue
         outcome = learn(Day(presses, items, recent, now + DAY / 2), state, workshop)

@@ -19,7 +19,7 @@ from osusume.observability import logger
 from osusume.snapshots import Snapshot
 
 NIGHT_SECONDS = 20 * 3600
-"""A decision of the trainer is in the summaries of so long a time: those of one morning."""
+"""How long summaries report a decision of the trainer: for one morning."""
 
 
 @dataclass(frozen=True, slots=True)

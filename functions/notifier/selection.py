@@ -11,10 +11,10 @@ from osusume.items import Item
 from osusume.records import Choice, Why
 
 MOST_OF_A_CIRCLE = 3
-"""As many recommended items of one circle are posted in a run: the others stay below them in the ledger."""
+"""The most recommended items of one circle in a run; the others are passed."""
 
 FIRST_ITEMS = 5
-"""Without a taste so many varied items are posted a day, if any are to be explored."""
+"""How many varied items are posted a day while there is no taste, if any are to be explored."""
 
 _ROUNDS = 5
 

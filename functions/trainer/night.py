@@ -22,6 +22,9 @@ RECIPE = 1
 """Changes whenever features or the rule of the threshold change: then the new heads must first prove better."""
 
 DAY = 86_400.0
+RECENT_DAYS = 30
+"""The gate compares how many works of so many days heads recommend, and only their posts can be silent."""
+
 SEARCH_SECONDS = 7 * DAY
 REFERENCE_SECONDS = 7 * DAY
 LONGEST_COMPARISON = 28 * DAY

@@ -20,13 +20,10 @@ from osusume.ledger import Ledger
 from osusume.observability import logger
 from osusume.records import Decision
 from osusume.snapshots import list_snapshots, read_snapshot
-from trainer.night import DAY, Day, Outcome, Press, State, comparing, learn
+from trainer.night import DAY, RECENT_DAYS, Day, Outcome, Press, State, comparing, learn
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-RECENT_DAYS = 30
-"""Works of so many days are the candidates whose recommended share the gate compares, and may be silent."""
 
 
 def train_stack(
@@ -124,11 +121,9 @@ class StackWorkshop:
         )
         card = sealed(card, trained.head)
         try:
-            kept = self.heads.read(card.version)
+            self.heads.read(card.version)  # an earlier try may have stored it on another day, with another card
         except UserError:
             self.heads.store(card.version, StoredHead(card_contents(card), trained.head.to_bytes()))
-        else:
-            logger.info("this head is stored already", model_version=card.version, bytes=len(kept.head))
         return card.version
 
 
@@ -138,7 +133,7 @@ def _day(labels: Iterable[Label], ledger: Ledger, s3: S3Client, bucket: str, now
     items = {item_id: record.item for item_id, record in ledger.get(presses).items()}
     since = datetime.fromtimestamp(now - RECENT_DAYS * DAY, UTC)
     listed = {
-        item.item_id: key
+        item.item_id
         for key, stored_at in list_snapshots(s3, bucket).items()
         if stored_at >= since
         for item in read_snapshot(s3, bucket, key).items

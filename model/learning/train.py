@@ -139,9 +139,9 @@ def train(
     examples are fewer than `least`, or all of one kind.
 
     The items of `silence` tell how often likes and dislikes are pressed, and are weak negatives if that explains the
-    presses better out of fold. Strengths are searched unless given. With the `cost`
-    of an unwanted post, where a like is worth 1, the threshold has the highest expected utility, without it the highest
-    expected F1. `candidates` are items as they come, of which the share that would be recommended is reported.
+    presses better out of fold. Strengths are searched unless given. With the `cost` of an unwanted post, where a like
+    is worth 1, the threshold has the highest expected utility, without it the highest expected F1. `candidates` are
+    recent items: the share of them that the head would recommend is reported.
     """
     check_trainable(examples, least)
     drawn = _drawn(examples, seed)
