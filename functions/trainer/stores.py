@@ -19,7 +19,7 @@ from osusume.labels import Label, Labels
 from osusume.ledger import Ledger
 from osusume.observability import logger
 from osusume.records import Decision
-from osusume.snapshots import list_snapshots, read_snapshot
+from osusume.snapshots import InvalidSnapshot, SnapshotMissing, list_snapshots, read_snapshot
 from trainer.night import DAY, RECENT_DAYS, Day, Outcome, Press, State, comparing, learn
 
 if TYPE_CHECKING:
@@ -132,12 +132,13 @@ def _day(labels: Iterable[Label], ledger: Ledger, s3: S3Client, bucket: str, now
     presses = {label.item_id: Press(label.is_interested, float(label.action_ts)) for label in labels}
     items = {item_id: record.item for item_id, record in ledger.get(presses).items()}
     since = datetime.fromtimestamp(now - RECENT_DAYS * DAY, UTC)
-    listed = {
-        item.item_id
-        for key, stored_at in list_snapshots(s3, bucket).items()
-        if stored_at >= since
-        for item in read_snapshot(s3, bucket, key).items
-    }
+    listed: set[str] = set()
+    for key, stored_at in list_snapshots(s3, bucket).items():
+        if stored_at >= since:
+            try:
+                listed.update(item.item_id for item in read_snapshot(s3, bucket, key).items)
+            except (SnapshotMissing, InvalidSnapshot) as error:
+                logger.warning("a snapshot is left out", snapshot=key, reason=str(error))
     recent = [record for record in ledger.get(listed).values() if record.snapshot]
     recent.sort(key=lambda record: (record.recorded_at, record.item.item_id))
     return Day(presses, items, [record for record in recent if record.recorded_at >= since.timestamp()], now)

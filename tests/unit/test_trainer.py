@@ -192,6 +192,12 @@ def test_labels_of_works_that_the_ledger_does_not_know_are_left_out(stack: Stack
     assert stack.train().labels == 40
 
 
+def test_an_unreadable_snapshot_is_left_out(stack: Stack) -> None:
+    stack.stores.s3.put_object(Bucket=stack.stores.bucket, Key="snapshots/demo/broken.json", Body=b"{")
+    stack.label(WORKS, every_third)
+    assert stack.train().action == "promote"
+
+
 def test_an_unreadable_pointer_is_an_error_and_stays(stack: Stack) -> None:
     key = f"models/{PACKAGE.card.files[ENCODER]}/promoted.json"
     stack.stores.s3.put_object(Bucket=stack.stores.bucket, Key=key, Body=b"{")
