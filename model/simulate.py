@@ -7,7 +7,7 @@ the same way on the same work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -21,7 +21,7 @@ from scipy.special import stdtrit
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from model.learning.examples import Example
-from model.learning.train import Silence, Strengths, Trained, train
+from model.learning.train import Recent, Strengths, Trained, train
 from model.serving import features
 from model.serving.features import View
 from model.serving.head import Head
@@ -234,15 +234,15 @@ class _MemoryWorkshop:
     def fit(
         self,
         examples: Sequence[Example],
-        silence: Silence,
-        candidates: Sequence[Item],
+        recent: Sequence[Recent],
+        fresh: Collection[str],
         strengths: Strengths | None,
     ) -> Trained:
         return train(
             examples,
             encoder=None,
-            silence=silence,
-            candidates=candidates,
+            recent=recent,
+            fresh=fresh,
             strengths=strengths,
             cost=self._cost,
             least=2,

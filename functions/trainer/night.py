@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from model.learning.examples import Example
-from model.learning.train import Fitness, Silence, Strengths, Trained
+from model.learning.train import Fitness, Recent, Strengths, Trained
 from osusume.errors import UserError
 from osusume.items import Item
 from osusume.records import Action, Record
@@ -28,6 +29,7 @@ RECENT_DAYS = 30
 SEARCH_SECONDS = 7 * DAY
 REFERENCE_SECONDS = 7 * DAY
 LONGEST_COMPARISON = 28 * DAY
+_SURPRISE = 4.0
 
 LEAST_LABELS = 20
 LEAST_LABELS_WITH_ENCODER = 10
@@ -56,7 +58,8 @@ class State:
     """What the trainer remembers from night to night.
 
     `version` is the head in use, `learned` the labels that it learned from. `reference` is the head that it is compared
-    with, since `reference_since`. While `comparing`, the head in use stays, and `challenger` is the newest refit.
+    with, since `reference_since`. Labels from before `taste_since` count less. While `comparing`, the head in use
+    stays, and `challenger` is the newest refit.
     """
 
     recipe: int = RECIPE
@@ -75,6 +78,7 @@ class State:
     better: Evidence = field(default_factory=Evidence)
     strengths: Strengths = field(default_factory=Strengths)
     searched_at: float = 0.0
+    taste_since: float | None = None
     decision: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -108,11 +112,11 @@ class Workshop(Protocol):
     def fit(
         self,
         examples: Sequence[Example],
-        silence: Silence,
-        candidates: Sequence[Item],
+        recent: Sequence[Recent],
+        fresh: Collection[str],
         strengths: Strengths | None,
     ) -> Trained:
-        """Return a head trained on the examples; strengths are searched if None. Raises `UserError`."""
+        """Return a head trained as by `model.learning.train`; strengths are searched if None. Raises `UserError`."""
 
     def scores(self, version: str, items: Sequence[Item]) -> Sequence[float]:
         """Return the scores of items by a stored head."""
@@ -168,6 +172,28 @@ def silent_items(day: Day) -> list[Item]:
     ]
 
 
+def changed_at(day: Day) -> float | None:
+    """Return since when the presses contradict the scores more than the scores claim, None if they do not.
+
+    A score p claims an expected Brier score of p (1 - p). A change of taste is where the excess of the presses since
+    then is the most standard errors, and at least `_SURPRISE`.
+    """
+    scores = {record.item.item_id: record.score for record in day.recent}
+    excess = variance = greatest = 0.0
+    found = None
+    for item_id, press in sorted(day.presses.items(), key=lambda pair: -pair[1].at):
+        score = scores.get(item_id)
+        if press.is_interested is None or score is None:
+            continue
+        claimed = score * (1 - score)
+        excess += (score - press.is_interested) ** 2 - claimed
+        variance += claimed * (1 - 2 * score) ** 2
+        surprise = excess / math.sqrt(max(variance, 1.0))
+        if surprise > greatest:
+            greatest, found = surprise, press.at
+    return found if greatest >= _SURPRISE else None
+
+
 def _compared(day: Day, state: State, workshop: Workshop) -> tuple[State, bool]:
     """Return the state with the evidence of the new presses, and whether the head in use proved worse."""
     new = [
@@ -218,15 +244,23 @@ def _decided(
     if state.version is None and (len(examples) < least or liked in {0, len(examples)}):
         return "wait", f"{labels}: the first head needs {least} labels of both kinds.", state
     is_searching = day.now - state.searched_at >= SEARCH_SECONDS
-    candidates = [record.item for record in day.recent]
+    silent = {item.item_id for item in silent_items(day)}
+    recent = [Recent(each.item, bool(each.ts), each.item.item_id in silent) for each in day.recent]
     try:
-        posted = {record.item.item_id for record in day.recent if record.ts}
-        silence = Silence(silent_items(day), posted)
-        trained = workshop.fit(examples, silence, candidates, None if is_searching else state.strengths)
+        since = state.taste_since or changed_at(day)
+        fresh = {item_id for item_id, press in day.presses.items() if since and press.at >= since}
+        trained = workshop.fit(examples, recent, fresh, None if is_searching else state.strengths)
     except UserError as error:
         return "veto", f"The head in use stays: {error}.", state
-    state = replace(state, strengths=trained.strengths, searched_at=day.now if is_searching else state.searched_at)
-    fault = veto(trained.fitness, state.fitness if state.version else None, _flips(day, state))
+    state = replace(
+        state,
+        strengths=trained.strengths,
+        searched_at=day.now if is_searching else state.searched_at,
+        taste_since=since if trained.former < 1 else None,
+    )
+    # after a change of taste the present head is not as good as it was
+    known = state.fitness if state.version and trained.former == 1.0 else None
+    fault = veto(trained.fitness, known, _flips(day, state))
     if fault and not accept:
         return "veto", f"The head in use stays, the new one is not used: {fault}.", state
     if state.version and state.recipe != RECIPE and not state.comparing:
@@ -275,7 +309,7 @@ def _proved(state: State, now: float) -> bool:
     """Return whether the challenger is better, or, after a long time, at least no worse."""
     if state.better.e >= PROMOTE_AT:
         return True
-    return now - state.comparing_since >= LONGEST_COMPARISON and state.better.total >= 0.0
+    return now - state.comparing_since >= LONGEST_COMPARISON and state.better.is_no_worse
 
 
 def _flips(day: Day, state: State) -> int:

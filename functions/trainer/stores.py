@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.learning.examples import Example
-from model.learning.train import Silence, Strengths, Trained, train
+from model.learning.train import Recent, Strengths, Trained, train
 from model.serving.package import ModelPackage, card_contents, sealed
 from osusume.errors import UserError
 from osusume.heads import EMBEDDINGS, Heads, StoredHead
@@ -78,8 +78,8 @@ class StackWorkshop:
     def fit(
         self,
         examples: Sequence[Example],
-        silence: Silence,
-        candidates: Sequence[Item],
+        recent: Sequence[Recent],
+        fresh: Collection[str],
         strengths: Strengths | None,
     ) -> Trained:
         """Return a head trained as `model.learning.train` does; embeddings come from S3, new ones are added there."""
@@ -94,8 +94,8 @@ class StackWorkshop:
                 store=store,
                 order=self.package.card.order,
                 keywords=self.package.card.keywords,
-                silence=silence,
-                candidates=candidates,
+                recent=recent,
+                fresh=fresh,
                 strengths=strengths,
                 cost=self.cost,
                 least=2,

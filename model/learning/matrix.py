@@ -18,13 +18,15 @@ from osusume.items import Item
 
 Rows = npt.NDArray[np.int64]
 
+_NONE: Rows = np.zeros(0, dtype=np.int64)
+
 MOST_NGRAMS = 40_000
 """The most n-grams of one view, which bounds the package's size. Beyond it n-grams must be in more items."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The n-grams in some rows: their columns, how many of the rows have each, and how many rows there are."""
+    """The n-grams in some rows: their columns, how many items have each, and of how many items that is counted."""
 
     columns: Rows
     items: npt.NDArray[np.int32]
@@ -44,11 +46,12 @@ class ViewColumns:
     rest: npt.NDArray[np.float64]
     least: int
 
-    def known(self, rows: Rows) -> Known:
-        """Return the n-grams that at least `least` of the rows have."""
-        items = self.cells[rows].getnnz(axis=0)
-        columns = np.flatnonzero(items >= self.least)
-        return Known(columns, items[columns].astype(np.int32), len(rows))
+    def known(self, rows: Rows, unlabelled: Rows = _NONE) -> Known:
+        """Return the n-grams of the rows that at least `least` of the rows and of the unlabelled rows together have."""
+        together = np.concatenate([rows, unlabelled])
+        items = self.cells[together].getnnz(axis=0)
+        columns = np.flatnonzero((items >= self.least) & (self.cells[rows].getnnz(axis=0) > 0))
+        return Known(columns, items[columns].astype(np.int32), len(together))
 
     def weighed(self, rows: Rows, known: Known) -> sparse.csr_matrix:
         """Return the rows as the head sees them, with a column for each known n-gram."""

@@ -54,6 +54,14 @@ _SMOOTHING = 0.1
 _ENOUGH = 400
 """With fewer examples the folds are drawn several times, because one draw is not reliable."""
 
+MOST_UNLABELLED = 1_500
+"""At most so many recent works without a label are read, the newest."""
+
+_FORMER = (0.3, 0.1, 0.03)
+"""How much labels may count that were given before the taste changed."""
+
+_LEAST_FRESH = 20
+
 _SILENCES = (0.0, 0.3, 1.0)
 _LEAST_SILENT = 10
 
@@ -74,14 +82,16 @@ class Strengths:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
-    """The items that the owner saw and did not press, and the ids of all items that were posted in those weeks.
+class Recent:
+    """A work of the last weeks, whether it was posted, and whether the owner saw it and did not press.
 
-    Only labels of those weeks can be compared with the silence to tell how often the owner presses.
+    Only labels of works that were posted in these weeks can be compared with the silence to tell how often the owner
+    presses.
     """
 
-    items: Sequence[Item] = ()
-    posted: Collection[str] = ()
+    item: Item
+    is_posted: bool = False
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,8 @@ class Fitness:
 class Trained:
     """A trained head, how it was trained, and its metrics on held-out items.
 
-    `silence` is the weight of a silent item as a negative, `presses` how the owner presses if there are silent items.
+    `silence` is the weight of a silent item as a negative, `presses` how the owner presses if there are silent items,
+    `former` the weight of a label that was given before the taste changed.
     """
 
     head: Head
@@ -113,6 +124,7 @@ class Trained:
     fitness: Fitness
     silence: float = 0.0
     presses: PressModel | None = None
+    former: float = 1.0
 
 
 def train(
@@ -125,8 +137,8 @@ def train(
     keywords: Sequence[str] = KEYWORDS,
     seed: int = 1,
     advance: Advance = lambda _share: None,
-    silence: Silence | None = None,
-    candidates: Sequence[Item] = (),
+    recent: Sequence[Recent] = (),
+    fresh: Collection[str] = (),
     strengths: Strengths | None = None,
     cost: float | None = None,
     least: int = LEAST_LABELS,
@@ -138,17 +150,21 @@ def train(
     that is done. The same arguments give the same head, bit for bit, on one machine. Raises `UserError` if the
     examples are fewer than `least`, or all of one kind.
 
-    The items of `silence` tell how often likes and dislikes are pressed, and are weak negatives if that explains the
-    presses better out of fold. Strengths are searched unless given. With the `cost` of an unwanted post, where a like
-    is worth 1, the threshold has the highest expected utility, without it the highest expected F1. `candidates` are
-    recent items: the share of them that the head would recommend is reported.
+    The `recent` works, labelled or not, tell how rare an n-gram is. Those without a label that the owner passed over
+    tell how often likes and dislikes are pressed, and are weak negatives if that explains the presses better out of
+    fold. The share of the recent works that the head would recommend is reported. `fresh` are the ids of the newest
+    labels if the taste may have changed: the others count less if that explains the fresh ones better out of fold.
+
+    Strengths are searched unless given. With the `cost` of an unwanted post, where a like is worth 1, the threshold has
+    the highest expected utility, without it the highest expected F1.
     """
     check_trainable(examples, least)
     drawn = _drawn(examples, seed)
     kept = [examples[row] for row in drawn]
-    silence = silence or Silence()
-    silent = silence.items
-    items = [*(example.item for example in kept), *silent]
+    labelled = {example.item.item_id for example in examples}
+    silent = [each.item for each in recent if each.is_silent and each.item.item_id not in labelled]
+    others = [each.item for each in recent if not each.is_silent and each.item.item_id not in labelled]
+    items = [*(example.item for example in kept), *silent, *others[-MOST_UNLABELLED:]]
     labels = np.concatenate([labels_of(kept), np.zeros(len(silent), dtype=np.int64)])
     began = 0.4 if encoder and embeddings is None else 0.0
 
@@ -158,7 +174,7 @@ def train(
         return embed(encoder, [compose(item, order, keywords) for item in texts], store=store, advance=advance)
 
     computed = embedded(items, lambda share: advance(share * began)) if embeddings is None else embeddings[drawn]
-    parts = _Parts.read(items, computed, order)
+    parts = _Parts.read(items, computed, order, len(kept))
     # The matrices are sparse or small: more threads would wait for each other, and would change the order of sums.
     with threadpool_limits(1, user_api="blas"):
         advance(began + 0.1)
@@ -168,17 +184,24 @@ def train(
                 parts, labels[rows], seed, lambda share: advance(began + 0.1 + share * (0.85 - began))
             )
         else:
-            sums = _held_out(parts, labels, rows, rows[:0], strengths, 0.0, seed)[rows]
-        calibration = calibrate(sums, labels[rows])
-        observed = np.array([example.item.item_id in silence.posted for example in kept])
-        if len(silent) >= _LEAST_SILENT and observed.sum() >= _LEAST_SILENT:
-            weight, calibration, presses, sums = _with_silence(parts, labels, observed, strengths, seed)
+            sums = _held_out(parts, labels[rows], np.ones(len(rows)), len(rows), strengths, seed)
+        former, judged = np.ones(len(rows)), rows
+        is_fresh = np.array([example.item.item_id in fresh for example in kept])
+        if min(is_fresh.sum(), (~is_fresh).sum()) >= _LEAST_FRESH:
+            former, sums = _without_former_taste(parts, labels[rows], is_fresh, strengths, sums, seed)
+            judged = rows if former.min() == 1.0 else np.flatnonzero(is_fresh)
+        calibration = calibrate(sums[judged], labels[judged])
+        posted = {each.item.item_id for each in recent if each.is_posted}
+        observed = [int(row) for row in judged if kept[row].item.item_id in posted]
+        if min(len(silent), len(observed)) >= _LEAST_SILENT:
+            weight, calibration, presses, sums = _with_silence(parts, labels, former, observed, strengths, seed)
         scores = squash(calibration.logits(sums))
         threshold = threshold_of_best_f1(scores) if cost is None else threshold_of_cost(cost)
-        head = parts.head(labels, _weights(len(kept), len(silent), weight), strengths, calibration, threshold)
+        head = parts.head(labels, _weights(former, silent, weight), strengths, calibration, threshold)
+        candidates = [each.item for each in recent]
         found = head.scores(embedded(candidates), candidates) if candidates else scores
     advance(1.0)
-    labels, scores = labels[rows], scores[rows]
+    labels, scores = labels[judged], scores[judged]
     liked = int(labels.sum())
     # presses tell of the likes among the pressed items, which are more than among all if dislikes are pressed seldom
     losses = ((presses.among_pressed(scores) if presses else scores) - labels) ** 2
@@ -200,6 +223,7 @@ def train(
         ),
         weight,
         presses,
+        float(former.min()),
     )
 
 
@@ -236,24 +260,28 @@ class _Fold:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The features of all items, by part."""
+    """The features of all items, by part; the rows from `labelled` on have no label."""
 
     views: list[ViewColumns]
     pairs: list[tuple[str, str]]
     values: sparse.csr_matrix
     embeddings: Embeddings
+    labelled: int
 
     @classmethod
-    def read(cls, items: Sequence[Item], embeddings: Embeddings, order: Sequence[str]) -> _Parts:
-        least = 1 + (len(items) >= _SECOND) + (len(items) >= _THIRD)
+    def read(cls, items: Sequence[Item], embeddings: Embeddings, order: Sequence[str], labelled: int) -> _Parts:
+        least = 1 + (labelled >= _SECOND) + (labelled >= _THIRD)
         pairs, values = read_fields(items, order)
-        return cls([read_view(items, view, least) for view in VIEWS], pairs, values, embeddings)
+        return cls([read_view(items, view, least) for view in VIEWS], pairs, values, embeddings, labelled)
 
     def fold(self, rows: Rows) -> _Fold:
         embeddings = self.embeddings[rows].astype(np.float64)
         spread = embeddings.std(axis=0)
+        unlabelled = np.setdiff1d(np.arange(self.labelled, len(self.embeddings)), rows)
         return _Fold(
-            [view.known(rows) for view in self.views], embeddings.mean(axis=0), np.where(spread > 1e-9, spread, np.inf)
+            [view.known(rows, unlabelled) for view in self.views],
+            embeddings.mean(axis=0),
+            np.where(spread > 1e-9, spread, np.inf),
         )
 
     def blocks(self, rows: Rows, fold: _Fold) -> list[sparse.csr_matrix]:
@@ -290,7 +318,7 @@ class _Parts:
                 )
                 for view, known, text in zip(self.views, fold.known, texts, strict=True)
             ),
-            fields=dict(zip(self.pairs, fields.tolist(), strict=True)),
+            fields={pair: weight for pair, weight in zip(self.pairs, fields.tolist(), strict=True) if weight},
         )
 
 
@@ -379,45 +407,67 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
     return best, sums / times
 
 
-def _weights(labelled: int, silent: int, silence: float) -> Scores:
-    return np.concatenate([np.ones(labelled), np.full(silent, silence)])
+def _weights(labelled: Scores, silent: Sequence[Item], silence: float) -> Scores:
+    return np.concatenate([labelled, np.full(len(silent), silence)])
 
 
-def _held_out(
-    parts: _Parts, labels: Labels, rows: Rows, silent: Rows, strengths: Strengths, silence: float, seed: int
-) -> Scores:
+def _held_out(parts: _Parts, labels: Labels, weights: Scores, labelled: int, strengths: Strengths, seed: int) -> Scores:
     """Return the sums of labelled and silent rows by heads that did not learn from them, 0 where there are no folds."""
-    sums, times = np.zeros(len(labels)), np.zeros(len(labels))
-    for draw in range(_draws(len(rows))):
+    rows, silent = np.arange(labelled), np.arange(labelled, len(weights))
+    sums, times = np.zeros(len(weights)), np.zeros(len(weights))
+    for draw in range(_draws(labelled)):
         part = np.random.default_rng(seed + draw).integers(FOLDS, size=len(silent))
         for number, split in enumerate(stratified(labels[rows], FOLDS, seed + draw)):
             test = np.concatenate([rows[split.test], silent[part == number]])
-            training = rows[split.training]
-            if silence:
-                training = np.concatenate([training, silent[part != number]])
+            training = np.concatenate([rows[split.training], silent[part != number]])
+            training = training[weights[training] > 0]
             fold = parts.fold(training)
-            weights = _weights(len(split.training), len(training) - len(split.training), silence)
-            learnt, intercept = _learnt(parts.blocks(training, fold), labels[training], strengths, weights)
+            learnt, intercept = _learnt(parts.blocks(training, fold), labels[training], strengths, weights[training])
             sums[test] += sparse.hstack(parts.blocks(test, fold)) @ learnt + intercept
             times[test] += 1
     return np.asarray(sums / np.maximum(times, 1), dtype=np.float64)
 
 
+def _without_former_taste(
+    parts: _Parts, labels: Labels, is_fresh: npt.NDArray[np.bool_], strengths: Strengths, sums: Scores, seed: int
+) -> tuple[Scores, Scores]:
+    """Return the weights of the labels that explain the fresh ones best, and the held-out sums with these weights.
+
+    `sums` are those with all weights 1. Another weight of the labels that are not fresh must gain twice its standard
+    error over the fresh ones: else the taste has not changed.
+    """
+
+    def likelihoods(sums: Scores) -> Scores:
+        fresh = labels[is_fresh]
+        p = squash(calibrate(sums[is_fresh], fresh).logits(sums[is_fresh]))
+        return np.asarray(np.log(np.where(fresh == 1, p, 1 - p)), dtype=np.float64)
+
+    best, best_sums, reached = np.ones(len(labels)), sums, likelihoods(sums)
+    for weight in _FORMER:
+        weights = np.where(is_fresh, 1.0, weight)
+        found = _held_out(parts, labels, weights, len(labels), strengths, seed)
+        gain = likelihoods(found) - reached
+        if gain.sum() > 2 * np.sqrt((gain**2).sum()):
+            best, best_sums, reached = weights, found, likelihoods(found)
+    return best, best_sums
+
+
 def _with_silence(
-    parts: _Parts, labels: Labels, observed: npt.NDArray[np.bool_], strengths: Strengths, seed: int
+    parts: _Parts, labels: Labels, labelled: Scores, observed: Sequence[int], strengths: Strengths, seed: int
 ) -> tuple[float, Calibration, PressModel, Scores]:
     """Return the weight of silent items that explains presses and silence best, and what comes of it.
 
-    `observed` tells which labelled rows belong to the weeks of the silent ones, which follow them. A weight must gain
-    twice its standard error over the items: else silent items are not learned from.
+    `labelled` are the weights of the labelled rows, `observed` those of them that belong to the weeks of the silent
+    ones, which follow them. A weight must gain twice its standard error over the items: else silent items are not
+    learned from.
     """
-    rows = np.arange(len(observed))
-    silent = np.arange(len(rows), len(labels))
-    seen = np.concatenate([np.flatnonzero(observed), silent])
-    silent_of_seen = np.arange(int(observed.sum()), len(seen))
+    silent = np.arange(len(labelled), len(labels))
+    seen = np.concatenate([np.asarray(observed, dtype=np.int64), silent])
+    silent_of_seen = np.arange(len(observed), len(seen))
     tried: list[tuple[float, SilentCalibration, Scores]] = []
     for silence in _SILENCES:
-        sums = _held_out(parts, labels, rows, silent, strengths, silence, seed)
+        weights = np.concatenate([labelled, np.full(len(silent), silence)])
+        sums = _held_out(parts, labels, weights, len(labelled), strengths, seed)
         tried.append((silence, calibrate_with_silence(sums[seen], labels[seen], silent_of_seen), sums))
     best = tried[0]
     for other in tried[1:]:

@@ -36,7 +36,7 @@ def test_equal_heads_are_called_better_or_worse_in_at_most_one_of_twenty_draws()
     assert called <= 0.05 * DRAWS
 
 
-def test_a_head_that_lost_its_contrast_is_rolled_back_within_three_weeks() -> None:
+def test_a_head_taught_with_flipped_labels_is_rolled_back_within_two_weeks() -> None:
     nights = []
     for draw in range(DRAWS):
         rng = np.random.default_rng(draw)
@@ -44,14 +44,14 @@ def test_a_head_that_lost_its_contrast_is_rolled_back_within_three_weeks() -> No
         for night in range(1, NIGHTS + 1):  # noqa: B007  # the last one counts
             chances = likely(rng)
             labels = rng.random(PRESSES) < chances
-            # a fit on labels of which 30 % are flipped: probabilities shrink towards the middle
-            flipped = 0.3 + 0.4 * noisy(chances, rng)
+            # less sure and less right, by about what real heads lost with 30 % of their labels flipped (learning.md)
+            flipped = noisy(0.3 + 0.4 * chances, rng, 0.25)
             worse = worse.after((flipped - labels) ** 2 - (noisy(chances, rng) - labels) ** 2)
             if worse.e >= ROLL_BACK_AT:
                 break
         nights.append(night)
     assert np.mean(np.array(nights) < NIGHTS) >= 0.9
-    assert np.median(nights) <= 21
+    assert np.median(nights) <= 14
 
 
 def test_evidence_does_not_depend_on_how_the_items_are_divided_into_nights() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from model.learning.examples import Example
-from model.learning.train import Silence, Strengths, Trained, train
+from model.learning.train import Recent, Strengths, Trained, train
 from model.serving.head import Head
 from osusume.errors import UserError
 from osusume.items import Item
@@ -41,16 +41,16 @@ class MemoryWorkshop:
     def fit(
         self,
         examples: Sequence[Example],
-        silence: Silence,
-        candidates: Sequence[Item],
+        recent: Sequence[Recent],
+        fresh: Collection[str],
         strengths: Strengths | None,
     ) -> Trained:
-        self.silent = len(silence.items)
+        self.silent = sum(each.is_silent for each in recent)
         return train(
             examples,
             encoder=None,
-            silence=silence,
-            candidates=candidates,
+            recent=recent,
+            fresh=fresh,
             strengths=strengths or Strengths(),
             cost=0.5,
             least=2,
