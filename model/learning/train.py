@@ -152,8 +152,8 @@ def train(
 
     The `recent` works, labelled or not, tell how rare an n-gram is. Those without a label that the owner passed over
     tell how often likes and dislikes are pressed, and are weak negatives if that explains the presses better out of
-    fold. The share of the recent works that the head would recommend is reported. `fresh` are the ids of the newest
-    labels if the taste may have changed: the others count less if that explains the fresh ones better out of fold.
+    fold. The share of the recent works that the head would recommend is reported. `fresh` are the ids of the labels
+    since the taste changed: the others count less if that explains the fresh ones better out of fold.
 
     Strengths are searched unless given. With the `cost` of an unwanted post, where a like is worth 1, the threshold has
     the highest expected utility, without it the highest expected F1.
@@ -433,22 +433,20 @@ def _without_former_taste(
 ) -> tuple[Scores, Scores]:
     """Return the weights of the labels that explain the fresh ones best, and the held-out sums with these weights.
 
-    `sums` are those with all weights 1. Another weight of the labels that are not fresh must gain twice its standard
-    error over the fresh ones: else the taste has not changed.
+    `sums` are those with all weights 1. The likelihood of the fresh labels decides: that the taste changed is known.
     """
 
-    def likelihoods(sums: Scores) -> Scores:
+    def likelihood(sums: Scores) -> float:
         fresh = labels[is_fresh]
         p = squash(calibrate(sums[is_fresh], fresh).logits(sums[is_fresh]))
-        return np.asarray(np.log(np.where(fresh == 1, p, 1 - p)), dtype=np.float64)
+        return float(np.log(np.where(fresh == 1, p, 1 - p)).sum())
 
-    best, best_sums, reached = np.ones(len(labels)), sums, likelihoods(sums)
+    best, best_sums, reached = np.ones(len(labels)), sums, likelihood(sums)
     for weight in _FORMER:
         weights = np.where(is_fresh, 1.0, weight)
         found = _held_out(parts, labels, weights, len(labels), strengths, seed)
-        gain = likelihoods(found) - reached
-        if gain.sum() > 2 * np.sqrt((gain**2).sum()):
-            best, best_sums, reached = weights, found, likelihoods(found)
+        if (gained := likelihood(found)) > reached:
+            best, best_sums, reached = weights, found, gained
     return best, best_sums
 
 

@@ -13,6 +13,7 @@ from model.__main__ import main
 from model.label_names import interested_label
 from model.learning.examples import Example
 from model.serving.encoder import Encoder
+from model.serving.head import Scores
 from model.serving.package import ModelPackage
 from model.serving.text import KEYWORDS, ORDER, compose
 from osusume.errors import UserError
@@ -187,16 +188,22 @@ def test_the_command_writes_a_package_whose_card_says_what_was_measured(tmp_path
     assert package.card.metrics["fp32_difference_from_checkpoint"] < 1e-5
 
 
+def logits(scores: Scores) -> Scores:
+    return np.asarray(np.log(scores / (1 - scores)), dtype=np.float64)
+
+
 def test_int8_that_costs_accuracy_is_refused_unless_forced(tmp_path: Path) -> None:
-    # The labels are the checkpoint's own, half of them on each side of its threshold.
+    # The labels are the checkpoint's own, and its threshold lies between the two scores that int8 sets furthest apart.
     folder = save_checkpoint(tmp_path / "checkpoint")
     works = generate_works(60, seed=3)
     checkpoint = load_checkpoint(folder)
-    classifier = checkpoint.model.get_submodule("classifier")
     texts = [compose(item, ORDER, KEYWORDS) for item in works]
-    scores = checkpoint.scores(texts)
-    middle = np.median(np.log(scores / (1 - scores)))
+    exact = logits(checkpoint.scores(texts))
+    change = logits(export(checkpoint).scores(texts)) - exact
+    moved = np.abs(change).argmax()
+    classifier = checkpoint.model.get_submodule("classifier")
     with torch.no_grad():
+        middle = exact[moved] + change[moved] / 2
         classifier.bias += torch.tensor([middle / 2, -middle / 2], dtype=torch.float32)
     checkpoint.model.save_pretrained(folder)
     examples = [Example(item, bool(score > 0.5)) for item, score in zip(works, checkpoint.scores(texts), strict=True)]
