@@ -25,8 +25,11 @@ help:  ## show this list
 demo: $(VENV)/local  ## run two mornings on this machine, without AWS (SERVE=0: then end)
 	@$(BIN)/python -m local demo $(if $(filter 0,$(SERVE)),--no-serve,--serve)
 
-test: lint browser  ## run all checks and tests
-	@$(BIN)/python -m pytest -n 3 --dist worksteal  # the tests spend much of their time waiting, and some take long
+test:  ## run all checks and tests
+	@$(MAKE) --no-print-directory -j 4 $(VENV)/test $(SAM_VENV)/sam $(CHECKOV_VENV)/checkov browser
+	@$(MAKE) --no-print-directory lint
+	@# the tests spend much of their time waiting, and some take long; threads of their own would only wait for each other
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
 # Debian's package, because a browser needs system libraries and fonts; only root can install it
 browser:  ## install Chromium for the tests of the pages (as root, with apt-get); without it they are skipped

@@ -42,8 +42,11 @@ from osusume.items import Item
 MOST_CHARACTERS = 4_000_000
 """If the texts are longer than this in total, a sample of the examples is trained on: it bounds time and memory."""
 
-MOST_SEARCHED = 3_000
-"""The search for strengths uses at most this many examples."""
+LEAST_SEARCHED, MOST_SEARCHED = 100, 3_000
+"""Strengths are searched with at least so many examples, and the search uses at most so many.
+
+With fewer the default is the better guess: what a search finds among them is chance.
+"""
 
 _SECOND, _THIRD = 500, 1_000
 """With at least so many examples an n-gram must be in two items, or in three; with fewer, in one."""
@@ -155,8 +158,8 @@ def train(
     fold. The share of the recent works that the head would recommend is reported. `fresh` are the ids of the labels
     since the taste changed: the others count less if that explains the fresh ones better out of fold.
 
-    Strengths are searched unless given. With the `cost` of an unwanted post, where a like is worth 1, the threshold has
-    the highest expected utility, without it the highest expected F1.
+    Strengths are searched unless given or labels are few. With the `cost` of an unwanted post, where a like is worth 1,
+    the threshold has the highest expected utility, without it the highest expected F1.
     """
     check_trainable(examples, least)
     drawn = _drawn(examples, seed)
@@ -179,11 +182,12 @@ def train(
     with threadpool_limits(1, user_api="blas"):
         advance(began + 0.1)
         rows, weight, presses = np.arange(len(kept)), 0.0, None
-        if strengths is None:
+        if strengths is None and len(kept) >= LEAST_SEARCHED:
             strengths, sums = _searched(
                 parts, labels[rows], seed, lambda share: advance(began + 0.1 + share * (0.85 - began))
             )
         else:
+            strengths = strengths or Strengths()
             sums = _held_out(parts, labels[rows], np.ones(len(rows)), len(rows), strengths, seed)
         former, judged = np.ones(len(rows)), rows
         is_fresh = np.array([example.item.item_id in fresh for example in kept])

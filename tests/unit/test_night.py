@@ -37,6 +37,7 @@ class MemoryWorkshop:
     heads: dict[str, Head] = field(default_factory=dict)
     guesses: list[bool] = field(default_factory=list)
     silent: int = 0
+    fitted: dict[object, Trained] = field(default_factory=dict)
 
     def fit(
         self,
@@ -46,15 +47,14 @@ class MemoryWorkshop:
         strengths: Strengths | None,
     ) -> Trained:
         self.silent = sum(each.is_silent for each in recent)
-        return train(
-            examples,
-            encoder=None,
-            recent=recent,
-            fresh=fresh,
-            strengths=strengths or Strengths(),
-            cost=0.5,
-            least=2,
-        )
+        strengths = strengths or Strengths()
+        labels = tuple((example.item.item_id, example.is_interested) for example in examples)
+        arguments = labels, tuple((each.item.item_id, each.is_silent) for each in recent), frozenset(fresh), strengths
+        if arguments not in self.fitted:
+            self.fitted[arguments] = train(
+                examples, encoder=None, recent=recent, fresh=fresh, strengths=strengths, cost=0.5, least=2
+            )
+        return self.fitted[arguments]
 
     def scores(self, version: str, items: Sequence[Item]) -> list[float]:
         return [float(s) for s in self.heads[version].scores(np.zeros((len(items), 0), dtype=np.float32), items)]

@@ -26,7 +26,7 @@ from samples.works import generate_works, made_up_taste
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 STARTER = Path(__file__).parents[2] / "model" / "starter"
-EXAMPLES = [Example(work, made_up_taste(work)) for work in generate_works(160, seed=5)]
+EXAMPLES = [Example(work, made_up_taste(work)) for work in generate_works(110, seed=5)]
 NO_EMBEDDINGS = np.zeros((len(EXAMPLES), 0), dtype=np.float32)
 
 
@@ -61,11 +61,11 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "named"),
     [
-        ([*(json.dumps(example.to_json()) for example in EXAMPLES), "{"], "line 161: Expecting"),
+        ([*(json.dumps(example.to_json()) for example in EXAMPLES), "{"], "line 111: Expecting"),
         ([json.dumps(example.to_json()) for example in EXAMPLES[:19]], "19 labels are too few"),
         (
             [json.dumps(replace(example, is_interested=True).to_json()) for example in EXAMPLES],
-            "all 160 items are liked",
+            "all 110 items are liked",
         ),
     ],
     ids=["a broken line", "too few labels", "one kind of label"],
@@ -126,13 +126,13 @@ def test_a_head_gives_the_same_sums_as_its_training_matrices() -> None:
 
 def test_a_refit_keeps_the_encoder_and_learns_the_owners_taste() -> None:
     package = ModelPackage.load(STARTER)
-    disliked = [replace(example, is_interested=not example.is_interested) for example in EXAMPLES]
+    disliked = [replace(example, is_interested=not example.is_interested) for example in EXAMPLES[:90]]
     again = refit(package, disliked, created_on=date(2026, 11, 22))
     assert again.card.taste == "owner"
     assert again.encoder is package.encoder
     assert again.version != package.version
-    labels = np.array([int(example.is_interested) for example in EXAMPLES])
-    items = [example.item for example in EXAMPLES]
+    labels = np.array([int(example.is_interested) for example in EXAMPLES[:90]])
+    items = [example.item for example in EXAMPLES[:90]]
     assert average_precision(np.array(again.probabilities(items)), 1 - labels) > 0.9
     assert refit(package, disliked, created_on=date(2026, 11, 22)).card == again.card
 
