@@ -18,6 +18,7 @@ from local.shop.site import Site, serve_site
 from local.slack import Message, Slack, serve_slack
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record
+from osusume.rules import Rules
 from osusume.snapshots import Snapshot, list_snapshot_keys, read_snapshot
 from samples.works import IMAGE_HOST
 
@@ -62,6 +63,11 @@ class Deployment:
     def snapshot(self, key: str) -> Snapshot:
         """Return the snapshot under a key."""
         return read_snapshot(self.cloud.client("s3"), self.cloud.resources["Bucket"], key)
+
+    @property
+    def rules(self) -> Rules:
+        """The owner's rules, in the table `items`."""
+        return Rules(self.cloud.dynamodb(), self.cloud.resources["ItemsTable"])
 
     def records_of(self, key: str) -> list[Record]:
         """Return the ledger's records of the items that were new in a snapshot."""

@@ -18,6 +18,8 @@ from markupsafe import Markup
 from local.cloud import Cloud
 from osusume.labels import Label, Labels
 from osusume.ledger import Choice, Ledger, Record, Run, Status
+from osusume.messages import rule_line
+from osusume.rules import Rules
 from osusume.snapshots import InvalidSnapshot, SnapshotMissing, list_snapshot_keys, read_snapshot
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Held:
     """The contents of the stores at one moment.
 
     `labels` and `runs` come newest first, `titles` maps item ids to titles, `ledger` counts items by choice and
-    status, `reasons` are the errors of some dead letters.
+    status, `reasons` are the errors of some dead letters, `rules` what the rules in force say.
     """
 
     labels: list[Label]
@@ -50,6 +52,7 @@ class Held:
     runs: list[Run]
     dead_letters: int
     reasons: list[str]
+    rules: list[str]
 
 
 def side_panel(cloud: Cloud) -> Callable[[], str]:
@@ -81,6 +84,7 @@ class _Stores:
     def __init__(self, cloud: Cloud) -> None:
         self._labels = Labels(cloud.dynamodb(), cloud.resources["LabelsTable"])
         self._ledger = Ledger(cloud.dynamodb(), cloud.resources["ItemsTable"])
+        self._rules = Rules(cloud.dynamodb(), cloud.resources["ItemsTable"])
         self._s3, self._bucket = cloud.client("s3"), cloud.resources["Bucket"]
         self._sqs, self._queue = cloud.client("sqs"), cloud.resources["DeadLetters"]
         self._items: dict[str, list[str]] = {}  # by a snapshot's key
@@ -99,6 +103,7 @@ class _Stores:
             runs=sorted(runs.values(), key=lambda run: run.recorded_at, reverse=True),
             dead_letters=dead_letters,
             reasons=reasons,
+            rules=[rule_line(rule) for rule in self._rules.all() if rule.holds(time.time())],
         )
 
     def _records(self, keys: list[str], labelled: list[str]) -> dict[str, Record]:

@@ -13,6 +13,7 @@ from feedback.slack_app import refusal, slack_app
 from osusume.labels import Labels
 from osusume.ledger import Ledger
 from osusume.observability import logger
+from osusume.rules import Rules
 from osusume.secrets import KeptSecret
 from osusume.settings import FeedbackSettings
 
@@ -22,7 +23,12 @@ quickly = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard",
 settings = FeedbackSettings.from_environment(os.environ)
 dynamodb = boto3.resource("dynamodb", config=quickly)
 secret = KeptSecret(boto3.client("ssm", config=quickly), settings.slack_signing_secret_parameter)
-answer_press = slack_app(settings, Labels(dynamodb, settings.labels_table), Ledger(dynamodb, settings.items_table))
+answer_press = slack_app(
+    settings,
+    Labels(dynamodb, settings.labels_table),
+    Ledger(dynamodb, settings.items_table),
+    Rules(dynamodb, settings.items_table),
+)
 
 
 @logger.inject_lambda_context

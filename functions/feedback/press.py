@@ -1,14 +1,16 @@
-"""Stores the press of a button as a label, and shows the label in the message."""
+"""Stores the press of a button as a label, and shows the label in the message; sets and undoes rules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
+from osusume.errors import UserError
 from osusume.labels import Label, Labels, local_time
 from osusume.ledger import Ledger, Record
 from osusume.messages import Block, item_forms
+from osusume.rules import Rule, Rules, offered
 
 REWRITES = 3
 """How often to rewrite a message while other presses change the label."""
@@ -29,6 +31,40 @@ class Press:
     channel: str | None = None
 
 
+def set_rule(press: Press, kind: str, rules: Rules, ledger: Ledger, allowed_users: Set[str]) -> Rule:
+    """Set the rule of a kind that the menu of an item offers, unless a later press is stored; return what is stored.
+
+    The name comes from the ledger, never from the press. Raises `PressRefused` as `store_press` does, and for a rule
+    that the item does not offer.
+    """
+    record = _record_of(press, ledger, allowed_users)
+    value = dict(offered(record.item)).get(kind)  # type: ignore[call-overload]  # any text may be asked for
+    if value is None:
+        raise PressRefused("この作品では、そのルールは使えません。")
+    return _stored(Rule(kind, value, press.action_ts, press.channel or ""), rules)  # type: ignore[arg-type]  # an offered kind
+
+
+def undo_rule(key: str, press: Press, rules: Rules, allowed_users: Set[str]) -> Rule:
+    """Undo the rule named `key`, unless it was set again later; return what is stored.
+
+    Raises `PressRefused` if the user is not allowed, and if this channel has no such rule.
+    """
+    _check_user(press, allowed_users)
+    rule = next((rule for rule in rules.all() if rule.key == key), None)
+    if rule is None or rule.channel not in {"", press.channel}:
+        raise PressRefused("そのルールは見つかりません。")
+    return _stored(replace(rule, action_ts=press.action_ts, is_set=False), rules)
+
+
+def _stored(rule: Rule, rules: Rules) -> Rule:
+    try:
+        if rules.store(rule):
+            return rule
+    except UserError as error:
+        raise PressRefused("ルールが多すぎるため、保存できませんでした。") from error
+    return next(each for each in rules.all() if each.key == rule.key)
+
+
 def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set[str], time_zone: tzinfo) -> Record:
     """Store a press as a label, unless a later press is stored; return the item's record.
 
@@ -36,16 +72,25 @@ def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set
     know the item, or if the item was posted in another channel: an app installed in two workspaces gets the presses of
     both, signed with the same secret.
     """
-    if allowed_users and press.user_id not in allowed_users:
-        raise PressRefused("このボタンは、許可された人だけが使えます。")
+    record = _record_of(press, ledger, allowed_users)
+    created_at = local_time(press.action_ts, time_zone)
+    labels.store(Label(press.item_id, press.is_interested, press.user_id, press.action_ts, created_at))
+    return record
+
+
+def _record_of(press: Press, ledger: Ledger, allowed_users: Set[str]) -> Record:
+    _check_user(press, allowed_users)
     record = ledger.get([press.item_id]).get(press.item_id)
     if record is None:
         raise PressRefused(f"作品 {press.item_id} の記録が見つからないため、保存できませんでした。")
     if record.channel and press.channel != record.channel:
         raise PressRefused("この作品を投稿したチャンネルのボタンだけが使えます。")
-    created_at = local_time(press.action_ts, time_zone)
-    labels.store(Label(press.item_id, press.is_interested, press.user_id, press.action_ts, created_at))
     return record
+
+
+def _check_user(press: Press, allowed_users: Set[str]) -> None:
+    if allowed_users and press.user_id not in allowed_users:
+        raise PressRefused("このボタンは、許可された人だけが使えます。")
 
 
 def show_label(record: Record, labels: Labels, rewrite: Callable[[str, list[Block]], bool | None]) -> None:

@@ -18,11 +18,12 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.webhook import WebhookClient
 
-from feedback.press import Press, PressRefused, show_label, store_press
+from feedback.press import Press, PressRefused, set_rule, show_label, store_press, undo_rule
 from osusume.labels import Labels
 from osusume.ledger import Ledger
-from osusume.messages import VERDICTS, item_metadata
+from osusume.messages import MENU, UNDO_RULE, VERDICTS, item_metadata, rule_message
 from osusume.observability import logger
+from osusume.rules import Rule, Rules
 from osusume.settings import FeedbackSettings
 
 Event = dict[str, Any]
@@ -52,7 +53,9 @@ def refusal(event: Event, signing_secret: str) -> Response | None:
     return None if isinstance(payload, dict) else _answer(400, "the payload is not a JSON object")
 
 
-def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Callable[[Event, LambdaContext], Response]:
+def slack_app(
+    settings: FeedbackSettings, labels: Labels, ledger: Ledger, rules: Rules
+) -> Callable[[Event, LambdaContext], Response]:
     """Return the function that answers valid requests, with 500 if a press was not stored."""
     app = App(
         process_before_response=True,  # Lambda stops when it has answered, so the label is stored before that
@@ -62,13 +65,7 @@ def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Cal
 
     def press(body: dict[str, Any], ack: Ack) -> None:
         action = body["actions"][0]
-        pressed = Press(
-            action["value"],
-            VERDICTS[action["action_id"]],
-            body["user"]["id"],
-            action["action_ts"],
-            body["channel"]["id"],
-        )
+        pressed = _press_of(body, action["value"], VERDICTS[action["action_id"]])
         try:
             record = store_press(pressed, labels, ledger, settings.allowed_users, settings.time_zone)
         except PressRefused as error:
@@ -83,6 +80,18 @@ def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Cal
             )
         ack()
 
+    def menu(body: dict[str, Any], ack: Ack) -> None:
+        action = body["actions"][0]
+        item_id, kind = action["action_id"].removeprefix(f"{MENU}:"), action["selected_option"]["value"]
+        pressed = _press_of(body, item_id)
+        _tell_of_rule(body, lambda: set_rule(pressed, kind, rules, ledger, settings.allowed_users))
+        ack()
+
+    def undo(body: dict[str, Any], ack: Ack) -> None:
+        key, pressed = body["actions"][0]["value"], _press_of(body, "")
+        _tell_of_rule(body, lambda: undo_rule(key, pressed, rules, settings.allowed_users), replace_original=True)
+        ack()
+
     def unknown_action(body: dict[str, Any], ack: Ack) -> None:
         logger.warning("unknown action", action_id=body["actions"][0].get("action_id"))
         _send(body, text="このボタンはもう使えません。", response_type="ephemeral", replace_original=False)
@@ -90,6 +99,8 @@ def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Cal
 
     for action_id in VERDICTS:
         app.action(action_id)(press)
+    app.action(re.compile(f"^{MENU}:"))(menu)
+    app.action(UNDO_RULE)(undo)
     app.action(re.compile(""))(unknown_action)
     bolt: Callable[[Event, LambdaContext], Response] = SlackRequestHandler(app).handle
 
@@ -101,6 +112,24 @@ def slack_app(settings: FeedbackSettings, labels: Labels, ledger: Ledger) -> Cal
             return _answer(500, f"the payload is not as Slack documents it: {type(error).__name__} {error}")
 
     return answer
+
+
+def _press_of(body: dict[str, Any], item_id: str, is_interested: bool | None = None) -> Press:
+    action = body["actions"][0]
+    return Press(item_id, is_interested, body["user"]["id"], action["action_ts"], body["channel"]["id"])
+
+
+def _tell_of_rule(body: dict[str, Any], change: Callable[[], Rule], *, replace_original: bool = False) -> None:
+    """Change a rule and tell the one who pressed what holds now, with a button to undo it if it is set."""
+    try:
+        rule = change()
+    except PressRefused as error:
+        logger.warning("rule refused", reason=str(error), user_id=body["user"]["id"])
+        _send(body, text=str(error), response_type="ephemeral", replace_original=False)
+        return
+    logger.info("rule stored", kind=rule.kind, is_set=rule.is_set)
+    text, blocks = rule_message(rule)
+    _send(body, text=text, blocks=blocks, response_type="ephemeral", replace_original=replace_original)
 
 
 def _authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:

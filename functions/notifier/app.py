@@ -19,6 +19,7 @@ from notifier.scoring import score_items
 from osusume.kept_scores import KeptScores
 from osusume.ledger import Ledger
 from osusume.observability import logger, metrics
+from osusume.rules import Rules
 from osusume.secrets import read_secret
 from osusume.settings import NotifierSettings
 from osusume.snapshots import SnapshotMissing, list_snapshot_keys, read_snapshot
@@ -76,5 +77,6 @@ def _dependencies(context: LambdaContext, key: str, stored: Sequence[str]) -> De
         claim_seconds=settings.claim_seconds,
         same_day=snapshots_of_the_same_day(key, stored, settings.time_zone),
         stack=settings.stack,
+        rules=Rules(dynamodb, settings.items_table).all,
         clock=Clock(time.time, time.sleep, lambda: context.get_remaining_time_in_millis() / 1000),
     )

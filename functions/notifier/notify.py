@@ -16,6 +16,7 @@ from osusume.items import Item
 from osusume.ledger import Decision, Ledger, Record, Run, Unfinished
 from osusume.messages import decision_line, item_forms, item_metadata, run_message, run_metadata
 from osusume.observability import logger
+from osusume.rules import Rule, effects
 from osusume.snapshots import Snapshot
 
 NIGHT_SECONDS = 20 * 3600
@@ -27,7 +28,7 @@ class Dependencies:
     """The dependencies and settings of a run. If `threshold` is None, the model's own applies.
 
     `same_day` are the keys of the other snapshots of the owner's day, which share `explored_items_a_day`. `stack`
-    distinguishes this stack's messages from another one's in the same channel.
+    distinguishes this stack's messages from another one's in the same channel. `rules` returns the owner's rules.
     """
 
     ledger: Ledger
@@ -40,6 +41,7 @@ class Dependencies:
     clock: Clock
     same_day: Sequence[str] = ()
     stack: str = ""
+    rules: Callable[[], Iterable[Rule]] = tuple
 
 
 def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
@@ -123,7 +125,12 @@ def _record_new_items(snapshot: Snapshot, key: str, deps: Dependencies) -> None:
     threshold = scores.threshold if scores.threshold is None or deps.threshold is None else deps.threshold
     candidates = [item for item_id, item in items.items() if item_id in ours]
     explored = deps.explored_items_a_day
-    selected = select(candidates, ours, threshold, deps.max_posts, explored, key, _explored_today(deps))
+    # what an earlier try recorded stands, whatever rule was made since
+    ruled = effects(deps.rules(), new, deps.clock.now())
+    for item_id in ours.keys() & known.keys():
+        if (why := known[item_id].why) in {"muted", "wanted"}:
+            ruled[item_id] = "muted" if why == "muted" else "wanted"
+    selected = select(candidates, ours, threshold, deps.max_posts, explored, key, _explored_today(deps), ruled)
     for item in new:
         prediction, chosen = scores.predictions[item.item_id], selected[item.item_id]
         deps.ledger.record(
@@ -136,7 +143,7 @@ def _record_new_items(snapshot: Snapshot, key: str, deps: Dependencies) -> None:
                 model_version=scores.model_version,
                 reasons=prediction.reasons,
                 threshold=threshold,
-                candidates=len(candidates),
+                candidates=len(candidates) - len(ruled),
                 why=chosen.why,
                 probability=chosen.probability,
                 first_guess=scores.first_guess and threshold is not None,
@@ -156,6 +163,7 @@ def _run(snapshot: Snapshot, key: str, records: Iterable[Record], now: float, de
         recommended=choices["recommended"],
         explored=choices["explored"],
         passed=choices["passed"],
+        muted=sum(record.why == "muted" for record in new),
         model_version=max((record.model_version for record in new), default=""),
         has_taste=not new or any(record.score is not None for record in new),
         gap=snapshot.gap,

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 
 from osusume.items import Item
 from osusume.records import Choice, Why
+from osusume.rules import Effect
 
 MOST_OF_A_CIRCLE = 3
 """The most recommended items of one circle in a run; the others are passed."""
@@ -36,6 +38,7 @@ def select(
     explored: int,
     seed: str,
     explored_before: int = 0,
+    ruled: Mapping[str, Effect] = MappingProxyType({}),
 ) -> dict[str, Selected]:
     """Return for each item id what happens to the item.
 
@@ -44,12 +47,22 @@ def select(
     random, in which every level of scores has the same chance, and the others nearest below the threshold, one a
     circle. Without a taste (`threshold` is None) `FIRST_ITEMS` varied ones are shown instead.
 
+    The owner's rules come first: of the `ruled` items the wanted ones are recommended, within `max_posts`, and the
+    muted ones are passed.
+
     The same arguments give the same selection, so that a run that is repeated chooses the same items again; `seed`
     makes the random ones differ from run to run.
     """
     random = Random(seed)  # noqa: S311  # chooses works to show, no secrets
     chosen = {item.item_id: Selected("passed", "", 0.0) for item in items}
-    by_id = {item.item_id: item for item in items}
+    by_id = {item.item_id: item for item in items if item.item_id not in ruled}
+    wanted = sorted((id_ for id_ in chosen if ruled.get(id_) == "wanted"), key=lambda id_: (-(scores[id_] or 0), id_))
+    for item_id in chosen:
+        if ruled.get(item_id) == "muted":
+            chosen[item_id] = Selected("passed", "muted", 0.0)
+    for item_id in wanted[:max_posts]:
+        chosen[item_id] = Selected("recommended", "wanted", 1.0)
+    max_posts = max(0, max_posts - len(wanted))
     if threshold is None:
         count = max(0, max(explored, FIRST_ITEMS) - explored_before) if explored else 0
         for cluster in varied([by_id[item_id] for item_id in sorted(by_id)], count, random):

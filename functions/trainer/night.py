@@ -168,7 +168,11 @@ def silent_items(day: Day) -> list[Item]:
     return [
         record.item
         for record in day.recent
-        if record.ts and record.item.item_id not in day.presses and record.snapshot in visited and record.ts < last
+        if record.ts
+        and record.why != "wanted"  # the owner asked for it, whatever it is
+        and record.item.item_id not in day.presses
+        and record.snapshot in visited
+        and record.ts < last
     ]
 
 

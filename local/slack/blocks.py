@@ -106,7 +106,7 @@ def _actions(block: Mapping[str, object], pointer: str) -> Iterator[str]:
     yield from _count(block.get("elements"), f"{pointer}/elements", 25)
     seen: set[object] = set()
     for index, element in _items(block.get("elements")):
-        yield from _element(element, f"{pointer}/elements/{index}", {"button"})
+        yield from _element(element, f"{pointer}/elements/{index}", {"button", "overflow"})
         action_id = element.get("action_id") if isinstance(element, Mapping) else None
         if isinstance(action_id, str):
             if action_id in seen:
@@ -170,11 +170,27 @@ _CHECKS: dict[str, Callable[[Mapping[str, object], str], Iterator[str]]] = {
 def _element(element: object, pointer: str, kinds: set[str]) -> Iterator[str]:
     if not isinstance(element, Mapping) or _type_of(element) not in kinds:
         yield f"unsupported type: {_type_of(element)} [json-pointer:{pointer}/type]"
+    elif element["type"] == "overflow":
+        yield from _overflow(element, pointer)
     elif element["type"] == "image":
         yield from _properties(element, {"image_url", "alt_text"}, pointer)
         yield from _image(element, pointer)
     else:
         yield from _button(element, pointer)
+
+
+def _overflow(menu: Mapping[str, object], pointer: str) -> Iterator[str]:
+    yield from _properties(menu, {"action_id", "options", "confirm"}, pointer)
+    yield from _string(menu, "action_id", pointer, ID_CHARACTERS)
+    yield from _count(menu.get("options"), f"{pointer}/options", 5)
+    for index, option in _items(menu.get("options")):
+        inside = f"{pointer}/options/{index}"
+        if not isinstance(option, Mapping):
+            yield f"must provide an object [json-pointer:{inside}]"
+            continue
+        yield from _properties(option, {"text", "value", "description", "url"}, inside)
+        yield from _text(option, "text", inside, 75, {"plain_text"})
+        yield from _string(option, "value", inside, 150, required=True)
 
 
 def _button(button: Mapping[str, object], pointer: str) -> Iterator[str]:

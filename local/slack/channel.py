@@ -93,9 +93,9 @@ class StoredChannel:
             return list(self._ephemerals)
 
     def find(self, ts: str) -> Message | None:
-        """Return the message named `ts`, None if the channel has none."""
+        """Return the message named `ts`, one that a single user sees too, None if the channel has none."""
         with self._lock:
-            return self._messages.get(ts)
+            return self._messages.get(ts) or next((one for one in self._ephemerals if one.ts == ts), None)
 
     def restore(self, messages: Iterable[Message]) -> None:
         """Add an earlier channel's messages unchanged, oldest first."""
@@ -118,10 +118,14 @@ class StoredChannel:
     def change(self, ts: str, text: str, blocks: list[Json], metadata: Json | None) -> Message | None:
         """Change the message named `ts` and return it, None if the channel has none."""
         with self._lock:
+            contents: dict[str, Any] = {"text": text, "blocks": blocks, "metadata": metadata}
+            for index, ephemeral in enumerate(self._ephemerals):
+                if ephemeral.ts == ts:
+                    self._ephemerals[index] = replace(ephemeral, **contents, edited=self._next_ts())
+                    return self._ephemerals[index]
             if ts not in self._messages:
                 return None
-            edited = self._next_ts()
-            changed = replace(self._messages[ts], text=text, blocks=blocks, metadata=metadata, edited=edited)
+            changed = replace(self._messages[ts], **contents, edited=self._next_ts())
             self._set(ts, changed)
             return changed
 

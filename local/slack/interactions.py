@@ -46,8 +46,12 @@ def block_actions(
     action_ts: str,
     response_url: str,
 ) -> Json:
-    """Return the payload of a press of `button`, which `find_button` returned, in `message`."""
-    shown = ("action_id", "block_id", "text", "value", "style", "type")
+    """Return the payload of a press of `button`, which `find_button` returned, in `message`.
+
+    As with Slack the payload of a message that one user alone sees does not hold the message.
+    """
+    shown = ("action_id", "block_id", "text", "value", "style", "type", "selected_option")
+    public = {} if message.visible_to else {"message": message.to_json()}
     return {
         "type": "block_actions",
         "user": {"id": user_id, "username": "owner", "name": "owner", "team_id": TEAM_ID},
@@ -57,28 +61,37 @@ def block_actions(
             "type": "message",
             "message_ts": message.ts,
             "channel_id": channel.channel_id,
-            "is_ephemeral": False,
+            "is_ephemeral": message.visible_to is not None,
         },
         "trigger_id": f"{secrets.randbelow(10**13)}.{secrets.randbelow(10**13)}.{secrets.token_hex(16)}",
         "team": {"id": TEAM_ID, "domain": TEAM_DOMAIN},
         "enterprise": None,
         "is_enterprise_install": False,
         "channel": {"id": channel.channel_id, "name": "osusume"},
-        "message": message.to_json(),
+        **public,
         "state": {"values": {}},
         "response_url": response_url,
         "actions": [{**{name: button[name] for name in shown if name in button}, "action_ts": action_ts}],
     }
 
 
-def find_button(message: Message, action_id: str, block_id: str | None = None) -> Json | None:
-    """Return the first button named `action_id` (in the block `block_id`, if given) with its block's id, or None."""
+def find_button(
+    message: Message, action_id: str, block_id: str | None = None, option: str | None = None
+) -> Json | None:
+    """Return the first button named `action_id` (in the block `block_id`, if given) with its block's id, or None.
+
+    With an `option` it is the menu of that name, with this option selected.
+    """
     for block in message.blocks:
         if block_id not in {None, block["block_id"]}:
             continue
         for element in (*block.get("elements", []), block.get("accessory") or {}):
             if element.get("type") == "button" and element.get("action_id") == action_id:
                 return {**element, "block_id": block["block_id"]}
+            if element.get("type") == "overflow" and element.get("action_id") == action_id:
+                for selected in element["options"]:
+                    if selected["value"] == option:
+                        return {**element, "block_id": block["block_id"], "selected_option": selected}
     return None
 
 

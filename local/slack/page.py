@@ -64,7 +64,8 @@ def channel_page(slack: Slack, token: str) -> Flask:
     def press() -> Response:
         ts = request.form.get("ts", "")
         try:
-            slack.press(ts, request.form.get("action_id", ""), block_id=request.form.get("block_id"))
+            block_id, option = request.form.get("block_id"), request.form.get("option")
+            slack.press(ts, request.form.get("action_id", ""), block_id=block_id, option=option)
         except (LookupError, RuntimeError) as error:
             return Response(f"ボタンを押せません: {error}", status=409, mimetype="text/plain")
         except requests.RequestException:

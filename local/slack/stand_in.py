@@ -113,7 +113,7 @@ class Slack:
 
     def message(self, name: str) -> Message:
         """Return the message whose `ts` or item id is `name`, the newest of several; LookupError without one."""
-        for message in reversed(self.messages):
+        for message in reversed([*self.ephemerals, *self.messages]):
             if name in {message.ts, message.item_id}:
                 return message
         raise LookupError(f"the channel has no message with the ts or the item id {name!r}")
@@ -125,8 +125,11 @@ class Slack:
         user_id: str = "U0OWNER",
         at: float | None = None,
         block_id: str | None = None,
+        option: str | None = None,
     ) -> requests.Response:
         """Press a button of the message whose `ts` or item id is given and return the app's answer.
+
+        With `option`, the value of an option, it selects that one of the menu named `action_id`.
 
         `at`, in seconds since 1970, is when the button was pressed, for a press that arrives late; it is sent and
         signed now. Like Slack this waits three seconds (`press_timeout`) and asks once. An answer other than 200 and no
@@ -136,7 +139,7 @@ class Slack:
         if self.interactions_url is None:
             raise RuntimeError("nobody takes presses: set interactions_url to the address of POST /slack/interactions")
         pressed = self.message(message)
-        button = find_button(pressed, action_id, block_id)
+        button = find_button(pressed, action_id, block_id, option)
         if button is None:
             raise LookupError(f"message {pressed.ts} has no button with the action id {action_id!r}")
         payload = self._payload(pressed, button, user_id, self.clock() if at is None else at)

@@ -120,6 +120,8 @@ def _lines(block: Json) -> Iterator[str]:
 def _element(element: Json) -> str:
     if element["type"] == "button":
         return f"[{_plain(element['text'])}]"
+    if element["type"] == "overflow":
+        return "[⋯]"
     if element["type"] == "image":
         return _picture(element)
     return _plain(element)

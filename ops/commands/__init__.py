@@ -20,6 +20,7 @@ COMMANDS = (
     "dead_letters",
     "restore_labels",
     "rotate_secret",
+    "rules",
     "train",
 )
 """The modules, in the order in which `--help` lists them."""

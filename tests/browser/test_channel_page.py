@@ -111,6 +111,25 @@ def test_the_panel_says_why_an_event_was_not_delivered(page: Page, machine: Mach
     expect(page.locator("#held-dead-letters li")).to_contain_text("broken.json")
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_menu_of_a_work_opens_by_keyboard_within_the_page_and_sends_a_choice(
+    page: Page, machine: Machine, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(machine.slack.page_address)
+    menu = page.locator("details.menu").first
+    menu.locator("summary").focus()
+    page.keyboard.press("Enter")
+    box = menu.locator("form").bounding_box()
+    assert box
+    assert 0 <= box["x"] < box["x"] + box["width"] <= width
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".ephemeral").last).to_contain_text("もう出しません")
+    expect(menu).not_to_have_attribute("open", "")
+    expect(page.locator("#held-rules")).to_contain_text("ルール 1件")
+
+
 # ---- on the stand-in alone ----
 
 

@@ -20,6 +20,8 @@ from slack_sdk.signature import SignatureVerifier
 from feedback.slack_app import refusal, slack_app
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record
+from osusume.messages import MENU, UNDO_RULE
+from osusume.rules import Rules
 from osusume.settings import FeedbackSettings
 from samples.works import demo_works
 
@@ -113,13 +115,22 @@ def _app() -> Callable[[Event, LambdaContext], dict[str, Any]]:
     )
     ledger = Ledger(stores.dynamodb, settings.items_table)
     ledger.record(RECORD)
-    return slack_app(settings, Labels(stores.dynamodb, settings.labels_table), ledger)
+    rules = Rules(stores.dynamodb, settings.items_table)
+    return slack_app(settings, Labels(stores.dynamodb, settings.labels_table), ledger, rules)
 
 
 def _presses() -> Sequence[object]:
     unknown = {**PRESS, "actions": [{**PRESS["actions"][0], "action_id": "snooze"}]}
     other = {"type": "view_submission", "user": PRESS["user"], "team": PRESS["team"], "view": {"id": "V1"}}
-    return [PRESS, PRESS, PRESS, unknown, other]
+    undo = {**PRESS, "actions": [{**PRESS["actions"][0], "action_id": UNDO_RULE, "value": "circle:a"}]}
+    return [PRESS, PRESS, PRESS, _menu(), undo, unknown, other]
+
+
+def _menu() -> dict[str, Any]:
+    """Return a choice from the menu of the item."""
+    selected = {"text": {"type": "plain_text", "text": "circle"}, "value": "circle"}
+    action = {"type": "overflow", "action_id": f"{MENU}:{RECORD.item.item_id}", "block_id": "press"}
+    return {**PRESS, "actions": [{**action, "selected_option": selected, "action_ts": "1764000001.000001"}]}
 
 
 def _requests() -> Sequence[object]:

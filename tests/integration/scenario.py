@@ -22,7 +22,7 @@ from model.serving.package import ENCODER, HEAD, read_card, sealed
 from osusume.heads import Heads, StoredHead
 from osusume.labels import Label
 from osusume.ledger import labelled_elsewhere
-from osusume.messages import INTERESTED, NOT_INTERESTED
+from osusume.messages import INTERESTED, MENU, NOT_INTERESTED, UNDO_RULE
 from osusume.snapshots import Snapshot, snapshot_key
 from samples.works import demo_works
 
@@ -139,6 +139,13 @@ def _presses(machine: Machine) -> Iterator[str]:
     late = machine.slack.press(message.ts, INTERESTED, at=MORNING.timestamp())
     if late.status_code != 200:
         yield f"a late press was answered {late.status_code}"
+    machine.slack.press(message.ts, f"{MENU}:{message.item_id}", option="pause")
+    if not any(rule.is_set for rule in machine.rules.all()):
+        yield "the rule is not stored"
+        return
+    machine.slack.press(machine.slack.ephemerals[-1].ts, UNDO_RULE)
+    if machine.rules.all()[-1].is_set:
+        yield "the rule is not undone"
 
 
 def _a_deleted_snapshot(machine: Machine) -> Iterator[str]:

@@ -21,6 +21,7 @@ from local.slack import as_text, signed_interaction
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record
 from osusume.messages import item_message, item_metadata
+from osusume.rules import Rules
 from osusume.settings import FeedbackSettings
 from samples.works import demo_works
 
@@ -160,7 +161,8 @@ class FeedbackWorld(World):
     def serve(self, settings: FeedbackSettings) -> None:
         """Answer presses from now on as `settings` say."""
         ledger = Ledger(self.stores.dynamodb, settings.items_table)
-        self.answer = slack_app(settings, Labels(self.stores.dynamodb, settings.labels_table), ledger)
+        rules = Rules(self.stores.dynamodb, settings.items_table)
+        self.answer = slack_app(settings, Labels(self.stores.dynamodb, settings.labels_table), ledger, rules)
 
     def app(self, environ: Any, start_response: Any) -> Any:
         """Turn a request into an event and the answer back, as the HTTP API does."""

@@ -52,7 +52,8 @@ def image_of(blocks: list[Block]) -> Any:
 
 
 def buttons_of(blocks: list[Block]) -> list[Block]:
-    return [button for block in blocks if block["type"] == "actions" for button in block["elements"]]
+    elements = [element for block in blocks if block["type"] == "actions" for element in block["elements"]]
+    return [element for element in elements if element["type"] == "button"]
 
 
 def with_item(**changes: Any) -> Record:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from osusume.items import Item
 from osusume.labels import Label
 from osusume.ledger import Decision, Record, Run
+from osusume.rules import Kind, Rule, offered
 from osusume.sanitize import legible
 from osusume.snapshots import GIVE_UP_DAYS
 
@@ -30,7 +31,27 @@ BUTTONS = {INTERESTED: "興味あり!", NOT_INTERESTED: "別に…", NO_VERDICT:
 _MARKS = {True: "👍", False: "👋", None: "🤷"}
 _STYLES = {INTERESTED: "primary", NOT_INTERESTED: "danger"}
 
+MENU, UNDO_RULE = "menu", "undo_rule"
+_MENU_LENGTH = 75  # Block Kit allows no more
+_MOST_OF_AN_ID = 250 - len(MENU)  # Block Kit allows 255 characters in an action_id
+
+RULE_OFFERS: dict[Kind, str] = {
+    "circle": "サークル「{}」をもう出さない",
+    "series": "シリーズ「{}」をもう出さない",
+    "word": "「{}」の作品をもう出さない",
+    "voice_actor": "声優「{}」はいつも出す",
+    "pause": "サークル「{}」を2週間休む",
+}
+RULES_SET: dict[Kind, str] = {
+    "circle": "🔕 サークル「{}」の作品は、もう出しません",
+    "series": "🔕 シリーズ「{}」の作品は、もう出しません",
+    "word": "🔕 題名かジャンルに「{}」がある作品は、もう出しません",
+    "voice_actor": "⭐ 声優「{}」の作品は、いつも出します",
+    "pause": "💤 サークル「{}」の作品は、2週間出しません",
+}
+
 WHYS = {
+    "wanted": "⭐ ルール: いつも出す声優の作品です",
     "uncertain": "🔍 おためし: 好みに合うか迷っている作品です",
     "random": "🎲 おためし: 見落としがないか、くじで選んだ作品です",
     "varied": "🌱 おためし: いろいろな作品の中から、好みを学ぶために選びました",
@@ -78,7 +99,7 @@ def item_message(record: Record, label: Label | None = None, *, with_image: bool
         {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [_title(item)]}]},
         details,
         {"type": "context", "elements": [_plain(text) for text in _remarks(record, label)]},
-        {"type": "actions", "block_id": "press", "elements": _buttons(item, label)},
+        {"type": "actions", "block_id": "press", "elements": [*_buttons(item, label), *_menu(item)]},
     ]
     return _escape(_shown_title(item, NOTIFICATION_LENGTH)), blocks
 
@@ -87,6 +108,22 @@ def item_forms(record: Record, label: Label | None = None) -> list[tuple[str, li
     """Return the forms of an item's message, the best first: Slack refuses one whose image it cannot fetch."""
     forms = [item_message(record, label, with_image=with_image) for with_image in (True, False)]
     return forms[:1] if forms[0] == forms[1] else forms
+
+
+def rule_message(rule: Rule) -> tuple[str, list[Block]]:
+    """Return the text and the blocks that tell the owner of a rule, with a button to undo it if it is set."""
+    text = rule_line(rule)
+    blocks: list[Block] = [{"type": "context", "elements": [_plain(text)]}]
+    if rule.is_set:
+        undo = {"type": "button", "text": _plain("取り消す"), "action_id": UNDO_RULE, "value": rule.key}
+        blocks.append({"type": "actions", "elements": [undo]})
+    return _escape(text), blocks
+
+
+def rule_line(rule: Rule) -> str:
+    """Return what a rule says, or that it was undone, as one line in Japanese."""
+    name = legible(rule.value, REASON_LENGTH)
+    return RULES_SET[rule.kind].format(name) if rule.is_set else f"↩️ 「{name}」のルールを取り消しました"
 
 
 def item_metadata(record: Record, stack: str = "") -> dict[str, Any]:
@@ -101,6 +138,8 @@ def run_message(run: Run, refused: Sequence[str] = ()) -> tuple[str, list[Block]
     """
     counts = f"{run.listed}件を確認 · 新着 {run.new}件 · おすすめ {run.recommended}件 · おためし {run.explored}件"
     lines = [f"📋 {counts}"]
+    if run.muted:
+        lines.append(f"🔕 ルールにより {run.muted}件を出しませんでした")
     if run.failed:
         lines.append(f"⚠️ {run.failed}件は読み取れませんでした（明日もう一度試します）")
     if run.gap:
@@ -169,7 +208,7 @@ def _details(record: Record) -> list[str]:
 
 def _remarks(record: Record, label: Label | None) -> list[str]:
     remarks = []
-    if record.choice == "explored":
+    if record.choice == "explored" or record.why == "wanted":
         remarks.append(WHYS.get(record.why, "🔍 おためし: 好みを学ぶために選んだ作品です"))
     elif record.first_guess:
         remarks.append("🌱 はじめての推測です。答えが増えるほど当たりやすくなります")
@@ -198,6 +237,24 @@ def _buttons(item: Item, label: Label | None) -> list[Block]:
         if button["action_id"] == pressed and pressed in _STYLES:
             button["style"] = _STYLES[pressed]
     return buttons
+
+
+def _menu(item: Item) -> list[Block]:
+    """Return the menu 「⋯」 with the rules that the item offers; a value names the kind alone, the ledger the name."""
+    options = [
+        {"text": _plain(_offer(kind, value)), "value": kind}
+        for kind, value in offered(item)
+        if legible(value, REASON_LENGTH)
+    ]
+    if not options or len(item.item_id) > _MOST_OF_AN_ID:
+        return []
+    return [{"type": "overflow", "action_id": f"{MENU}:{item.item_id}", "options": options}]
+
+
+def _offer(kind: Kind, value: str) -> str:
+    """Return the text of an option; the escaped text is what Block Kit counts."""
+    offers = (RULE_OFFERS[kind].format(legible(value, length)) for length in range(REASON_LENGTH, 0, -1))
+    return next(offer for offer in offers if len(_escape(offer)) <= _MENU_LENGTH)
 
 
 def _button(text: str, action_id: str, item: Item) -> Block:

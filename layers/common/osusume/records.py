@@ -9,8 +9,9 @@ from typing import Any, Literal
 from osusume.items import Item
 
 Choice = Literal["recommended", "explored", "passed"]
-Why = Literal["recommended", "uncertain", "random", "varied", ""]
-"""Why an item is shown: it reaches the threshold, it is near it, or it was drawn, from the rest or from a cluster."""
+Why = Literal["recommended", "uncertain", "random", "varied", "wanted", "muted", ""]
+"""Why an item is shown: it reaches the threshold, it is near it, it was drawn, from the rest or from a cluster, or a
+rule of the owner's wants it. "muted" tells that a rule forbids it."""
 
 Action = Literal["wait", "promote", "veto", "roll back", "compare"]
 Status = Literal["scored", "posting", "posted", "refused"]
@@ -23,7 +24,10 @@ NIGHT_PREFIX = "night:"
 SCORES_PREFIX = "scores:"
 """The beginning of the keys of `kept_scores.py`, which share the ledger's table but are not its entries."""
 
-RESERVED = (RUN_PREFIX, SCORES_PREFIX, NIGHT_PREFIX)
+RULES_KEY = "rules:"
+"""The key of the owner's rules (`rules.py`), which are not an entry."""
+
+RESERVED = (RUN_PREFIX, SCORES_PREFIX, NIGHT_PREFIX, RULES_KEY)
 
 MOST_RECORD_BYTES = 400_000
 """DynamoDB's limit of 409,600, minus what claims and channels add to a record."""
@@ -106,7 +110,8 @@ class Run:
     """The result of one snapshot: how many items it listed, how many failed, and how many new ones got each choice.
 
     `gap` is true if works may have been missed; `given_up` are the ids of works that are no longer requested.
-    `ts` names its message once it is `posted`; `learned` is the sentence, in Japanese, about the night before.
+    `ts` names its message once it is `posted`; `learned` is the sentence, in Japanese, about the night before. `muted`
+    of the passed ones are forbidden by rules.
     """
 
     snapshot: str
@@ -124,6 +129,7 @@ class Run:
     given_up: list[str] = field(default_factory=list)
     ts: str | None = None
     learned: str = ""
+    muted: int = 0
 
     @property
     def record_id(self) -> str:
@@ -168,8 +174,8 @@ def _number(value: float | None) -> Decimal | None:
 
 
 def is_entry(attributes: dict[str, Any]) -> bool:
-    """Return whether these attributes are a record or a run, not a kept answer or a decision of the trainer."""
-    return not str(attributes["item_id"]).startswith((SCORES_PREFIX, NIGHT_PREFIX))
+    """Return whether these attributes are a record or a run, not a kept answer, a decision or the rules."""
+    return not str(attributes["item_id"]).startswith((SCORES_PREFIX, NIGHT_PREFIX, RULES_KEY))
 
 
 def to_attributes(entry: Record | Run) -> dict[str, Any]:
@@ -180,7 +186,8 @@ def to_attributes(entry: Record | Run) -> dict[str, Any]:
             "snapshot": entry.snapshot,
             "recorded_at": _number(entry.recorded_at),
             "counts": {
-                name: getattr(entry, name) for name in ("listed", "failed", "new", "recommended", "explored", "passed")
+                name: getattr(entry, name)
+                for name in ("listed", "failed", "new", "recommended", "explored", "passed", "muted")
             },
             "model_version": entry.model_version,
             "has_taste": entry.has_taste,

@@ -123,6 +123,7 @@ async function press(form, button) {
   }
   await look();
   document.getElementById(id)?.removeAttribute("aria-busy");
+  form.closest("details")?.removeAttribute("open");
   announcement.textContent = trouble || `投稿が更新されました: ${title}`;
 }
 
@@ -139,6 +140,13 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   press(event.target, event.submitter);
 });
+// As in Slack, a menu closes when the reader turns to something else.
+function closeMenus(event) {
+  for (const menu of messages.querySelectorAll("details[open]"))
+    if (event.key === "Escape" || !menu.contains(event.target)) menu.removeAttribute("open");
+}
+document.addEventListener("click", closeMenus);
+document.addEventListener("keydown", (event) => event.key === "Escape" && closeMenus(event));
 document.addEventListener("scroll", () => isAtEnd() && (newer.hidden = true), { passive: true });
 document.addEventListener("visibilitychange", () => document.hidden || look());
 newer.addEventListener("click", toEnd);
