@@ -86,7 +86,10 @@ class StackLabels:
             if mark is not None and (before is None or _when(mark) > _when(before)):
                 # the item first: a label without an item is useless
                 self._ledger.record(labelled_elsewhere(item, _when(mark)))
-                mark = _mark(self._labels.store(_label(item.item_id, mark)))
+                stored = self._labels.store(_label(item.item_id, mark))
+                mark = (
+                    None if stored is None else _mark(stored)
+                )  # None if Slack's clock is ahead and the later press was forgotten
             elif before is not None and before["user_id"] != _USER:
                 mark = before  # pressed in Slack, where the clock is ahead: the later label stays
             elif before is not None:

@@ -21,7 +21,7 @@ from scipy.special import stdtrit
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from model.learning.examples import Example
-from model.learning.train import Recent, Strengths, Trained, train
+from model.learning.train import Recent, Strengths, Trained, search_strengths, train
 from model.serving import features
 from model.serving.features import View
 from model.serving.head import Head
@@ -236,7 +236,7 @@ class _MemoryWorkshop:
         examples: Sequence[Example],
         recent: Sequence[Recent],
         fresh: Collection[str],
-        strengths: Strengths | None,
+        strengths: Strengths,
     ) -> Trained:
         return train(
             examples,
@@ -247,6 +247,9 @@ class _MemoryWorkshop:
             cost=self._cost,
             least=2,
         )
+
+    def search(self, examples: Sequence[Example]) -> Strengths:
+        return search_strengths(examples, encoder=None)
 
     def scores(self, version: str, items: Sequence[Item]) -> list[float]:
         return _scores(self.heads[version], items)

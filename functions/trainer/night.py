@@ -27,6 +27,8 @@ RECENT_DAYS = 30
 """The gate compares how many works of so many days heads recommend, and only their posts can be silent."""
 
 SEARCH_SECONDS = 7 * DAY
+"""Strengths are searched on the labels from before the week of the last press, and again only if those change."""
+
 REFERENCE_SECONDS = 7 * DAY
 LONGEST_COMPARISON = 28 * DAY
 _SURPRISE = 4.0
@@ -58,7 +60,8 @@ class State:
     """What the trainer remembers from night to night.
 
     `version` is the head in use, `learned` the labels that it learned from. `reference` is the head that it is compared
-    with, since `reference_since`. Labels from before `taste_since` count less. While `comparing`, the head in use
+    with, since `reference_since`. `searched` is a hash of the labels on which the strengths were searched. Labels from
+    before `taste_since` count less. While `comparing`, the head in use
     stays, and `challenger` is the newest refit.
     """
 
@@ -77,7 +80,7 @@ class State:
     challenger_since: float = 0.0
     better: Evidence = field(default_factory=Evidence)
     strengths: Strengths = field(default_factory=Strengths)
-    searched_at: float = 0.0
+    searched: str = ""
     taste_since: float | None = None
     decision: Mapping[str, Any] | None = None
 
@@ -89,7 +92,7 @@ class State:
     def from_json(cls, value: Mapping[str, Any]) -> State:
         """Return the state that `value` describes. Raises `UserError` for one that this code did not write."""
         try:
-            fields = dict(value)
+            fields = {name: part for name, part in value.items() if name != "searched_at"}  # of earlier versions
             fitness = fields.pop("fitness")
             return cls(
                 fitness=fitness and Fitness(**fitness),
@@ -114,9 +117,12 @@ class Workshop(Protocol):
         examples: Sequence[Example],
         recent: Sequence[Recent],
         fresh: Collection[str],
-        strengths: Strengths | None,
+        strengths: Strengths,
     ) -> Trained:
-        """Return a head trained as by `model.learning.train`; strengths are searched if None. Raises `UserError`."""
+        """Return a head trained as by `model.learning.train`. Raises `UserError`."""
+
+    def search(self, examples: Sequence[Example]) -> Strengths:
+        """Return the best strengths for these examples, as `model.learning.train.search_strengths` does."""
 
     def scores(self, version: str, items: Sequence[Item]) -> Sequence[float]:
         """Return the scores of items by a stored head."""
@@ -247,21 +253,22 @@ def _decided(
     labels = f"{len(examples)} labels, {liked} of them liked"
     if state.version is None and (len(examples) < least or liked in {0, len(examples)}):
         return "wait", f"{labels}: the first head needs {least} labels of both kinds.", state
-    is_searching = day.now - state.searched_at >= SEARCH_SECONDS
+    begin = max((press.at for press in day.presses.values()), default=0.0) // SEARCH_SECONDS * SEARCH_SECONDS
+    settled = [each for each in examples if day.presses[each.item.item_id].at < begin]
+    searched = _hash([(each.item.item_id, each.is_interested) for each in settled])
+    if searched != state.searched:
+        state = replace(state, strengths=workshop.search(settled), searched=searched)
+    if state.learned.keys() - day.presses.keys():  # labels were forgotten, and with them what they taught
+        state = replace(state, taste_since=None, fitness=None)
     silent = {item.item_id for item in silent_items(day)}
     recent = [Recent(each.item, bool(each.ts), each.item.item_id in silent) for each in day.recent]
     try:
         since = state.taste_since or changed_at(day)
         fresh = {item_id for item_id, press in day.presses.items() if since and press.at >= since}
-        trained = workshop.fit(examples, recent, fresh, None if is_searching else state.strengths)
+        trained = workshop.fit(examples, recent, fresh, state.strengths)
     except UserError as error:
         return "veto", f"The head in use stays: {error}.", state
-    state = replace(
-        state,
-        strengths=trained.strengths,
-        searched_at=day.now if is_searching else state.searched_at,
-        taste_since=since if trained.former < 1 else None,
-    )
+    state = replace(state, taste_since=since if trained.former < 1 else None)
     # after a change of taste the present head is not as good as it was
     known = state.fitness if state.version and trained.former == 1.0 else None
     fault = veto(trained.fitness, known, _flips(day, state))
@@ -327,4 +334,8 @@ def _digest(day: Day) -> str:
     """Return a hash of all that a refit would learn from."""
     presses = sorted((item_id, press.is_interested) for item_id, press in day.presses.items())
     silent = sorted(item.item_id for item in silent_items(day))
-    return hashlib.sha256(json.dumps([presses, silent], ensure_ascii=True).encode()).hexdigest()
+    return _hash([presses, silent])
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, ensure_ascii=True).encode()).hexdigest()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.learning.examples import Example
-from model.learning.train import Recent, Strengths, Trained, train
+from model.learning.train import Recent, Strengths, Trained, search_strengths, train
 from model.serving.package import ModelPackage, card_contents, sealed
 from osusume.errors import UserError
 from osusume.heads import EMBEDDINGS, Heads, StoredHead
@@ -80,15 +81,11 @@ class StackWorkshop:
         examples: Sequence[Example],
         recent: Sequence[Recent],
         fresh: Collection[str],
-        strengths: Strengths | None,
+        strengths: Strengths,
     ) -> Trained:
         """Return a head trained as `model.learning.train` does; embeddings come from S3, new ones are added there."""
-        with tempfile.TemporaryDirectory() as folder:
-            store = Path(folder) / EMBEDDINGS
-            stored = self.heads.embeddings() if self.has_encoder else b""
-            if stored:
-                store.write_bytes(stored)
-            trained = train(
+        with self._embeddings() as store:
+            return train(
                 examples,
                 encoder=self.package.encoder,
                 store=store,
@@ -100,9 +97,29 @@ class StackWorkshop:
                 cost=self.cost,
                 least=2,
             )
+
+    def search(self, examples: Sequence[Example]) -> Strengths:
+        """Return the best strengths for these examples; embeddings are kept as by `fit`."""
+        with self._embeddings() as store:
+            return search_strengths(
+                examples,
+                encoder=self.package.encoder,
+                store=store,
+                order=self.package.card.order,
+                keywords=self.package.card.keywords,
+            )
+
+    @contextmanager
+    def _embeddings(self) -> Iterator[Path]:
+        """Give a file of the stored embeddings, and store it again if it has changed."""
+        with tempfile.TemporaryDirectory() as folder:
+            store = Path(folder) / EMBEDDINGS
+            stored = self.heads.embeddings() if self.has_encoder else b""
+            if stored:
+                store.write_bytes(stored)
+            yield store
             if store.exists() and store.read_bytes() != stored:
                 self.heads.store_embeddings(store.read_bytes())
-        return trained
 
     def scores(self, version: str, items: Sequence[Item]) -> list[float]:
         """Return the scores of items by a stored head. Raises `UserError` if it cannot be read."""

@@ -231,6 +231,32 @@ def train(
     )
 
 
+def search_strengths(
+    examples: Sequence[Example],
+    *,
+    encoder: Encoder | None,
+    store: Path | None = None,
+    order: Sequence[str] = ORDER,
+    keywords: Sequence[str] = KEYWORDS,
+    seed: int = 1,
+) -> Strengths:
+    """Return the strengths that `train` would find for these examples, the default ones if they are few.
+
+    Nothing but the examples counts, so that a forgotten label leaves no trace.
+    """
+    liked = sum(example.is_interested for example in examples)
+    if len(examples) < LEAST_SEARCHED or liked in {0, len(examples)}:
+        return Strengths()
+    kept = [examples[row] for row in _drawn(examples, seed)]
+    items = [example.item for example in kept]
+    embeddings = np.zeros((len(items), 0), dtype=np.float32)
+    if encoder is not None:
+        texts = [compose(item, order, keywords) for item in items]
+        embeddings = embed(encoder, texts, store=store, advance=lambda _share: None)
+    with threadpool_limits(1, user_api="blas"):
+        return _searched(_Parts.read(items, embeddings, order, len(kept)), labels_of(kept), seed, lambda _: None)[0]
+
+
 def refit(
     package: ModelPackage, examples: Sequence[Example], *, seed: int = 1, created_on: date | None = None
 ) -> ModelPackage:

@@ -18,6 +18,7 @@ COMMANDS = (
     "model",
     "repost",
     "dead_letters",
+    "forget",
     "restore_labels",
     "rotate_secret",
     "rules",

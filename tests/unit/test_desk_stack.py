@@ -57,7 +57,9 @@ class Sitting:
 
     def press_in_slack(self, item_id: str, action_ts: float, *, is_interested: bool) -> Label:
         ts = f"{action_ts:.6f}"
-        return self.labels.store(Label(item_id, is_interested, "U0OWNER", ts, local_time(ts, TOKYO)))
+        pressed = Label(item_id, is_interested, "U0OWNER", ts, local_time(ts, TOKYO))
+        assert self.labels.store(pressed)
+        return pressed
 
 
 @pytest.fixture

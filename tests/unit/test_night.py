@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from model.learning.examples import Example
-from model.learning.train import Recent, Strengths, Trained, train
+from model.learning.train import Recent, Strengths, Trained, search_strengths, train
 from model.serving.head import Head
 from osusume.errors import UserError
 from osusume.items import Item
@@ -37,6 +37,7 @@ class MemoryWorkshop:
     heads: dict[str, Head] = field(default_factory=dict)
     guesses: list[bool] = field(default_factory=list)
     silent: int = 0
+    searched: int = 0
     fitted: dict[object, Trained] = field(default_factory=dict)
 
     def fit(
@@ -44,10 +45,9 @@ class MemoryWorkshop:
         examples: Sequence[Example],
         recent: Sequence[Recent],
         fresh: Collection[str],
-        strengths: Strengths | None,
+        strengths: Strengths,
     ) -> Trained:
         self.silent = sum(each.is_silent for each in recent)
-        strengths = strengths or Strengths()
         labels = tuple((example.item.item_id, example.is_interested) for example in examples)
         arguments = labels, tuple((each.item.item_id, each.is_silent) for each in recent), frozenset(fresh), strengths
         if arguments not in self.fitted:
@@ -55,6 +55,10 @@ class MemoryWorkshop:
                 examples, encoder=None, recent=recent, fresh=fresh, strengths=strengths, cost=0.5, least=2
             )
         return self.fitted[arguments]
+
+    def search(self, examples: Sequence[Example]) -> Strengths:
+        self.searched += 1
+        return search_strengths(examples, encoder=None)
 
     def scores(self, version: str, items: Sequence[Item]) -> list[float]:
         return [float(s) for s in self.heads[version].scores(np.zeros((len(items), 0), dtype=np.float32), items)]

@@ -54,17 +54,17 @@ class Labels:
     def __init__(self, dynamodb: DynamoDBServiceResource, table: str) -> None:
         self._table = dynamodb.Table(table)
 
-    def store(self, label: Label) -> Label:
-        """Store `label` unless a later one is stored; return the label that is stored then.
+    def store(self, label: Label) -> Label | None:
+        """Store `label` unless a later one is stored; return the label that is stored then, None if it is forgotten.
 
         A press in this stack's channel, which Slack has timed, replaces any label timed by another clock, even one that
-        seems later.
+        seems later. Of a forgotten label only its time counts.
         """
         condition = "attribute_not_exists(item_id) OR action_ts < :action_ts"
         origin: dict[str, Any] = {}
         values: dict[str, Any] = {":action_ts": Decimal(label.action_ts)}
         if label.origin == "slack" and label.user_id != IMPORT_USER:
-            condition += " OR #origin <> :slack OR user_id = :import"
+            condition += " OR (attribute_not_exists(forgotten) AND (#origin <> :slack OR user_id = :import))"
             origin = {"ExpressionAttributeNames": {"#origin": "origin"}}
             values |= {":slack": "slack", ":import": IMPORT_USER}
         is_stored = write_if(
@@ -74,7 +74,7 @@ class Labels:
             ExpressionAttributeValues=values,
             **origin,
         )
-        return label if is_stored else self.get(label.item_id) or label
+        return label if is_stored else self.get(label.item_id)
 
     def take_back(self, label: Label, earlier: Label | None) -> bool:
         """Replace `label` by `earlier`, or delete it; return False, changing nothing, if another label is stored."""
@@ -86,16 +86,29 @@ class Labels:
             return write_if(self._table.delete_item, Key={"item_id": label.item_id}, **condition)
         return write_if(self._table.put_item, Item=_to_attributes(earlier), **condition)
 
+    def forget(self, label: Label) -> bool:
+        """Replace `label` by the mark of a forgotten one; return False, changing nothing, if another label is stored.
+
+        The mark keeps the time of the press alone: the same press, arriving again, brings nothing back, and a later one
+        is stored.
+        """
+        return write_if(
+            self._table.put_item,
+            Item={"item_id": label.item_id, "action_ts": Decimal(label.action_ts), "forgotten": True},
+            ConditionExpression="action_ts = :action_ts AND user_id = :user_id",
+            ExpressionAttributeValues={":action_ts": Decimal(label.action_ts), ":user_id": label.user_id},
+        )
+
     def get(self, item_id: str) -> Label | None:
-        """Return the label of an item, None if it has none."""
+        """Return the label of an item, None if it has none or it is forgotten."""
         record = self._table.get_item(Key={"item_id": item_id}, ConsistentRead=True).get("Item")
-        return None if record is None else _from_attributes(record)
+        return None if record is None or "forgotten" in record else _from_attributes(record)
 
     def all(self) -> Iterator[Label]:
-        """Return every label, in no order."""
+        """Return every label that is not forgotten, in no order."""
         pages = self._table.meta.client.get_paginator("scan").paginate(TableName=self._table.name, ConsistentRead=True)
         for page in pages:
-            yield from map(_from_attributes, page["Items"])
+            yield from (_from_attributes(record) for record in page["Items"] if "forgotten" not in record)
 
 
 def _to_attributes(label: Label) -> dict[str, Any]:
