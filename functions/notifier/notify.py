@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from notifier.channel import Channel, ChannelRefused, MessageRefused, RateLimited, Unclear
 from notifier.delivery import Clock, Delivery, Post, Undelivered
 from notifier.scoring import Scores, ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
-from osusume.ledger import Decision, Ledger, Record, Run, Unfinished
-from osusume.messages import decision_line, item_forms, item_metadata, run_message, run_metadata
+from osusume.ledger import Decision, Ledger, Limits, Record, Run, Unfinished
+from osusume.messages import decision_line, item_digest, item_forms, item_metadata, run_message, run_metadata
 from osusume.observability import logger
-from osusume.rules import Rule, effects
+from osusume.rules import Effect, Rule, effects
 from osusume.snapshots import Snapshot
 
 NIGHT_SECONDS = 20 * 3600
@@ -60,7 +61,7 @@ def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
             delivery.settle()
         raise
     records = deps.ledger.get(item.item_id for item in snapshot.items)
-    run = _run(snapshot, key, records.values(), deps.clock.now(), deps.ledger.last_decision())
+    run = _run(snapshot, key, records.values(), deps)
     deps.ledger.record(run)
     # the index may not show the newest records yet
     left = deps.ledger.unfinished()
@@ -120,38 +121,63 @@ def _record_new_items(snapshot: Snapshot, key: str, deps: Dependencies) -> None:
     # items that an earlier try recorded are scored again, so that the same requests match the kept answers
     ours = {id_: entry.score for id_, entry in known.items() if entry.snapshot == key}
     scores = deps.score([item for item_id, item in items.items() if item_id in ours or item_id not in known])
-    # their recorded scores count, so that this try chooses as that one did
-    ours = {item_id: prediction.score for item_id, prediction in scores.predictions.items()} | ours
-    threshold = scores.threshold if scores.threshold is None or deps.threshold is None else deps.threshold
-    candidates = [item for item_id, item in items.items() if item_id in ours]
-    explored = deps.explored_items_a_day
-    # what an earlier try recorded stands, whatever rule was made since
-    ruled = effects(deps.rules(), new, deps.clock.now())
-    for item_id in ours.keys() & known.keys():
-        if (why := known[item_id].why) in {"muted", "wanted"}:
-            ruled[item_id] = "muted" if why == "muted" else "wanted"
-    selected = select(candidates, ours, threshold, deps.max_posts, explored, key, _explored_today(deps), ruled)
+    # what an earlier try recorded stands, so that this one chooses as that one did: scores, and rules made since
+    standing = {item_id: known[item_id] for item_id in ours}
+    ruled = effects(deps.rules(), new, deps.clock.now()) | ruled_before(standing.values())
+    candidates = [item for item_id, item in items.items() if item_id in scores.predictions]
+    chosen = decide(candidates, scores, _limits(deps), key, ruled, ours)
     for item in new:
+        deps.ledger.record(replace(chosen[item.item_id], recorded_at=deps.clock.now()))
+
+
+def decide(
+    items: Sequence[Item],
+    scores: Scores,
+    limits: Limits,
+    key: str,
+    ruled: Mapping[str, Effect],
+    recorded: Mapping[str, float | None] = MappingProxyType({}),
+) -> dict[str, Record]:
+    """Return by item id the first records of a run's new items: what is shown, why, and with which message.
+
+    It depends on nothing else, so that a past run can be replayed. `recorded` are scores that stand already.
+    """
+    found = {item_id: prediction.score for item_id, prediction in scores.predictions.items()} | dict(recorded)
+    threshold = scores.threshold if scores.threshold is None or limits.threshold is None else limits.threshold
+    selected = select(items, found, threshold, limits.max_posts, limits.explored, key, limits.explored_before, ruled)
+    records = {}
+    for item in items:
         prediction, chosen = scores.predictions[item.item_id], selected[item.item_id]
-        deps.ledger.record(
-            Record(
-                item=item,
-                choice=chosen.choice,
-                snapshot=key,
-                recorded_at=deps.clock.now(),
-                score=prediction.score,
-                model_version=scores.model_version,
-                reasons=prediction.reasons,
-                threshold=threshold,
-                candidates=len(candidates) - len(ruled),
-                why=chosen.why,
-                probability=chosen.probability,
-                first_guess=scores.first_guess and threshold is not None,
-            )
+        record = Record(
+            item=item,
+            choice=chosen.choice,
+            snapshot=key,
+            recorded_at=0.0,
+            score=found[item.item_id],
+            model_version=scores.model_version,
+            reasons=prediction.reasons,
+            threshold=threshold,
+            candidates=len(items) - len(ruled),
+            why=chosen.why,
+            probability=chosen.probability,
+            first_guess=scores.first_guess and threshold is not None,
         )
+        records[item.item_id] = replace(record, message=item_digest(record))
+    return records
 
 
-def _run(snapshot: Snapshot, key: str, records: Iterable[Record], now: float, decision: Decision | None) -> Run:
+def ruled_before(records: Iterable[Record]) -> dict[str, Effect]:
+    """Return by item id what rules said of the recorded items."""
+    whys: dict[str, Effect] = {"muted": "muted", "wanted": "wanted"}
+    return {record.item.item_id: whys[record.why] for record in records if record.why in whys}
+
+
+def _limits(deps: Dependencies) -> Limits:
+    return Limits(deps.max_posts, deps.explored_items_a_day, _explored_today(deps), deps.threshold)
+
+
+def _run(snapshot: Snapshot, key: str, records: Iterable[Record], deps: Dependencies) -> Run:
+    now, decision = deps.clock.now(), deps.ledger.last_decision()
     new = [record for record in records if record.snapshot == key]
     choices = Counter(record.choice for record in new)
     return Run(
@@ -163,6 +189,7 @@ def _run(snapshot: Snapshot, key: str, records: Iterable[Record], now: float, de
         recommended=choices["recommended"],
         explored=choices["explored"],
         passed=choices["passed"],
+        limits=_limits(deps),
         muted=sum(record.why == "muted" for record in new),
         model_version=max((record.model_version for record in new), default=""),
         has_taste=not new or any(record.score is not None for record in new),

@@ -77,7 +77,7 @@ def score_items(
         for number, batch in enumerate(batches):
             if number not in answers:
                 text = _ask(batch, url, session, credentials, region)
-                newest = answers[number] = _scores(text, batch)
+                newest = answers[number] = scores_of(text, _ids(batch))
                 if kept:
                     kept.keep(number, text)
         # a new model may be deployed meanwhile: then the old one's answers are requested again
@@ -93,7 +93,7 @@ def _kept_answers(batches: Sequence[list[dict[str, Any]]], kept: KeptScores | No
     answers: dict[int, Scores] = {}
     for number, text in (kept.load(len(batches)) if kept else {}).items():
         try:
-            answers[number] = _scores(text, batches[number])
+            answers[number] = scores_of(text, _ids(batches[number]))
         except ScoringFailed as error:
             logger.warning("a kept answer does not fit its request", number=number, error=str(error))
     models = {(answer.model_version, answer.threshold) for answer in answers.values()}
@@ -140,9 +140,8 @@ def _ask(
         raise ScoringFailed(f"the classifier's answer is not UTF-8: {error}") from error
 
 
-def _scores(text: str, batch: list[dict[str, Any]]) -> Scores:
-    """Return the scores of the items of `batch` from an answer. Raises `ScoringFailed`."""
-    item_ids = [item["item_id"] for item in batch]
+def scores_of(text: str, item_ids: Sequence[str]) -> Scores:
+    """Return the scores of these items from the classifier's answer. Raises `ScoringFailed`."""
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -155,7 +154,8 @@ def _scores(text: str, batch: list[dict[str, Any]]) -> Scores:
                 prediction["item_id"]: Prediction(
                     score=_share(prediction["score"]),
                     reasons=[
-                        Reason(str(r["field"]), str(r["value"]), _finite(r["effect"])) for r in prediction["reasons"]
+                        Reason(str(r["field"]), str(r["value"]), round(_finite(r["effect"]), SCORE_DIGITS))
+                        for r in prediction["reasons"]
                     ],
                 )
                 for prediction in answer["predictions"]
@@ -170,6 +170,10 @@ def _scores(text: str, batch: list[dict[str, Any]]) -> Scores:
         if prediction is None or (prediction.score is None) != (scores.threshold is None):
             raise ScoringFailed(f"the classifier's answer has no score for {item_id}")
     return scores
+
+
+def _ids(batch: list[dict[str, Any]]) -> list[str]:
+    return [item["item_id"] for item in batch]
 
 
 def _share(value: Any) -> float | None:

@@ -16,6 +16,7 @@ COMMANDS = (
     "dataset",
     "import_labels",
     "model",
+    "replay",
     "repost",
     "dead_letters",
     "forget",

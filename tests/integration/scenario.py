@@ -6,6 +6,7 @@ The permission tests remove one permission at a time and expect a problem.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -16,6 +17,7 @@ from itertools import count
 import requests
 
 from local.cloud import FunctionError
+from local.cloud.access import REGION
 from local.machine import ROOT, Machine, one_machine
 from model.serving.head import Head
 from model.serving.package import ENCODER, HEAD, read_card, sealed
@@ -61,6 +63,26 @@ def promote_another_head(machine: Machine) -> None:
     heads = Heads(machine.cloud.client("s3"), machine.cloud.resources["Bucket"], card.files[ENCODER])
     heads.store(card.version, StoredHead(json.dumps(card.to_json()).encode(), head.to_bytes()))
     heads.promote(card.version)
+
+
+def owners_environment(machine: Machine) -> dict[str, str]:
+    """Return the environment of a user with keys to the account, whom this makes."""
+    iam = machine.cloud.client("iam")
+    iam.create_user(UserName="owner")
+    everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+    iam.put_user_policy(UserName="owner", PolicyName="all", PolicyDocument=json.dumps(everything))
+    key = iam.create_access_key(UserName="owner")["AccessKey"]
+    return {
+        "AWS_ENDPOINT_URL": machine.cloud.endpoint,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SLACK_API_URL": machine.slack.api_url,
+    }
 
 
 def problems_of(machine: Machine, function: str) -> list[str]:

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import pytest
 from injector import rules_of, slack_rule
-from scenario import warm_up
+from scenario import owners_environment, warm_up
 
-from local.cloud.access import REGION
 from local.machine import BOT_TOKEN, ROOT, SIGNING_SECRET, Machine, one_machine
 from local.slack import duplicate_posts
 from model.serving.head import Head
@@ -47,23 +46,7 @@ def machine() -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def owner(machine: Machine) -> dict[str, str]:
-    """The environment of a user with keys to the account."""
-    iam = machine.cloud.client("iam")
-    iam.create_user(UserName="owner")
-    everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-    iam.put_user_policy(UserName="owner", PolicyName="all", PolicyDocument=json.dumps(everything))
-    key = iam.create_access_key(UserName="owner")["AccessKey"]
-    return {
-        "AWS_ENDPOINT_URL": machine.cloud.endpoint,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "SLACK_API_URL": machine.slack.api_url,
-    }
+    return owners_environment(machine)
 
 
 @pytest.fixture

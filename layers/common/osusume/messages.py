@@ -7,6 +7,8 @@ a link or turn bold. `legible` strips what would hide or reorder other text. Len
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,6 +110,11 @@ def item_forms(record: Record, label: Label | None = None) -> list[tuple[str, li
     """Return the forms of an item's message, the best first: Slack refuses one whose image it cannot fetch."""
     forms = [item_message(record, label, with_image=with_image) for with_image in (True, False)]
     return forms[:1] if forms[0] == forms[1] else forms
+
+
+def item_digest(record: Record) -> str:
+    """Return the SHA-256 of an item's message without a label, as it is first posted, in hexadecimal digits."""
+    return hashlib.sha256(json.dumps(item_message(record), sort_keys=True).encode()).hexdigest()
 
 
 def rule_message(rule: Rule) -> tuple[str, list[Block]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -56,7 +56,7 @@ class Record:
 
     `threshold` and `candidates` are the threshold and the number of items of the selection, `why` is why the item is
     shown, and `probability` how likely that was before the draw, 0 for an item that is not shown. `first_guess` tells
-    that the head had not been tried yet.
+    that the head had not been tried yet. `message` is the SHA-256 of the message as first posted, for `ops replay`.
     """
 
     item: Item
@@ -74,6 +74,7 @@ class Record:
     why: Why = ""
     probability: float = 0.0
     first_guess: bool = False
+    message: str = ""
 
     @property
     def record_id(self) -> str:
@@ -106,12 +107,25 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounded the selection of a run; `threshold` is the owner's, None if the model's own applied.
+
+    `explored` is the most explored items of a day, `explored_before` how many of them earlier runs of the day showed.
+    """
+
+    max_posts: int
+    explored: int
+    explored_before: int
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The result of one snapshot: how many items it listed, how many failed, and how many new ones got each choice.
 
     `gap` is true if works may have been missed; `given_up` are the ids of works that are no longer requested.
     `ts` names its message once it is `posted`; `learned` is the sentence, in Japanese, about the night before. `muted`
-    of the passed ones are forbidden by rules.
+    of the passed ones are forbidden by rules. `limits` is None for runs of earlier versions.
     """
 
     snapshot: str
@@ -130,6 +144,7 @@ class Run:
     ts: str | None = None
     learned: str = ""
     muted: int = 0
+    limits: Limits | None = None
 
     @property
     def record_id(self) -> str:
@@ -196,6 +211,7 @@ def to_attributes(entry: Record | Run) -> dict[str, Any]:
             "status": entry.status,
             "unfinished": "yes",
             "learned": entry.learned,
+            "limits": entry.limits and {name: _number(value) for name, value in asdict(entry.limits).items()},
         }
     attributes: dict[str, Any] = {
         "item_id": entry.record_id,
@@ -214,6 +230,7 @@ def to_attributes(entry: Record | Run) -> dict[str, Any]:
         "why": entry.why,
         "probability": _number(entry.probability),
         "first_guess": entry.first_guess,
+        "message": entry.message,
     }
     if entry.choice != "passed":
         attributes["unfinished"] = "yes"
@@ -234,6 +251,7 @@ def from_attributes(attributes: dict[str, Any]) -> Record | Run:
             given_up=list(attributes.get("given_up", [])),
             ts=attributes.get("ts"),
             learned=attributes.get("learned", ""),
+            limits=_limits(attributes.get("limits")),
             **counts,
         )
     score, threshold = attributes["score"], attributes.get("threshold")
@@ -253,6 +271,19 @@ def from_attributes(attributes: dict[str, Any]) -> Record | Run:
         why=attributes.get("why", ""),
         probability=float(attributes.get("probability", 0)),
         first_guess=attributes.get("first_guess", False),
+        message=attributes.get("message", ""),
+    )
+
+
+def _limits(value: dict[str, Any] | None) -> Limits | None:
+    if value is None:
+        return None
+    threshold = value["threshold"]
+    return Limits(
+        int(value["max_posts"]),
+        int(value["explored"]),
+        int(value["explored_before"]),
+        None if threshold is None else float(threshold),
     )
 
 
