@@ -135,6 +135,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="DIR",
         help="score with this package, made by 'python -m model train' (default: score nothing, and learn)",
     )
+    run.add_argument(
+        "--like",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a voice actor, circle, genre or word that you like, for the first mornings; may be given several times",
+    )
     run.add_argument("--site-address", metavar="URL", help="a stand-in for the site, on this machine")
     run.add_argument(
         "--serve",

@@ -6,6 +6,7 @@ What a run reads, stores and posts is kept in a folder, from which the next run 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from model.serving.package import ModelPackage
 from model.stored_labels import read_tables
 from osusume.errors import UserError
 from osusume.settings import InvalidSetting
+from osusume.wishes import WishStore
 from web.browser import open_in_browser
 
 TIME_ZONE = ZoneInfo("Asia/Tokyo")
@@ -72,6 +74,7 @@ class Options:
     contact: str | None = None
     import_file: Path | None = None
     model: Path | None = None
+    like: Sequence[str] = ()
     serve: bool = True
 
 
@@ -105,6 +108,8 @@ def run_once(options: Options, console: Console) -> None:
         run = _Run(deployed, state, options, console)
         if given:
             run.bring(given)
+        if options.like:
+            run.like(options.like)
         if deployed.cloud.deliver_unfinished():
             console.print("Resuming where the last run ended.")
             run.wait()
@@ -205,6 +210,14 @@ class _Run:
             f"Imported {imported.stored} labels ({imported.kept} were there as late or later),"
             f" {imported.new_items} works new to the ledger."
         )
+
+    def like(self, names: Sequence[str]) -> None:
+        """Store names that the owner likes, for as long as nothing is learnt. Raises `UserError`."""
+        store = WishStore(self._deployed.cloud.dynamodb(), self._deployed.cloud.resources["ItemsTable"])
+        before = store.read()
+        after = before.with_names(names)
+        store.replace(before, after)
+        self._console.print(Text(f"Guessing by: {', '.join(after.names)}"))
 
     def wait(self) -> None:
         """Wait until nothing is running, and show a progress bar meanwhile."""

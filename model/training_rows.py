@@ -38,6 +38,15 @@ def read_rows(path: Path) -> list[Row]:
     A file may be UTF-8, UTF-16 or CP932, have any line ends, and be one JSON array instead of one row on each line.
     Raises `UserError` for a file that cannot be read, is packed or is a table, and for a row that is not JSON.
     """
+    lines = re.split(r"\r\n|\n|\r", read_text(path))
+    first = next((line.strip() for line in lines if line.strip()), "")
+    if first and first[0] not in "[{":
+        _refuse_table(path, first)
+    return _whole(lines) or list(_each_line(path, lines))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, UTF-16 or CP932. Raises `UserError` if it cannot be read, or is packed."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -45,11 +54,7 @@ def read_rows(path: Path) -> list[Row]:
     for mark, name in _PACKED.items():
         if content.startswith(mark):
             raise UserError(f"{path} is {name}: unpack it, and {_CONVERT}")
-    lines = re.split(r"\r\n|\n|\r", _decoded(path, content))
-    first = next((line.strip() for line in lines if line.strip()), "")
-    if first and first[0] not in "[{":
-        _refuse_table(path, first)
-    return _whole(lines) or list(_each_line(path, lines))
+    return _decoded(path, content)
 
 
 def is_plain(path: Path) -> bool:

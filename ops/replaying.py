@@ -60,7 +60,8 @@ def replay(stack: DeployedStack, key: str, package_at: Path, head: str | None = 
         raise UserError(f"{key} was scored by several heads, {version}, {', '.join(others)}: it cannot be replayed")
     has_taste = any(record.score is not None for record in records.values())
     scores = _scorer(stack, package_at, head or version)(items, has_taste or head is not None)
-    again = decide(items, scores, run.limits, key, ruled_before(records.values()))
+    guesses = {item_id: 1.0 for item_id, record in records.items() if record.why == "wished"}
+    again = decide(items, scores, run.limits, key, ruled_before(records.values()), guesses)
     return [Replayed(records[item.item_id], again[item.item_id]) for item in items]
 
 

@@ -23,6 +23,7 @@ from osusume.rules import Rules
 from osusume.secrets import read_secret
 from osusume.settings import NotifierSettings
 from osusume.snapshots import SnapshotMissing, list_snapshot_keys, read_snapshot
+from osusume.wishes import WishStore
 
 settings = NotifierSettings.from_environment(os.environ)
 session = boto3.Session()
@@ -78,5 +79,6 @@ def _dependencies(context: LambdaContext, key: str, stored: Sequence[str]) -> De
         same_day=snapshots_of_the_same_day(key, stored, settings.time_zone),
         stack=settings.stack,
         rules=Rules(dynamodb, settings.items_table).all,
+        wishes=WishStore(dynamodb, settings.items_table).read,
         clock=Clock(time.time, time.sleep, lambda: context.get_remaining_time_in_millis() / 1000),
     )

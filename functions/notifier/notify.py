@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from notifier.channel import Channel, ChannelRefused, MessageRefused, RateLimited, Unclear
 from notifier.delivery import Clock, Delivery, Post, Undelivered
+from notifier.guess import guess
 from notifier.scoring import Scores, ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
@@ -19,6 +20,7 @@ from osusume.messages import decision_line, item_digest, item_forms, item_metada
 from osusume.observability import logger
 from osusume.rules import Effect, Rule, effects
 from osusume.snapshots import Snapshot
+from osusume.wishes import Wishes
 
 NIGHT_SECONDS = 20 * 3600
 """How long summaries report a decision of the trainer: for one morning."""
@@ -29,7 +31,8 @@ class Dependencies:
     """The dependencies and settings of a run. If `threshold` is None, the model's own applies.
 
     `same_day` are the keys of the other snapshots of the owner's day, which share `explored_items_a_day`. `stack`
-    distinguishes this stack's messages from another one's in the same channel. `rules` returns the owner's rules.
+    distinguishes this stack's messages from another one's in the same channel. `rules` returns the owner's rules,
+    `wishes` what they said before any press.
     """
 
     ledger: Ledger
@@ -43,6 +46,7 @@ class Dependencies:
     same_day: Sequence[str] = ()
     stack: str = ""
     rules: Callable[[], Iterable[Rule]] = tuple
+    wishes: Callable[[], Wishes] = Wishes
 
 
 def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
@@ -125,7 +129,8 @@ def _record_new_items(snapshot: Snapshot, key: str, deps: Dependencies) -> None:
     standing = {item_id: known[item_id] for item_id in ours}
     ruled = effects(deps.rules(), new, deps.clock.now()) | ruled_before(standing.values())
     candidates = [item for item_id, item in items.items() if item_id in scores.predictions]
-    chosen = decide(candidates, scores, _limits(deps), key, ruled, ours)
+    guesses = guess(candidates, deps.wishes()) if scores.threshold is None else {}
+    chosen = decide(candidates, scores, _limits(deps), key, ruled, guesses, ours)
     for item in new:
         deps.ledger.record(replace(chosen[item.item_id], recorded_at=deps.clock.now()))
 
@@ -136,6 +141,7 @@ def decide(
     limits: Limits,
     key: str,
     ruled: Mapping[str, Effect],
+    guesses: Mapping[str, float],
     recorded: Mapping[str, float | None] = MappingProxyType({}),
 ) -> dict[str, Record]:
     """Return by item id the first records of a run's new items: what is shown, why, and with which message.
@@ -144,7 +150,8 @@ def decide(
     """
     found = {item_id: prediction.score for item_id, prediction in scores.predictions.items()} | dict(recorded)
     threshold = scores.threshold if scores.threshold is None or limits.threshold is None else limits.threshold
-    selected = select(items, found, threshold, limits.max_posts, limits.explored, key, limits.explored_before, ruled)
+    posts, explored, before = limits.max_posts, limits.explored, limits.explored_before
+    selected = select(items, found, threshold, posts, explored, key, before, ruled, guesses)
     records = {}
     for item in items:
         prediction, chosen = scores.predictions[item.item_id], selected[item.item_id]

@@ -39,13 +39,15 @@ def select(
     seed: str,
     explored_before: int = 0,
     ruled: Mapping[str, Effect] = MappingProxyType({}),
+    guesses: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Selected]:
     """Return for each item id what happens to the item.
 
     The best `max_posts` items with a score of at least `threshold` are recommended, at most `MOST_OF_A_CIRCLE` of one
     circle. Of the rest, `explored` are shown to learn from, less the `explored_before` of the same day: one drawn at
     random, in which every level of scores has the same chance, and the others nearest below the threshold, one a
-    circle. Without a taste (`threshold` is None) `FIRST_ITEMS` varied ones are shown instead.
+    circle. Without a taste (`threshold` is None) the best of the `guesses` are recommended, within the same limits, and
+    `FIRST_ITEMS` varied ones of the others are shown.
 
     The owner's rules come first: of the `ruled` items the wanted ones are recommended, within `max_posts`, and the
     muted ones are passed.
@@ -64,6 +66,10 @@ def select(
         chosen[item_id] = Selected("recommended", "wanted", 1.0)
     max_posts = max(0, max_posts - len(wanted))
     if threshold is None:
+        guessed = sorted(by_id.keys() & guesses.keys(), key=lambda item_id: (-guesses[item_id], item_id))
+        for item in _of_few_circles([by_id[item_id] for item_id in guessed], max_posts, MOST_OF_A_CIRCLE):
+            chosen[item.item_id] = Selected("recommended", "wished", 1.0)
+            del by_id[item.item_id]
         count = max(0, max(explored, FIRST_ITEMS) - explored_before) if explored else 0
         for cluster in varied([by_id[item_id] for item_id in sorted(by_id)], count, random):
             chosen[random.choice(cluster).item_id] = Selected("explored", "varied", 1 / len(cluster))

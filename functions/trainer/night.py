@@ -175,7 +175,7 @@ def silent_items(day: Day) -> list[Item]:
         record.item
         for record in day.recent
         if record.ts
-        and record.why != "wanted"  # the owner asked for it, whatever it is
+        and record.why not in {"wanted", "wished"}  # the owner asked for it, whatever it is
         and record.item.item_id not in day.presses
         and record.snapshot in visited
         and record.ts < last

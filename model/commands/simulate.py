@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from model.commands import Commands, positive, progress_bars
+from osusume.errors import UserError
 
 _EPILOG = """\
 The works of the file come in random order, as many a day as --per-day says, and a simulated owner presses as the file's
@@ -18,9 +19,13 @@ that knows the label of every earlier work, posted or not, which no owner can gi
 and all works of those days, means over the seeds with 95 % intervals (Student's t). Ratios and differences are taken
 seed by seed.
 
+With --words or --bought only the first morning is judged, before any press: how many of the works that are guessed from
+the owner's words are liked, as a multiple of the share of all works. The words come from another half of the works.
+
 examples:
   python -m model simulate --data labels.jsonl
   python -m model simulate --data labels.jsonl --presses .8/.15 --seeds 3
+  python -m model simulate --data labels.jsonl --words 5 --bought 30
   python -m model simulate --data labels.jsonl --change-at 30 --json --plot simulated.png
 
 exit status: 0, or 1 when the data or an option cannot be used"""
@@ -49,6 +54,12 @@ def add(commands: Commands) -> None:
     parser.add_argument("--change-at", type=positive, metavar="DAY", help="from this day on other works are liked")
     parser.add_argument("--cost", type=float, default=0.5, metavar="C", help="cost of an unwanted post (%(default)s)")
     parser.add_argument("--seeds", type=positive, default=5, metavar="N", help="how many random orders (%(default)s)")
+    parser.add_argument(
+        "--words", type=int, default=0, metavar="N", help="judge the first morning of an owner who names N words"
+    )
+    parser.add_argument(
+        "--bought", type=int, default=0, metavar="N", help="... or brings a list of N bought works; both may be given"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
     parser.add_argument("--plot", type=Path, metavar="F.png", help="also draw the F1 of each loop over the days")
     parser.set_defaults(run=run)
@@ -60,6 +71,9 @@ def run(options: argparse.Namespace) -> None:
     from model.simulate import Owner, Plan, simulate, to_json  # noqa: PLC0415
     from model.simulate_report import print_results, write_plot  # noqa: PLC0415
 
+    if options.words or options.bought:
+        _judge_first_mornings(options)
+        return
     owner = Owner.parse(options.presses, options.flip)
     plan = Plan(options.days, options.per_day, options.rate, owner, options.change_at, options.cost).checked()
     examples = read_examples(options.data)
@@ -80,3 +94,25 @@ def run(options: argparse.Namespace) -> None:
         print_results(plan, results)
     if options.plot:
         print(f"wrote {options.plot}", file=sys.stderr)
+
+
+def _judge_first_mornings(options: argparse.Namespace) -> None:
+    from model.dataset import read_examples  # noqa: PLC0415  # as in `run`
+    from model.first_morning import first_morning  # noqa: PLC0415
+    from model.simulate import interval  # noqa: PLC0415
+
+    if min(options.words, options.bought) < 0:
+        raise UserError("--words and --bought must not be negative")
+    examples = read_examples(options.data)
+    mornings = [first_morning(examples, options.words, options.bought, seed) for seed in range(1, options.seeds + 1)]
+    figures = {
+        name: interval([getattr(each, name) for each in mornings])
+        for name in ("posts", "precision", "base_rate", "times")
+    }
+    if options.json:
+        json.dump({"words": options.words, "bought": options.bought, "figures": figures}, sys.stdout, indent=2)
+        print()
+        return
+    print(f"the first morning, {options.words} words and {options.bought} bought works, {options.seeds} seeds")
+    for name, (mean, low, high) in figures.items():
+        print(f"  {name.replace('_', ' '):10} {mean:6.2f}  (95 %: {low:.2f} to {high:.2f})")

@@ -15,6 +15,7 @@ COMMANDS = (
     "annotate",
     "dataset",
     "import_labels",
+    "like",
     "model",
     "replay",
     "repost",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from local.machine import BOT_TOKEN, Machine, one_machine
-from local.slack import duplicate_posts
+from local.slack import as_text, duplicate_posts
 from osusume.messages import INTERESTED, NOT_INTERESTED
+from osusume.snapshots import Snapshot, snapshot_key
+from osusume.wishes import Bought, Wishes, WishStore
+from samples.works import demo_works, made_up_taste
 
 MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
 
@@ -111,6 +115,27 @@ def test_a_snapshot_under_a_key_with_spaces_plus_signs_and_japanese_is_posted() 
         machine.cloud.wait_until_idle(60)
         assert [i.error for i in machine.cloud.invocations if i.error] == []
         assert again in {(m.metadata or {}).get("event_payload", {}).get("snapshot") for m in machine.slack.messages}
+
+
+def test_before_any_press_the_owners_words_choose_the_first_morning_and_are_marked_as_a_guess() -> None:
+    works = demo_works()[:100]
+    likes = {work.item_id: made_up_taste(work) for work in works}
+    liked = [work for work in demo_works()[100:] if made_up_taste(work)]
+    rate = sum(likes.values()) / len(likes)
+    names = ["薄荷野すず", "糸杉谷なぎ", "三等客車の窓", "雨", "睡眠"]  # as `made_up_taste` says
+    shares = []
+    for wishes in (Wishes(names), Wishes(names, [Bought(work.title, work.attributes) for work in liked[:30]])):
+        with one_machine(parameters={"MadeUpTaste": "ignore"}, retry_delays=(0.0, 0.0)) as machine:
+            store = WishStore(machine.cloud.dynamodb(), machine.cloud.resources["ItemsTable"])
+            assert store.replace(Wishes(), wishes)
+            key = snapshot_key("demo", MORNING)
+            body = json.dumps(Snapshot("demo", MORNING, works).to_json())
+            machine.cloud.client("s3").put_object(Bucket=machine.cloud.resources["Bucket"], Key=key, Body=body)
+            machine.cloud.wait_until_idle(120)
+            wished = [record for record in machine.records_of(key) if record.why == "wished"]
+            assert all("推測" in as_text(machine.slack.message(record.item.item_id)) for record in wished)
+            shares.append(sum(likes[record.item.item_id] for record in wished) / len(wished))
+    assert min(shares) >= 2 * rate  # tests/unit/test_first_morning.py compares the two, over several mornings
 
 
 def test_without_a_learnt_taste_varied_works_are_posted_and_said_to_be_so() -> None:

@@ -53,6 +53,7 @@ RULES_SET: dict[Kind, str] = {
 }
 
 WHYS = {
+    "wished": "🔮 推測: あなたが挙げた言葉や、買った作品から選びました",
     "wanted": "⭐ ルール: いつも出す声優の作品です",
     "uncertain": "🔍 おためし: 好みに合うか迷っている作品です",
     "random": "🎲 おためし: 見落としがないか、くじで選んだ作品です",
@@ -215,7 +216,7 @@ def _details(record: Record) -> list[str]:
 
 def _remarks(record: Record, label: Label | None) -> list[str]:
     remarks = []
-    if record.choice == "explored" or record.why == "wanted":
+    if record.choice == "explored" or record.why in {"wanted", "wished"}:
         remarks.append(WHYS.get(record.why, "🔍 おためし: 好みを学ぶために選んだ作品です"))
     elif record.first_guess:
         remarks.append("🌱 はじめての推測です。答えが増えるほど当たりやすくなります")

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from osusume.items import Item
 
 Choice = Literal["recommended", "explored", "passed"]
-Why = Literal["recommended", "uncertain", "random", "varied", "wanted", "muted", ""]
-"""Why an item is shown: it reaches the threshold, it is near it, it was drawn, from the rest or from a cluster, or a
-rule of the owner's wants it. "muted" tells that a rule forbids it."""
+Why = Literal["recommended", "uncertain", "random", "varied", "wished", "wanted", "muted", ""]
+"""Why an item is shown: it reaches the threshold, it is near it, it was drawn, from the rest or from a cluster, it
+fits what the owner said before any press, or a rule of the owner's wants it. "muted" tells that a rule forbids it."""
 
 Action = Literal["wait", "promote", "veto", "roll back", "compare"]
 Status = Literal["scored", "posting", "posted", "refused"]
@@ -27,7 +27,10 @@ SCORES_PREFIX = "scores:"
 RULES_KEY = "rules:"
 """The key of the owner's rules (`rules.py`), which are not an entry."""
 
-RESERVED = (RUN_PREFIX, SCORES_PREFIX, NIGHT_PREFIX, RULES_KEY)
+WISHES_KEY = "wishes:"
+"""The key of what the owner said before any press (`wishes.py`)."""
+
+RESERVED = (RUN_PREFIX, SCORES_PREFIX, NIGHT_PREFIX, RULES_KEY, WISHES_KEY)
 
 MOST_RECORD_BYTES = 400_000
 """DynamoDB's limit of 409,600, minus what claims and channels add to a record."""
@@ -189,8 +192,8 @@ def _number(value: float | None) -> Decimal | None:
 
 
 def is_entry(attributes: dict[str, Any]) -> bool:
-    """Return whether these attributes are a record or a run, not a kept answer, a decision or the rules."""
-    return not str(attributes["item_id"]).startswith((SCORES_PREFIX, NIGHT_PREFIX, RULES_KEY))
+    """Return whether these attributes are a record or a run, not something else that shares the table."""
+    return not str(attributes["item_id"]).startswith((SCORES_PREFIX, NIGHT_PREFIX, RULES_KEY, WISHES_KEY))
 
 
 def to_attributes(entry: Record | Run) -> dict[str, Any]:

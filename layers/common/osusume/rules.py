@@ -18,6 +18,7 @@ from osusume.conditions import write_if
 from osusume.errors import UserError
 from osusume.items import Item
 from osusume.records import RULES_KEY
+from osusume.sanitize import normal
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
@@ -150,12 +151,3 @@ def offered(item: Item) -> Iterator[tuple[Kind, str]]:
         value = values.get(kind, "")[:VALUE_LENGTH]
         if normal(value):
             yield kind, value
-
-
-def normal(text: str) -> str:
-    """Return a text in the form in which names are compared.
-
-    >>> normal(" ＡＢＣ  カフェ ")
-    'abcカフェ'
-    """
-    return "".join(unicodedata.normalize("NFKC", text).casefold().split())

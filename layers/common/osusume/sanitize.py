@@ -50,3 +50,12 @@ def legible(text: str, length: int) -> str:
 
 def _cut(characters: list[str], length: int) -> str:
     return "".join(characters if len(characters) <= length else [*characters[: length - 1], _CUT])
+
+
+def normal(text: str) -> str:
+    """Return a text in the form in which names are compared.
+
+    >>> normal(" ＡＢＣ  カフェ ")
+    'abcカフェ'
+    """
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
