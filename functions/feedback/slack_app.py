@@ -89,7 +89,9 @@ def slack_app(
 
     def undo(body: dict[str, Any], ack: Ack) -> None:
         key, pressed = body["actions"][0]["value"], _press_of(body, "")
-        _tell_of_rule(body, lambda: undo_rule(key, pressed, rules, settings.allowed_users), replace_original=True)
+        # the message of the rule itself is replaced, a report is not
+        is_own = body["container"].get("is_ephemeral") is True
+        _tell_of_rule(body, lambda: undo_rule(key, pressed, rules, settings.allowed_users), replace_original=is_own)
         ack()
 
     def unknown_action(body: dict[str, Any], ack: Ack) -> None:

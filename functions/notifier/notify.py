@@ -15,8 +15,17 @@ from notifier.guess import guess
 from notifier.scoring import Scores, ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
-from osusume.ledger import Decision, Ledger, Limits, Record, Run, Unfinished
-from osusume.messages import decision_line, item_digest, item_forms, item_metadata, run_message, run_metadata
+from osusume.ledger import Decision, Entry, Ledger, Limits, Record, Report, Run, Unfinished
+from osusume.messages import (
+    decision_line,
+    item_digest,
+    item_forms,
+    item_metadata,
+    report_message,
+    report_metadata,
+    run_message,
+    run_metadata,
+)
 from osusume.observability import logger
 from osusume.rules import Effect, Rule, effects
 from osusume.snapshots import Snapshot
@@ -69,7 +78,7 @@ def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
     deps.ledger.record(run)
     # the index may not show the newest records yet
     left = deps.ledger.unfinished()
-    _post(Unfinished(records | left.records, deps.ledger.runs([key]) | left.runs), delivery, deps)
+    _post(Unfinished(records | left.records, deps.ledger.runs([key]) | left.runs, left.reports), delivery, deps)
     delivery.judge()
     _tell_of_refusals(run, records, deps)
     delivery.settle()
@@ -85,12 +94,14 @@ def _post(left: Unfinished, delivery: Delivery, deps: Dependencies) -> None:
     names = [_name(entry) for entry in refused]
     posted_before = delivery.posted
     delivery.post(_run_post(entry, names, deps.stack) for entry in left.runs.values())
+    rules = [rule for rule in deps.rules() if rule.holds(deps.clock.now())] if left.reports else []
+    delivery.post(_report_post(report, rules, deps.stack) for report in left.reports.values())
     if delivery.posted > posted_before:
         for entry in refused:
             deps.ledger.mark_reported(entry.record_id)
 
 
-def _refused(deps: Dependencies) -> list[Record | Run]:
+def _refused(deps: Dependencies) -> list[Entry]:
     """Return the refused entries that no summary has named yet."""
     return [entry for entry in deps.ledger.unfinished().entries if entry.status == "refused"]
 
@@ -220,8 +231,19 @@ def _item_post(record: Record, stack: str) -> Post:
     return Post(record.item.item_id, record.recorded_at, text, blocks, metadata, spare[0][1] if spare else None)
 
 
-def _name(entry: Record | Run) -> str:
-    return entry.item.item_id if isinstance(entry, Record) else entry.snapshot
+def _name(entry: Entry) -> str:
+    match entry:
+        case Record():
+            return entry.item.item_id
+        case Run():
+            return entry.snapshot
+        case Report():
+            return entry.week
+
+
+def _report_post(report: Report, rules: Sequence[Rule], stack: str) -> Post:
+    text, blocks = report_message(report, rules)
+    return Post(report.record_id, report.recorded_at, text, blocks, report_metadata(report, stack))
 
 
 def _run_post(run: Run, refused: Sequence[str], stack: str) -> Post:

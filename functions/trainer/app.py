@@ -15,7 +15,7 @@ from osusume.labels import Labels
 from osusume.ledger import Ledger
 from osusume.observability import logger, metrics
 from osusume.settings import TrainerSettings
-from trainer.stores import StackWorkshop, train_stack
+from trainer.stores import StackWorkshop, report_stack, train_stack
 
 settings = TrainerSettings.from_environment(os.environ)
 s3, dynamodb = boto3.client("s3"), boto3.resource("dynamodb")
@@ -27,12 +27,19 @@ heads = Heads(s3, settings.bucket, package.card.files.get(ENCODER, NO_ENCODER))
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
-    """Learn from the presses of the day; `{"accept": true}` uses the new head whatever the gate says."""
+    """Learn from the presses of the day, and report once a week.
+
+    `{"accept": true}` uses the new head whatever the gate says; `{"report": true}` only returns the last report.
+    """
     started = now = time.time()
     workshop = StackWorkshop(package, heads, settings.unwanted_cost, now)
+    if event.get("report") is True:
+        report = report_stack(labels, ledger, workshop, now, settings.time_zone, again=True)
+        return {"report": report.lines if report else []}
     outcome = train_stack(labels, ledger, s3, settings.bucket, workshop, now, accept=event.get("accept") is True)
     seconds = round(time.time() - started, 1)
     logger.info(outcome.sentence, action=outcome.action, labels=outcome.labels, seconds=seconds)
+    report_stack(labels, ledger, workshop, now, settings.time_zone)
     if outcome.action:
         metrics.add_metric("NightsTrained", "Count", 1)
     return {

@@ -6,12 +6,13 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.learning.examples import Example
 from model.learning.train import Recent, Strengths, Trained, search_strengths, train
+from model.serving.head import Head
 from model.serving.package import ModelPackage, card_contents, sealed
 from osusume.errors import UserError
 from osusume.heads import EMBEDDINGS, Heads, StoredHead
@@ -19,9 +20,10 @@ from osusume.items import Item
 from osusume.labels import Label, Labels
 from osusume.ledger import Ledger
 from osusume.observability import logger
-from osusume.records import Decision
+from osusume.records import Decision, Report
 from osusume.snapshots import InvalidSnapshot, SnapshotMissing, list_snapshots, read_snapshot
 from trainer.night import DAY, RECENT_DAYS, Day, Outcome, Press, State, comparing, learn
+from trainer.report import week_before, weekly_report
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -60,6 +62,26 @@ def train_stack(
     workshop.heads.update(pointer, state.version, state.to_json())
     _record(ledger, state)
     return replace(outcome, state=state)
+
+
+def report_stack(
+    labels: Labels, ledger: Ledger, workshop: StackWorkshop, now: float, time_zone: tzinfo, *, again: bool = False
+) -> Report | None:
+    """Record the report of the last whole week, unless it is recorded or that week had no run; return it.
+
+    The notifier posts it with the next morning's works. It is built anew if `again`, but an older one stays recorded.
+    """
+    week = f"{week_before(now, time_zone):%G-W%V}"
+    if not again and ledger.reports([week]):
+        return None
+    version = workshop.heads.pointer().version
+    head = Head.from_bytes(workshop.heads.read(version).head) if version else None
+    given = {label.item_id: label for label in labels.all()}
+    weights = head.fields if head else {}
+    report = weekly_report(ledger.all(), given, ledger.decisions(), weights, now, time_zone)
+    if report:
+        ledger.record(report)
+    return report
 
 
 @dataclass(slots=True)

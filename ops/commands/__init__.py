@@ -18,6 +18,7 @@ COMMANDS = (
     "like",
     "model",
     "replay",
+    "report",
     "repost",
     "dead_letters",
     "forget",

@@ -1,7 +1,7 @@
 from conftest import Stores
 
 from osusume.items import Item, Section
-from osusume.ledger import Claim, Ledger, Reason, Record, Run
+from osusume.ledger import Claim, Ledger, Reason, Record, Report, Run, Unfinished
 
 ITEM = Item(
     item_id="RJ01000001",
@@ -100,8 +100,10 @@ def test_what_is_to_be_posted_is_unfinished_until_it_is(stores: Stores) -> None:
     ledger.record(Record(Item("RJ01000002", "dlsite", ITEM.url, "x"), "passed", "snapshots/a.json", 1000.0))
     run = Run("snapshots/a.json", 1000.0, listed=2, failed=0, new=2, recommended=1, explored=0, passed=1)
     ledger.record(run)
-    assert [list(entries) for entries in ledger.unfinished()] == [[ITEM.item_id], [run.snapshot]]
+    report = Report("2026-W47", 1000.0, ["title"])
+    ledger.record(report)
+    assert [list(entries) for entries in ledger.unfinished()] == [[ITEM.item_id], [run.snapshot], [report.week]]
     ledger.posted(claimed(ledger), "C0TEST", "1000.000100")
-    assert ledger.unfinished() == ({}, {run.snapshot: run})
+    assert ledger.unfinished() == Unfinished({}, {run.snapshot: run}, {report.week: report})
     assert ledger.runs([run.snapshot]) == {run.snapshot: run}
     assert ledger.get([run.record_id]) == {}

@@ -16,7 +16,7 @@ from notifier.events import missed_snapshots, snapshots_of_the_same_day
 from notifier.scoring import Prediction, Scores, ScoringFailed
 from notifier.selection import select
 from osusume.items import Item
-from osusume.ledger import Claim, Decision, Ledger, Record, Run
+from osusume.ledger import Claim, Decision, Entry, Ledger, Record
 from osusume.snapshots import Failure, Snapshot
 from samples.works import demo_works
 
@@ -36,7 +36,7 @@ class DyingLedger(Ledger):
     writes_left = 0
     after = False
 
-    def record(self, entry: Record | Run) -> bool:
+    def record(self, entry: Entry) -> bool:
         self._count()
         written = super().record(entry)
         self._die_after()

@@ -126,9 +126,9 @@ def test_embeddings_are_stored_and_the_encoder_runs_only_on_new_texts(
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_killed_at_any_call_it_leaves_a_usable_head_and_the_next_try_ends_the_night(stack: Stack, moment: str) -> None:
-    stack.label(WORKS[:30], every_third)
+    stack.label(WORKS[:14], every_third)
     old = stack.train(NOW - DAY / 2).state.version
-    stack.label(WORKS[30:], every_third)
+    stack.label(WORKS[14:20], every_third)
     number = 0
     while True:
         number += 1

@@ -22,13 +22,16 @@ from botocore.exceptions import ClientError
 from osusume.conditions import is_condition_failure, write_if
 from osusume.records import (
     NIGHT_PREFIX,
+    REPORT_PREFIX,
     RUN_PREFIX,
     SCORE_DIGITS,
     Choice,
     Decision,
+    Entry,
     Limits,
     Reason,
     Record,
+    Report,
     Run,
     Status,
     check_fits,
@@ -48,10 +51,12 @@ __all__ = [
     "Choice",
     "Claim",
     "Decision",
+    "Entry",
     "Ledger",
     "Limits",
     "Reason",
     "Record",
+    "Report",
     "Run",
     "Status",
     "Unfinished",
@@ -86,15 +91,16 @@ class Claim:
 
 
 class Unfinished(NamedTuple):
-    """The entries in the index `unfinished`: records by item id, runs by snapshot key."""
+    """The entries in the index `unfinished`: records by item id, runs by snapshot key, reports by week."""
 
     records: dict[str, Record]
     runs: dict[str, Run]
+    reports: dict[str, Report]
 
     @property
-    def entries(self) -> list[Record | Run]:
-        """The records, then the runs."""
-        return [*self.records.values(), *self.runs.values()]
+    def entries(self) -> list[Entry]:
+        """The records, then the runs, then the reports."""
+        return [*self.records.values(), *self.runs.values(), *self.reports.values()]
 
 
 class Ledger:
@@ -115,8 +121,13 @@ class Ledger:
         entries = self._entries(RUN_PREFIX + key for key in snapshot_keys)
         return {entry.snapshot: entry for entry in entries.values() if isinstance(entry, Run)}
 
-    def all(self) -> Iterator[Record | Run]:
-        """Return every record and every run, in no order."""
+    def reports(self, weeks: Iterable[str]) -> dict[str, Report]:
+        """Return by week the reports of the weeks that have one."""
+        entries = self._entries(REPORT_PREFIX + week for week in weeks)
+        return {entry.week: entry for entry in entries.values() if isinstance(entry, Report)}
+
+    def all(self) -> Iterator[Entry]:
+        """Return every record, run and report, in no order."""
         pages = self._table.meta.client.get_paginator("scan").paginate(TableName=self._table.name, ConsistentRead=True)
         for page in pages:
             entries: list[Any] = page["Items"]
@@ -152,7 +163,7 @@ class Ledger:
             ExpressionAttributeValues={f":{name}": attributes[name] for name in ("recorded_at", "snapshot", "status")},
         )
 
-    def record(self, entry: Record | Run) -> bool:
+    def record(self, entry: Entry) -> bool:
         """Write a first record; return False, changing nothing, if there is one."""
         return write_if(
             self._table.put_item, Item=to_attributes(entry), ConditionExpression="attribute_not_exists(item_id)"
@@ -169,10 +180,11 @@ class Ledger:
             KeyConditionExpression=Key("unfinished").eq("yes"),  # type: ignore[arg-type]  # a resource's client takes a condition too
         )
         ids = sorted(str(attributes["item_id"]) for page in query for attributes in page["Items"])
-        is_run = [record_id.startswith(RUN_PREFIX) for record_id in ids]
+        found = self._entries(ids)
         return Unfinished(
-            self.get(record_id for record_id, run in zip(ids, is_run, strict=True) if not run),
-            self.runs(record_id.removeprefix(RUN_PREFIX) for record_id, run in zip(ids, is_run, strict=True) if run),
+            {key: entry for key, entry in found.items() if isinstance(entry, Record)},
+            {entry.snapshot: entry for entry in found.values() if isinstance(entry, Run)},
+            {entry.week: entry for entry in found.values() if isinstance(entry, Report)},
         )
 
     def claim(self, record_id: str, seconds: float) -> Claim | Literal["posting", "posted", "refused"]:
@@ -249,7 +261,7 @@ class Ledger:
             {":status": "posted", ":channel": channel, ":ts": ts},
         )
 
-    def _entries(self, record_ids: Iterable[str]) -> dict[str, Record | Run]:
+    def _entries(self, record_ids: Iterable[str]) -> dict[str, Entry]:
         records = read_records(self._dynamodb, self._table.name, record_ids)
         return {record["item_id"]: from_attributes(record) for record in records if is_entry(record)}
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from osusume.items import Item
 from osusume.labels import Label
-from osusume.ledger import Decision, Record, Run
+from osusume.ledger import Decision, Record, Report, Run
 from osusume.rules import Kind, Rule, offered
 from osusume.sanitize import legible
 from osusume.snapshots import GIVE_UP_DAYS
@@ -84,6 +84,8 @@ NOTIFICATION_LENGTH = 150
 NAMES_A_LINE = 20
 MOST_NAMES = 400  # a whole message must stay under some 13,000 characters
 MOST_ELEMENTS = 10  # in a block of context
+TEXT_LENGTH = 600  # a section takes 3,000, but some characters become five when they are escaped
+MOST_RULES_SHOWN = 8
 MOST_ROWS = 40  # Block Kit allows 50 blocks
 URL_LENGTH = 2000  # Block Kit allows 3,000, but a whole message must stay under some 13,000 characters
 
@@ -126,6 +128,27 @@ def rule_message(rule: Rule) -> tuple[str, list[Block]]:
         undo = {"type": "button", "text": _plain("取り消す"), "action_id": UNDO_RULE, "value": rule.key}
         blocks.append({"type": "actions", "elements": [undo]})
     return _escape(text), blocks
+
+
+def report_message(report: Report, rules: Sequence[Rule] = ()) -> tuple[str, list[Block]]:
+    """Return the text and the blocks of a weekly report, with the rules in force and a button to undo each.
+
+    At most `MOST_RULES_SHOWN` rules are shown, the newest.
+    """
+    title, *lines = report.lines
+    blocks: list[Block] = [
+        {"type": "section", "text": _plain(title)},
+        *({"type": "section", "text": _plain(_cut(line, TEXT_LENGTH))} for line in lines[:MOST_ROWS]),
+    ]
+    for rule in [rule for rule in rules if rule.is_set][-MOST_RULES_SHOWN:]:
+        undo = {"type": "button", "text": _plain("取り消す"), "action_id": UNDO_RULE, "value": rule.key}
+        blocks.append({"type": "section", "text": _plain(rule_line(rule)), "accessory": undo})
+    return _escape(title), blocks
+
+
+def report_metadata(report: Report, stack: str = "") -> dict[str, Any]:
+    """Return the message metadata by which the message of `stack` about a week is found in the channel."""
+    return _metadata("osusume_report", {"week": report.week}, stack)
 
 
 def rule_line(rule: Rule) -> str:

@@ -1,4 +1,4 @@
-"""The entries of the ledger, a record for each item and a run for each snapshot, and their attributes in DynamoDB."""
+"""The entries of the ledger, for each item, run and weekly report, and their attributes in DynamoDB."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ Status = Literal["scored", "posting", "posted", "refused"]
 
 RUN_PREFIX = "run:"
 
+REPORT_PREFIX = "report:"
+
 NIGHT_PREFIX = "night:"
 """The beginning of the keys of the trainer's decisions, which are not entries."""
 
@@ -30,7 +32,7 @@ RULES_KEY = "rules:"
 WISHES_KEY = "wishes:"
 """The key of what the owner said before any press (`wishes.py`)."""
 
-RESERVED = (RUN_PREFIX, SCORES_PREFIX, NIGHT_PREFIX, RULES_KEY, WISHES_KEY)
+RESERVED = (RUN_PREFIX, REPORT_PREFIX, SCORES_PREFIX, NIGHT_PREFIX, RULES_KEY, WISHES_KEY)
 
 MOST_RECORD_BYTES = 400_000
 """DynamoDB's limit of 409,600, minus what claims and channels add to a record."""
@@ -155,6 +157,25 @@ class Run:
         return RUN_PREFIX + self.snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The report of one ISO week, such as `2026-W47`: its lines in Japanese. `ts` names its message once `posted`."""
+
+    week: str
+    recorded_at: float
+    lines: list[str]
+    status: Status = "scored"
+    ts: str | None = None
+
+    @property
+    def record_id(self) -> str:
+        """The key of the report's own record."""
+        return REPORT_PREFIX + self.week
+
+
+Entry = Record | Run | Report
+
+
 def check_fits(entry: Record) -> None:
     """Raise `ValueError` if DynamoDB would refuse an item's record: it or its key is too large or not valid text.
 
@@ -196,8 +217,17 @@ def is_entry(attributes: dict[str, Any]) -> bool:
     return not str(attributes["item_id"]).startswith((SCORES_PREFIX, NIGHT_PREFIX, RULES_KEY, WISHES_KEY))
 
 
-def to_attributes(entry: Record | Run) -> dict[str, Any]:
+def to_attributes(entry: Entry) -> dict[str, Any]:
     """Return the attributes of an entry that is written for the first time."""
+    if isinstance(entry, Report):
+        return {
+            "item_id": entry.record_id,
+            "week": entry.week,
+            "recorded_at": _number(entry.recorded_at),
+            "lines": entry.lines,
+            "status": entry.status,
+            "unfinished": "yes",
+        }
     if isinstance(entry, Run):
         return {
             "item_id": entry.record_id,
@@ -240,8 +270,16 @@ def to_attributes(entry: Record | Run) -> dict[str, Any]:
     return attributes
 
 
-def from_attributes(attributes: dict[str, Any]) -> Record | Run:
+def from_attributes(attributes: dict[str, Any]) -> Entry:
     """Return the entry with these attributes."""
+    if "lines" in attributes:
+        return Report(
+            attributes["week"],
+            float(attributes["recorded_at"]),
+            list(attributes["lines"]),
+            attributes["status"],
+            attributes.get("ts"),
+        )
     if "counts" in attributes:
         counts = {name: int(number) for name, number in attributes["counts"].items()}
         return Run(

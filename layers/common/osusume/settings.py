@@ -112,6 +112,7 @@ class TrainerSettings:
     labels_table: str
     model_package: Path
     unwanted_cost: float
+    time_zone: ZoneInfo
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> TrainerSettings:
@@ -122,6 +123,7 @@ class TrainerSettings:
             labels_table=_text(environment, "LABELS_TABLE"),
             model_package=Path(_text(environment, "MODEL_PACKAGE")),
             unwanted_cost=_cost(environment, "UNWANTED_COST"),
+            time_zone=_time_zone(environment, "TIME_ZONE"),
         )
 
 
