@@ -58,6 +58,9 @@ def answer(package: ModelPackage, items: Sequence[Item], *, use_made_up_taste: b
         unscored = [{"item_id": item.item_id, **nothing} for item in items]
         return {"model_version": package.version, "threshold": None, "predictions": unscored}
     predictions = [asdict(prediction) for prediction in package.score(items)]
+    for prediction in predictions:
+        if not prediction["witnesses"]:
+            del prediction["witnesses"]
     body: dict[str, object] = {"model_version": package.version, "threshold": package.threshold}
     if package.card.taste == "first-guess":
         body["first_guess"] = True

@@ -37,7 +37,7 @@ def set_rule(press: Press, kind: str, rules: Rules, ledger: Ledger, allowed_user
     The name comes from the ledger, never from the press. Raises `PressRefused` as `store_press` does, and for a rule
     that the item does not offer.
     """
-    record = _record_of(press, ledger, allowed_users)
+    record = record_of(press, ledger, allowed_users)
     value = dict(offered(record.item)).get(kind)  # type: ignore[call-overload]  # any text may be asked for
     if value is None:
         raise PressRefused("この作品では、そのルールは使えません。")
@@ -72,13 +72,14 @@ def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set
     know the item, or if the item was posted in another channel: an app installed in two workspaces gets the presses of
     both, signed with the same secret.
     """
-    record = _record_of(press, ledger, allowed_users)
+    record = record_of(press, ledger, allowed_users)
     created_at = local_time(press.action_ts, time_zone)
     labels.store(Label(press.item_id, press.is_interested, press.user_id, press.action_ts, created_at))
     return record
 
 
-def _record_of(press: Press, ledger: Ledger, allowed_users: Set[str]) -> Record:
+def record_of(press: Press, ledger: Ledger, allowed_users: Set[str]) -> Record:
+    """Return the record of the item that was pressed. Raises `PressRefused` as `store_press` does."""
     _check_user(press, allowed_users)
     record = ledger.get([press.item_id]).get(press.item_id)
     if record is None:

@@ -18,12 +18,12 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.webhook import WebhookClient
 
-from feedback.press import Press, PressRefused, set_rule, show_label, store_press, undo_rule
+from feedback.press import Press, PressRefused, record_of, set_rule, show_label, store_press, undo_rule
 from osusume.labels import Labels
 from osusume.ledger import Ledger
-from osusume.messages import MENU, UNDO_RULE, VERDICTS, item_metadata, rule_message
+from osusume.messages import MENU, UNDO_RULE, VERDICTS, WHY, Block, item_metadata, rule_message, why_message
 from osusume.observability import logger
-from osusume.rules import Rule, Rules
+from osusume.rules import Rules
 from osusume.settings import FeedbackSettings
 
 Event = dict[str, Any]
@@ -84,14 +84,18 @@ def slack_app(
         action = body["actions"][0]
         item_id, kind = action["action_id"].removeprefix(f"{MENU}:"), action["selected_option"]["value"]
         pressed = _press_of(body, item_id)
-        _tell_of_rule(body, lambda: set_rule(pressed, kind, rules, ledger, settings.allowed_users))
+        if kind == WHY:
+            _tell(body, lambda: why_message(record_of(pressed, ledger, settings.allowed_users)))
+        else:
+            _tell(body, lambda: rule_message(set_rule(pressed, kind, rules, ledger, settings.allowed_users)))
         ack()
 
     def undo(body: dict[str, Any], ack: Ack) -> None:
         key, pressed = body["actions"][0]["value"], _press_of(body, "")
         # the message of the rule itself is replaced, a report is not
         is_own = body["container"].get("is_ephemeral") is True
-        _tell_of_rule(body, lambda: undo_rule(key, pressed, rules, settings.allowed_users), replace_original=is_own)
+        allowed = settings.allowed_users
+        _tell(body, lambda: rule_message(undo_rule(key, pressed, rules, allowed)), replace_original=is_own)
         ack()
 
     def unknown_action(body: dict[str, Any], ack: Ack) -> None:
@@ -121,16 +125,16 @@ def _press_of(body: dict[str, Any], item_id: str, is_interested: bool | None = N
     return Press(item_id, is_interested, body["user"]["id"], action["action_ts"], body["channel"]["id"])
 
 
-def _tell_of_rule(body: dict[str, Any], change: Callable[[], Rule], *, replace_original: bool = False) -> None:
-    """Change a rule and tell the one who pressed what holds now, with a button to undo it if it is set."""
+def _tell(
+    body: dict[str, Any], answer: Callable[[], tuple[str, list[Block]]], *, replace_original: bool = False
+) -> None:
+    """Send the answer, or its refusal, to the one who pressed."""
     try:
-        rule = change()
+        text, blocks = answer()
     except PressRefused as error:
-        logger.warning("rule refused", reason=str(error), user_id=body["user"]["id"])
+        logger.warning("press refused", reason=str(error), user_id=body["user"]["id"])
         _send(body, text=str(error), response_type="ephemeral", replace_original=False)
         return
-    logger.info("rule stored", kind=rule.kind, is_set=rule.is_set)
-    text, blocks = rule_message(rule)
     _send(body, text=text, blocks=blocks, response_type="ephemeral", replace_original=replace_original)
 
 

@@ -174,6 +174,7 @@ def decide(
             score=found[item.item_id],
             model_version=scores.model_version,
             reasons=prediction.reasons,
+            witnesses=prediction.witnesses,
             threshold=threshold,
             candidates=len(items) - len(ruled),
             why=chosen.why,

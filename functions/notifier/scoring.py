@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -17,7 +17,7 @@ from urllib3.util.retry import Retry
 
 from osusume.items import Item
 from osusume.kept_scores import KeptScores
-from osusume.ledger import SCORE_DIGITS, Reason
+from osusume.ledger import SCORE_DIGITS, Reason, Witness
 from osusume.observability import logger
 
 # The API answers within 30 s and takes 10 MB, Lambda 6 MB. Twenty items are scored within a few seconds, including a
@@ -44,10 +44,11 @@ class ScoringFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """An item's score, None if no taste is learnt yet, and the reasons for it."""
+    """An item's score, None if no taste is learnt yet, the reasons for it, and the labels that speak most."""
 
     score: float | None
     reasons: list[Reason]
+    witnesses: list[Witness] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,10 @@ def scores_of(text: str, item_ids: Sequence[str]) -> Scores:
                     reasons=[
                         Reason(str(r["field"]), str(r["value"]), round(_finite(r["effect"]), SCORE_DIGITS))
                         for r in prediction["reasons"]
+                    ],
+                    witnesses=[
+                        Witness(str(w["item_id"]), str(w["title"]), w["is_interested"] is True)
+                        for w in prediction.get("witnesses", [])
                     ],
                 )
                 for prediction in answer["predictions"]

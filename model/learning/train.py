@@ -34,10 +34,11 @@ from model.learning.metrics import Labels, accuracy, average_precision, f1
 from model.serving import features
 from model.serving.encoder import Encoder
 from model.serving.features import VIEWS
-from model.serving.head import Embeddings, Head, Scores, TextTerm, squash
+from model.serving.head import Embeddings, Head, Label, Scores, TextTerm, squash
 from model.serving.package import ModelPackage, sealed
 from model.serving.text import KEYWORDS, ORDER, compose
 from osusume.items import Item
+from osusume.sanitize import legible
 
 MOST_CHARACTERS = 4_000_000
 """If the texts are longer than this in total, a sample of the examples is trained on: it bounds time and memory."""
@@ -67,6 +68,11 @@ _LEAST_FRESH = 20
 
 _SILENCES = (0.0, 0.3, 1.0)
 _LEAST_SILENT = 10
+
+MOST_TOLD = 300
+"""At most so many labels are kept in the head, to tell which of them speak for an item and against it."""
+
+_TRAITS, _TITLE_LENGTH = 12, 60
 
 Advance = Callable[[float], None]
 
@@ -202,6 +208,7 @@ def train(
         scores = squash(calibration.logits(sums))
         threshold = threshold_of_best_f1(scores) if cost is None else threshold_of_cost(cost)
         head = parts.head(labels, _weights(former, silent, weight), strengths, calibration, threshold)
+        head = replace(head, labels=_told(head, kept))
         candidates = [each.item for each in recent]
         found = head.scores(embedded(candidates), candidates) if candidates else scores
     advance(1.0)
@@ -435,6 +442,18 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
         times[split.test] += 1
     advance(1.0)
     return best, sums / times
+
+
+def _told(head: Head, examples: Sequence[Example]) -> tuple[Label, ...]:
+    """Return the newest labels with the strongest traits of their items."""
+    newest = sorted(examples, key=lambda example: (example.created_at or "", example.item.item_id))[-MOST_TOLD:]
+    labels = []
+    for example in newest:
+        traits = head.traits(example.item)
+        strongest = sorted(traits, key=lambda trait: (-abs(traits[trait]), trait))[:_TRAITS]
+        title = legible(example.item.title, _TITLE_LENGTH)
+        labels.append(Label(example.item.item_id, title, example.is_interested, tuple(strongest)))
+    return tuple(labels)
 
 
 def _weights(labelled: Scores, silent: Sequence[Item], silence: float) -> Scores:

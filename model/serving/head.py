@@ -10,7 +10,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -45,17 +45,43 @@ class TextTerm:
 
     def logit(self, item: Item) -> float:
         """Return what the item's text adds to its logit."""
-        ngrams = self.view.ngrams(item)
-        if not ngrams:
+        weighed = self._weighed(item)
+        if weighed is None:
             return 0.0
+        _, index, weights, length = weighed
+        known = index >= 0
+        return self.view.strength / length * float(np.sum(weights[known] * self.weights[index[known]]))
+
+    def parts(self, item: Item) -> dict[str, float]:
+        """Return what each n-gram of the item that has a weight adds to its logit."""
+        weighed = self._weighed(item)
+        if weighed is None:
+            return {}
+        ngrams, index, weights, length = weighed
+        added = self.view.strength / length * weights * np.where(index >= 0, self.weights[index], 0.0)
+        return {ngram: float(part) for ngram, part in zip(ngrams, added, strict=True) if part}
+
+    def _weighed(self, item: Item) -> tuple[list[str], npt.NDArray[np.int64], Scores, float] | None:
+        """Return the item's n-grams, their rows (-1 without one), their weights in the vector, and its length."""
+        ngrams = self.view.ngrams(item)
+        if not ngrams or not self.ngrams:
+            return None
         # An n-gram without a weight still adds to the length of the vector, like one that was in one item.
         index = np.array([self._index.get(ngram, -1) for ngram in ngrams])
         known = index >= 0
         counts = np.fromiter(ngrams.values(), dtype=np.float64, count=len(ngrams))
-        rarities = np.where(known, self._rarities[index] if self.ngrams else 0.0, rarity(1, self.total))
-        weights = weigh(counts, rarities)
-        length = math.sqrt(float(np.sum(weights * weights)))
-        return self.view.strength / length * float(np.sum(weights[known] * self.weights[index[known]]))
+        weights = weigh(counts, np.where(known, self._rarities[index], rarity(1, self.total)))
+        return list(ngrams), index, weights, math.sqrt(float(np.sum(weights * weights)))
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label that the head learned from, with the traits of its item that counted most; see `Head.traits`."""
+
+    item_id: str
+    title: str
+    is_interested: bool
+    traits: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +89,8 @@ class Head:
     """A sum of weighted terms and a bias, squashed to a score between 0 and 1.
 
     `embedding` has a weight for each dimension, none if the package has no encoder; `fields` has a weight for each
-    value of a field. An item is labelled 1 when its score reaches `threshold`.
+    value of a field. An item is labelled 1 when its score reaches `threshold`. `labels` are some of those that it
+    learned from; they change no score.
     """
 
     embedding: npt.NDArray[np.float64]
@@ -71,6 +98,17 @@ class Head:
     threshold: float
     text: tuple[TextTerm, ...] = ()
     fields: Mapping[FieldValue, float] = field(default_factory=dict)
+    labels: tuple[Label, ...] = ()
+
+    def traits(self, item: Item) -> dict[str, float]:
+        """Return what the item's words and values add to its logit, by field, a tab, and value; words have no field."""
+        values = field_values(item, list(item.attributes)) if self.fields else ()
+        found = {f"{name}\t{value}": weight for name, value in values if (weight := self.fields.get((name, value)))}
+        for term in self.text:
+            if term.view.unit == "words":
+                for word, part in term.parts(item).items():
+                    found[f"\t{word}"] = found.get(f"\t{word}", 0.0) + part
+        return found
 
     @property
     def reads_items(self) -> bool:
@@ -114,6 +152,8 @@ class Head:
             arrays[f"text.{number}.ngrams"] = _packed(list(term.ngrams))
             arrays[f"text.{number}.items"] = term.items
             arrays[f"text.{number}.weights"] = term.weights
+        if self.labels:
+            arrays["labels"] = _packed([astuple(label) for label in self.labels])
         file = io.BytesIO()
         np.savez_compressed(file, allow_pickle=False, **arrays)
         return file.getvalue()
@@ -135,6 +175,7 @@ class Head:
                 threshold=float(about.pop("threshold")),
                 text=tuple(_text_term(arrays, number, text) for number, text in enumerate(about.pop("text"))),
                 fields=_field_weights(arrays),
+                labels=_labels(arrays),
             )
         except ValueError:
             raise
@@ -162,6 +203,14 @@ def _text_term(arrays: dict[str, Array], number: int, about: Mapping[str, Any]) 
         raise ValueError("text must have one weight for each n-gram")
     view = View.from_json(about["view"])
     return TextTerm(view, tuple(ngrams), items.astype(np.int32), weights.astype(np.float32), int(about["total"]))
+
+
+def _labels(arrays: dict[str, Array]) -> tuple[Label, ...]:
+    """Return the labels, none in heads of earlier versions, and remove their array."""
+    rows = _unpacked(arrays.pop("labels")) if "labels" in arrays else []
+    return tuple(
+        Label(str(id_), str(title), bool(liked), tuple(map(str, traits))) for id_, title, liked, traits in rows
+    )
 
 
 def _field_weights(arrays: dict[str, Array]) -> dict[FieldValue, float]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -21,11 +22,11 @@ import numpy as np
 
 from model.serving.card import Card
 from model.serving.head import Embeddings, Head, squash
-from model.serving.reasons import read_from_head, strongest, tried_values, without
+from model.serving.reasons import phrases, read_from_head, strongest, tried_values, without, witnesses
 from model.serving.text import compose
 from osusume.errors import UserError
 from osusume.items import Item
-from osusume.records import Reason
+from osusume.records import Reason, Witness
 
 if TYPE_CHECKING:
     from model.serving.encoder import Encoder
@@ -38,12 +39,16 @@ HEAD = "head.npz"
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The prediction for one item: a score from 0 to 1, the label at the package's threshold, and the reasons."""
+    """The prediction for one item: score from 0 to 1, label at the package's threshold, and what speaks for it."""
 
     item_id: str
     score: float
     label: int
     reasons: list[Reason]
+    witnesses: list[Witness] = field(default_factory=list)
+
+
+_LEAST_SCORE = 1e-9
 
 
 class ModelPackage:
@@ -137,9 +142,14 @@ class ModelPackage:
         else:
             scores, reasons = self._measured(items)
         return [
-            Prediction(item.item_id, score, int(score >= self.threshold), strongest(item_reasons))
+            self._prediction(item, score, item_reasons)
             for item, score, item_reasons in zip(items, scores, reasons, strict=True)
         ]
+
+    def _prediction(self, item: Item, score: float, reasons: list[Reason]) -> Prediction:
+        traits = self.head.traits(item)
+        told = [*strongest(reasons), *phrases(traits, _logit(score))]
+        return Prediction(item.item_id, score, int(score >= self.threshold), told, witnesses(traits, self.head.labels))
 
     def _embeddings(self, items: Sequence[Item]) -> Embeddings:
         if self.encoder is None:
@@ -149,12 +159,17 @@ class ModelPackage:
     def _measured(self, items: Sequence[Item]) -> tuple[list[float], list[list[Reason]]]:
         """Return scores and reasons, measured by leaving out each value."""
         tried = [(index, *pair) for index, item in enumerate(items) for pair in tried_values(item, self.card.order)]
-        lesser = [without(items[index], field, value) for index, field, value in tried]
+        lesser = [without(items[index], name, value) for index, name, value in tried]
         scores = self.probabilities([*items, *lesser])
         reasons: list[list[Reason]] = [[] for _ in items]
-        for (index, field, value), score in zip(tried, scores[len(items) :], strict=True):
-            reasons[index].append(Reason(field, value, scores[index] - score))
+        for (index, name, value), score in zip(tried, scores[len(items) :], strict=True):
+            reasons[index].append(Reason(name, value, scores[index] - score))
         return scores[: len(items)], reasons
+
+
+def _logit(score: float) -> float:
+    share = min(max(score, _LEAST_SCORE), 1 - _LEAST_SCORE)
+    return math.log(share / (1 - share))
 
 
 def read_card(folder: Path) -> Card:

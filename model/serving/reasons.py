@@ -7,21 +7,25 @@ embedding alone, the item is scored again without the value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
 
 from model.serving.features import plain
-from model.serving.head import Head, squash
+from model.serving.head import Head, Label, squash
 from osusume.items import Item
-from osusume.records import Reason
+from osusume.records import Reason, Witness
 
 MOST_VALUES = 12
 """How many values of an item are tried; each needs one run of the encoder."""
 
 MOST_REASONS = 5
+MOST_PHRASES = 3
+PHRASE = "phrase"
+"""The field of a reason that is a word of the item's text."""
+
 LEAST_EFFECT = 0.005
 """Smaller effects would not show in a score in percent."""
 
@@ -46,6 +50,30 @@ def read_from_head(item: Item, logit: float, head: Head, order: Sequence[str]) -
         for ((name, _), value), effect in zip(known.items(), effects, strict=True)
         if effect
     ]
+
+
+def phrases(traits: Mapping[str, float], logit: float) -> list[Reason]:
+    """Return the words of title and description with the strongest effects; `traits` are the item's."""
+    parts = {trait[1:]: part for trait, part in traits.items() if trait.startswith("\t")}
+    effects = squash(np.full(len(parts), logit)) - squash(logit - np.array(list(parts.values())))
+    return strongest([Reason(PHRASE, word, float(each)) for word, each in zip(parts, effects, strict=True)])[
+        :MOST_PHRASES
+    ]
+
+
+def witnesses(traits: Mapping[str, float], labels: Sequence[Label]) -> list[Witness]:
+    """Return the label that speaks most for the item and the one that speaks most against it, if any is like it.
+
+    Two items are alike by the traits that they share, each as much as it adds to the item's logit, in either direction.
+    """
+    likeness = {label: sum(abs(traits[trait]) for trait in label.traits if trait in traits) for label in labels}
+    found = []
+    for side in (True, False):
+        alike = [label for label in labels if label.is_interested is side and likeness[label] > 0]
+        if alike:
+            best = max(alike, key=lambda label: (likeness[label], label.item_id))
+            found.append(Witness(best.item_id, best.title, side))
+    return found
 
 
 def without(item: Item, field: str, value: str) -> Item:

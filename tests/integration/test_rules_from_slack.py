@@ -16,7 +16,7 @@ from scenario import warm_up
 from local.machine import Machine, one_machine
 from local.slack import as_text, signed_interaction
 from osusume.items import Item
-from osusume.messages import MENU, UNDO_RULE
+from osusume.messages import MENU, UNDO_RULE, WHY
 from osusume.records import Record
 from osusume.rules import KINDS, Kind
 from osusume.snapshots import Snapshot, snapshot_key
@@ -106,3 +106,13 @@ def test_a_forged_press_sets_no_rule_and_one_for_what_the_work_lacks_is_refused(
         assert answer.status_code == status
     assert machine.rules.all() == before
     assert re.search("そのルールは使えません", as_text(machine.slack.ephemerals[-1]))
+
+
+@pytest.mark.usefixtures("always")
+def test_why_is_answered_to_the_one_who_asks_alone(machine: Machine) -> None:
+    item_id = posted(machine, work("circle"))
+    assert machine.slack.press(item_id, f"{MENU}:{item_id}", option=WHY).status_code == 200
+    told = as_text(machine.slack.ephemerals[-1])
+    assert "を選んだわけ" in told
+    assert "いつも出す声優" in told
+    assert "ジャンル「なにもない」" in told or "おすすめ度" in told

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
-from conftest import Stores
+from conftest import ROOT, Stores
 from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback.press import Press, PressRefused, set_rule, undo_rule
+from local.slack.blocks import block_errors
+from model.learning.examples import Example
+from model.learning.train import train
+from model.serving.head import Head
+from model.serving.package import ModelPackage, read_card
 from notifier.selection import select
 from osusume.items import Item
-from osusume.ledger import Ledger, Record
-from osusume.messages import item_message
+from osusume.ledger import Ledger, Reason, Record, Witness
+from osusume.messages import item_message, why_message
 from osusume.rules import PAUSE_SECONDS, Rule, Rules, effects, offered
 
 ITEM = Item(
@@ -116,8 +123,6 @@ def test_the_menu_offers_a_series_in_place_of_the_longest_word() -> None:
 @given(name=st.text(min_size=1, max_size=200), title=st.text(max_size=80))
 def test_the_menu_of_any_work_is_one_that_slack_takes(name: str, title: str) -> None:
     item = Item("RJ1", "demo", "https://example.com/", title, attributes={"circle": [name], "voice_actors": [name]})
-    from local.slack.blocks import block_errors  # noqa: PLC0415
-
     _, blocks = item_message(Record(item, "recommended", "s", 1.0))
     assert block_errors(blocks) == []
 
@@ -133,3 +138,41 @@ def test_wanted_works_come_first_and_muted_ones_never_within_the_most_posts() ->
     untrained = select(items, dict.fromkeys(scores), None, 2, 3, "seed", 0, ruled)  # type: ignore[arg-type]  # effects
     assert untrained["RJ5"].why == "muted"
     assert untrained["RJ0"].why == "wanted"
+
+
+def test_why_tells_reasons_words_and_the_answers_that_speak_for_it_and_against_it() -> None:
+    witnesses = [Witness("RJ8", "夜の雨音", True), Witness("RJ9", "怪談集", False)]
+    reasons = [
+        Reason("voice_actors", "水瀬しおり", 0.12),
+        Reason("phrase", "雨音", 0.05),
+        Reason("genres", "怪談", -0.07),
+    ]
+    shown = Record(
+        ITEM, "recommended", "s", 1.0, 0.82, threshold=0.5, why="recommended", reasons=reasons, witnesses=witnesses
+    )
+    _, blocks = why_message(shown)
+    text = json.dumps(blocks, ensure_ascii=False)
+    for part in ("82%", "声優「水瀬しおり」+12", "言葉「雨音」+5", "ジャンル「怪談」-7"):
+        assert part in text
+    assert "「夜の雨音」にあなたは「興味あり!」" in text
+    assert "「怪談集」にあなたは「別に…」" in text
+    assert block_errors(blocks) == []
+    untaught = replace(shown, why="", score=None, reasons=[], witnesses=[])
+    assert "まだ好みを学習していない" in json.dumps(why_message(untaught)[1], ensure_ascii=False)
+
+
+def test_a_trained_head_names_the_words_that_counted_and_like_labels_on_both_sides() -> None:
+    works = [
+        Item(f"RJ{number}", "demo", "", f"{words} {number}", attributes={"genres": [words.split()[0]]})
+        for number, words in enumerate(["怪談 戦闘", "雨音 朗読"] * 15)
+    ]
+    examples = [Example(work, bool(number % 2)) for number, work in enumerate(works)]
+    head = train(examples, encoder=None).head
+    assert Head.from_bytes(head.to_bytes()).labels == head.labels
+    card = read_card(ROOT / "model" / "starter")
+    package = ModelPackage(card, None, head)
+    found = package.score([Item("RJ99", "demo", "", "雨音 と 怪談", attributes={"genres": ["雨音"]})])[0]
+    words = {reason.value for reason in found.reasons if reason.field == "phrase"}
+    assert words & {"雨音", "怪談"}
+    assert {witness.is_interested for witness in found.witnesses} == {True, False}
+    assert ModelPackage(card, None, replace(head, labels=())).score(works)[0].witnesses == []

@@ -34,6 +34,9 @@ _MARKS = {True: "👍", False: "👋", None: "🤷"}
 _STYLES = {INTERESTED: "primary", NOT_INTERESTED: "danger"}
 
 MENU, UNDO_RULE = "menu", "undo_rule"
+WHY = "why"
+"""The option of the menu that asks why; the others name the kind of a rule."""
+
 _MENU_LENGTH = 75  # Block Kit allows no more
 _MOST_OF_AN_ID = 250 - len(MENU)  # Block Kit allows 255 characters in an action_id
 
@@ -71,6 +74,7 @@ FIELD_NAMES = {
     "genres": "ジャンル",
     "title": "タイトル",
     "sections": "作品内容",
+    "phrase": "言葉",
 }
 SHOWN_FIELDS = ("circle", "voice_actors", "genres")
 SHOWN_REASONS = 3
@@ -118,6 +122,31 @@ def item_forms(record: Record, label: Label | None = None) -> list[tuple[str, li
 def item_digest(record: Record) -> str:
     """Return the SHA-256 of an item's message without a label, as it is first posted, in hexadecimal digits."""
     return hashlib.sha256(json.dumps(item_message(record), sort_keys=True).encode()).hexdigest()
+
+
+def why_message(record: Record) -> tuple[str, list[Block]]:
+    """Return the text and the blocks that answer why an item was shown."""
+    title = f"「{legible(record.item.title, REASON_LENGTH) or record.item.item_id}」を選んだわけ"
+    chosen = "🎯 好みに合いそうなので選びました" if record.why == "recommended" else WHYS.get(record.why, "")
+    lines = [f"💬 {title}", chosen] if chosen else [f"💬 {title}"]
+    if record.score is not None:
+        threshold = "" if record.threshold is None else f"（{record.threshold:.0%} 以上がおすすめ）"
+        lines.append(f"📏 おすすめ度 {record.score:.0%}{threshold}")
+    for sign, what in ((1, "👍 プラス"), (-1, "👎 マイナス")):
+        named = [
+            f"{_field_name(reason.field)}「{legible(reason.value, REASON_LENGTH)}」{reason.effect * 100:+.0f}"
+            for reason in record.reasons
+            if reason.effect * sign > 0
+        ]
+        if named:
+            lines.append(f"{what}: {'、'.join(named)}")
+    for witness in record.witnesses:
+        answer = BUTTONS[INTERESTED if witness.is_interested else NOT_INTERESTED]
+        name = legible(witness.title, REASON_LENGTH) or witness.item_id
+        lines.append(f"{_MARKS[witness.is_interested]} 似ている作品: 「{name}」にあなたは「{answer}」と答えました")
+    if len(lines) == 1:
+        lines.append("まだ好みを学習していないので、理由はありません")
+    return _escape(title), [{"type": "context", "elements": [_plain(_cut(line, TEXT_LENGTH)) for line in lines[:10]]}]
 
 
 def rule_message(rule: Rule) -> tuple[str, list[Block]]:
@@ -271,14 +300,15 @@ def _buttons(item: Item, label: Label | None) -> list[Block]:
 
 
 def _menu(item: Item) -> list[Block]:
-    """Return the menu 「⋯」 with the rules that the item offers; a value names the kind alone, the ledger the name."""
-    options = [
+    """Return the menu 「⋯」: why, and the rules that the item offers, by their kinds; the ledger has the names."""
+    if len(item.item_id) > _MOST_OF_AN_ID:
+        return []
+    options = [{"text": _plain("なぜこの作品?"), "value": WHY}]
+    options += [
         {"text": _plain(_offer(kind, value)), "value": kind}
         for kind, value in offered(item)
         if legible(value, REASON_LENGTH)
     ]
-    if not options or len(item.item_id) > _MOST_OF_AN_ID:
-        return []
     return [{"type": "overflow", "action_id": f"{MENU}:{item.item_id}", "options": options}]
 
 

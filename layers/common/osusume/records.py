@@ -53,6 +53,15 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """A labelled work that speaks for an item (`is_interested`) or against it, because the two are alike."""
+
+    item_id: str
+    title: str
+    is_interested: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The ledger's record of an item.
 
@@ -62,6 +71,7 @@ class Record:
     `threshold` and `candidates` are the threshold and the number of items of the selection, `why` is why the item is
     shown, and `probability` how likely that was before the draw, 0 for an item that is not shown. `first_guess` tells
     that the head had not been tried yet. `message` is the SHA-256 of the message as first posted, for `ops replay`.
+    `witnesses` are the labels that spoke most for and against it.
     """
 
     item: Item
@@ -80,6 +90,7 @@ class Record:
     probability: float = 0.0
     first_guess: bool = False
     message: str = ""
+    witnesses: list[Witness] = field(default_factory=list)
 
     @property
     def record_id(self) -> str:
@@ -264,6 +275,7 @@ def to_attributes(entry: Entry) -> dict[str, Any]:
         "probability": _number(entry.probability),
         "first_guess": entry.first_guess,
         "message": entry.message,
+        "witnesses": [asdict(witness) for witness in entry.witnesses],
     }
     if entry.choice != "passed":
         attributes["unfinished"] = "yes"
@@ -313,6 +325,7 @@ def from_attributes(attributes: dict[str, Any]) -> Entry:
         probability=float(attributes.get("probability", 0)),
         first_guess=attributes.get("first_guess", False),
         message=attributes.get("message", ""),
+        witnesses=[Witness(**witness) for witness in attributes.get("witnesses", [])],
     )
 
 
