@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 ARCHITECTURE ?= x86_64
+STACK ?= osusume
 SERVE ?= 1
 INPUTS ?= 100000
 
@@ -78,9 +79,10 @@ build: $(SAM_VENV)/sam  ## build for deployment, for ARCHITECTURE=x86_64 or arm6
 	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE) \
 		$$(docker info >/dev/null 2>&1 || echo --exclude ClassifierFunction)
 
-deploy: build  ## deploy to your AWS account, asking for the parameters
+deploy: build $(VENV)/local  ## deploy to your AWS account, asking for the parameters
 	@docker info >/dev/null 2>&1 || { echo "deploying needs a container engine to build the classifier's image: start Docker"; exit 1; }
 	$(SAM) deploy --guided
+	$(BIN)/python -m ops protect --stack $(STACK) --yes
 
 clean:  ## remove everything that make created, environments too
 	rm -rf $(VENV) $(SAM_VENV) $(CHECKOV_VENV) .aws-sam .demo .bench .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache

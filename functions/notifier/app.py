@@ -55,6 +55,7 @@ def _notify(bucket: str, key: str, stored: Sequence[str], context: LambdaContext
         "notified", snapshot=key, listed=run.listed, new=run.new, recommended=run.recommended, explored=run.explored
     )
     metrics.add_metric("ItemsNew", "Count", run.new)
+    metrics.add_metric("SummariesPosted", "Count", 1)  # `notify` raises if it could not be posted
 
 
 def _dependencies(context: LambdaContext, key: str, stored: Sequence[str]) -> Dependencies:

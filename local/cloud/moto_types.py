@@ -123,17 +123,20 @@ def _create_schedule(generated_name: str, properties: Json, account: str, region
 @_creates("AWS::CloudWatch::Alarm")
 def _create_alarm(generated_name: str, properties: Json, account: str, region: str) -> Created:
     name = properties.get("AlarmName", generated_name)
+    # of an expression over metrics the first metric is kept: nothing here computes one
+    stat = next((each["MetricStat"] for each in properties.get("Metrics", []) if "MetricStat" in each), None)
+    metric = stat["Metric"] if stat else properties
     alarm = cloudwatch_backends[account][region].put_metric_alarm(
         name=name,
-        namespace=properties["Namespace"],
-        metric_name=properties["MetricName"],
+        namespace=metric["Namespace"],
+        metric_name=metric["MetricName"],
         comparison_operator=properties["ComparisonOperator"],
         evaluation_periods=int(properties["EvaluationPeriods"]),
-        period=int(properties["Period"]),
+        period=int((stat or properties)["Period"]),
         threshold=float(properties["Threshold"]),
-        statistic=properties["Statistic"],
+        statistic=stat["Stat"] if stat else properties["Statistic"],
         description=properties.get("AlarmDescription", ""),
-        dimensions=properties.get("Dimensions", []),
+        dimensions=metric.get("Dimensions", []),
         alarm_actions=properties.get("AlarmActions", []),
         ok_actions=properties.get("OKActions", []),
         treat_missing_data=properties.get("TreatMissingData"),

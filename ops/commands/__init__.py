@@ -17,6 +17,7 @@ COMMANDS = (
     "import_labels",
     "like",
     "model",
+    "protect",
     "replay",
     "report",
     "repost",

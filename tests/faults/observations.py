@@ -77,12 +77,13 @@ def _alarms(
         if resource["Type"] != "AWS::CloudWatch::Alarm":
             continue
         properties = resource["Properties"]
-        match properties["Namespace"], properties["MetricName"]:
+        metric = properties["Metrics"][0]["MetricStat"]["Metric"] if "Metrics" in properties else properties
+        match metric["Namespace"], metric["MetricName"]:
             case "AWS/Lambda", "Errors":
                 rings = failed[properties["Dimensions"][0]["Value"]["Ref"]] > 0
             case "AWS/SQS", "ApproximateNumberOfMessagesVisible":
                 rings = dead_letters > 0
-            case "Osusume", "SnapshotsWritten":
+            case "Osusume", "SummariesPosted":
                 rings = days_without_snapshot > 0
             case _:
                 rings = False

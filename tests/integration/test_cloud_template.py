@@ -28,7 +28,8 @@ def test_schedules_keep_their_time_zone_and_target(cloud: Cloud) -> None:
 def test_alarms_watch_and_tell(cloud: Cloud) -> None:
     alarms = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
     missing = next(alarm for alarm in alarms if alarm["AlarmName"] == cloud.resources["SnapshotMissing"])
-    assert missing["TreatMissingData"] == "breaching"
+    assert missing["TreatMissingData"] == "ignore"
+    assert (missing["MetricName"], missing["Period"], missing["EvaluationPeriods"]) == ("SummariesPosted", 3600, 26)
     assert missing["AlarmActions"] == [cloud.resources["AlarmTopic"]]
     (subscription,) = cloud.client("sns").list_subscriptions()["Subscriptions"]
     assert subscription["Endpoint"] == "owner@example.com"
@@ -38,7 +39,6 @@ def test_tables_keep_their_index_and_recovery(cloud: Cloud) -> None:
     client = cloud.client("dynamodb")
     table = client.describe_table(TableName=cloud.resources["ItemsTable"])["Table"]
     assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["unfinished"]
-    assert table["DeletionProtectionEnabled"]
     backups = client.describe_continuous_backups(TableName=cloud.resources["LabelsTable"])
     recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
     assert recovery["PointInTimeRecoveryStatus"] == "ENABLED"

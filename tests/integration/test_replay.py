@@ -121,3 +121,12 @@ def test_rules_are_listed_set_and_undone_on_request(ops: Ops) -> None:
     assert "オルゴール" not in ops("rules")
     assert "there is no rule" in ops("rules", "--undo", "word", "オルゴール", "--yes", fail=True)
     assert "no kind of rule" in ops("rules", "--set", "taste", "オルゴール", fail=True)
+
+
+def test_the_tables_are_protected_and_freed_on_request(machine: Machine, ops: Ops) -> None:
+    assert ops("protect").count("would protect") == 2
+    assert ops("protect", "--yes").count("is now protected") == 2
+    table = machine.cloud.client("dynamodb").describe_table(TableName=machine.cloud.resources["LabelsTable"])["Table"]
+    assert table["DeletionProtectionEnabled"]
+    assert ops("protect", "--yes").count("is protected") == 2
+    assert ops("protect", "--off", "--yes").count("is now not protected") == 2

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -41,7 +44,11 @@ def test_every_command_on_the_page_exists_and_every_command_is_on_the_page() -> 
 
 
 def test_the_kept_resources_are_the_imported_ones_and_need_no_other() -> None:
-    kept = {name: resource for name, resource in resources().items() if resource.get("DeletionPolicy") == "Retain"}
+    kept = {
+        name: resource
+        for name, resource in resources().items()
+        if resource.get("DeletionPolicy") == "RetainExceptOnCreate"
+    }
     adopted = re.search(r"\.Resources \| \{([^}]+)\}", PAGE)
     assert adopted
     assert set(kept) == set(adopted[1].split(", "))
@@ -50,3 +57,34 @@ def test_the_kept_resources_are_the_imported_ones_and_need_no_other() -> None:
     text = json.dumps({**kept, "Bucket": bucket})
     assert not {"Ref", "Fn::GetAtt"} & set(re.findall(r'"(Ref|Fn::GetAtt)"', text))
     assert set(re.findall(r"\$\{([^}]+)\}", text)) == {"AWS::StackName", "AWS::AccountId", "AWS::Region"}
+
+
+def test_nothing_of_a_first_deployment_that_failed_blocks_the_next_one() -> None:
+    assert "Retain" not in {resource.get("DeletionPolicy") for resource in resources().values()}
+    tables = [each["Properties"] for each in resources().values() if each["Type"] == "AWS::DynamoDB::Table"]
+    assert not any("DeletionProtectionEnabled" in str(table) for table in tables)  # it would block the deletion
+
+
+def test_every_name_and_every_metric_of_ours_names_the_stack_so_that_two_can_stand_side_by_side() -> None:
+    names = ("Name", "FunctionName", "TableName", "BucketName", "QueueName", "TopicName", "LogGroupName")
+    for resource in resources().values():
+        properties = json.loads(json.dumps(resource.get("Properties", {})))
+        for name in names:
+            value = json.dumps(properties.get(name, {"Ref": "x"}))
+            assert "AWS::StackName" in value or '"Ref"' in value, (name, value)
+        metric = next((each["MetricStat"]["Metric"] for each in properties.get("Metrics", [])[:1]), properties)
+        if metric.get("Namespace") == "Osusume":
+            assert {"Name": "stack", "Value": {"Ref": "AWS::StackName"}} in metric["Dimensions"]
+
+
+def test_a_metric_names_its_stack() -> None:
+    emit = (
+        "from osusume.observability import metrics\n"
+        "for _ in range(2):\n metrics.add_metric('A', 'Count', 1)\n metrics.flush_metrics()"
+    )
+    environment = {**os.environ, "POWERTOOLS_SERVICE_NAME": "notifier", "STACK": "osusume-dev"}
+    ran = subprocess.run(  # noqa: S603  # our own code
+        [sys.executable, "-c", emit], env=environment, capture_output=True, text=True, check=True
+    )
+    emitted = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [(each["service"], each["stack"]) for each in emitted] == [("notifier", "osusume-dev")] * 2
