@@ -50,12 +50,20 @@ def _notify(bucket: str, key: str, stored: Sequence[str], context: LambdaContext
     except SnapshotMissing as error:
         logger.warning("nothing to do", reason=str(error))
         return
-    run = notify(snapshot, key, _dependencies(context, key, stored))
+    posted_before = _is_summary_posted(key)
+    try:
+        run = notify(snapshot, key, _dependencies(context, key, stored))
+    finally:  # the summary may be posted even if items are left
+        if not posted_before and _is_summary_posted(key):
+            metrics.add_metric("SummariesPosted", "Count", 1)
     logger.info(
         "notified", snapshot=key, listed=run.listed, new=run.new, recommended=run.recommended, explored=run.explored
     )
     metrics.add_metric("ItemsNew", "Count", run.new)
-    metrics.add_metric("SummariesPosted", "Count", 1)  # `notify` raises if it could not be posted
+
+
+def _is_summary_posted(key: str) -> bool:
+    return any(run.status == "posted" for run in ledger.runs([key]).values())
 
 
 def _dependencies(context: LambdaContext, key: str, stored: Sequence[str]) -> Dependencies:

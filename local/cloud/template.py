@@ -120,7 +120,9 @@ def _problem(definition: Mapping[str, Any], value: str) -> str | None:
     problem = None
     if allowed and any(part.strip() not in allowed for part in (value.split(",") if is_list else [value])):
         problem = f"one of {', '.join(allowed)}"
-    elif pattern is not None and not re.fullmatch(pattern, value):
+    elif pattern is not None and not all(
+        re.fullmatch(pattern, part.strip()) for part in (value.split(",") if is_list else [value])
+    ):
         problem = f"a match of {pattern}"
     elif definition["Type"] == "Number":
         problem = _number_problem(definition, value)

@@ -53,8 +53,8 @@ class Watch:
         seen = len(cloud.invocations), len(slack.messages), len(slack.failed_presses), len(slack.ephemerals)
         return *seen, waiting_dead_letters(self._machine)
 
-    def seen(self, days_without_snapshot: int) -> Seen:
-        """Return what reached the owner; failed runs, dead letters and days without a snapshot set off alarms."""
+    def seen(self, days_without_summary: int) -> Seen:
+        """Return what reached the owner; failed runs, dead letters and days without a summary set off alarms."""
         cloud, slack = self._machine.cloud, self._machine.slack
         invocations, messages, failed_presses, ephemerals, dead_letters = self._before
         failed = Counter(invocation.function for invocation in cloud.invocations[invocations:] if invocation.error)
@@ -63,7 +63,7 @@ class Watch:
         remarks = [line[line.index("⚠") :] for text in summaries for line in text.splitlines() if "⚠" in line]
         refusals = [as_text(message) for message in slack.ephemerals[ephemerals:]]
         return Seen(
-            alarms=frozenset(_alarms(self._document, failed, dead, days_without_snapshot)),
+            alarms=frozenset(_alarms(self._document, failed, dead, days_without_summary)),
             dead_letters=dead,
             warnings_at_buttons=len(slack.failed_presses) - failed_presses,
             lines=tuple(dict.fromkeys(line.strip() for line in (*remarks, *refusals))),
@@ -71,7 +71,7 @@ class Watch:
 
 
 def _alarms(
-    document: Mapping[str, Any], failed: Counter[str], dead_letters: int, days_without_snapshot: int
+    document: Mapping[str, Any], failed: Counter[str], dead_letters: int, days_without_summary: int
 ) -> Iterator[str]:
     for name, resource in document["Resources"].items():
         if resource["Type"] != "AWS::CloudWatch::Alarm":
@@ -84,7 +84,7 @@ def _alarms(
             case "AWS/SQS", "ApproximateNumberOfMessagesVisible":
                 rings = dead_letters > 0
             case "Osusume", "SummariesPosted":
-                rings = days_without_snapshot > 0
+                rings = days_without_summary > 0
             case _:
                 rings = False
         if rings:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from samtranslator.yaml_helper import yaml_parse
 
+from crawler.sources.registry import SOURCES
 from local.cloud import Cloud, TemplateError
+from local.cloud.template import load_template
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 PARAMETERS = {"Contact": "owner@example.com", "SlackChannelId": "C0LOCAL"}
@@ -28,7 +31,7 @@ def test_schedules_keep_their_time_zone_and_target(cloud: Cloud) -> None:
 def test_alarms_watch_and_tell(cloud: Cloud) -> None:
     alarms = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
     missing = next(alarm for alarm in alarms if alarm["AlarmName"] == cloud.resources["SnapshotMissing"])
-    assert missing["TreatMissingData"] == "ignore"
+    assert missing["TreatMissingData"] == "breaching"
     assert (missing["MetricName"], missing["Period"], missing["EvaluationPeriods"]) == ("SummariesPosted", 3600, 26)
     assert missing["AlarmActions"] == [cloud.resources["AlarmTopic"]]
     (subscription,) = cloud.client("sns").list_subscriptions()["Subscriptions"]
@@ -100,3 +103,23 @@ def test_outputs_name_the_local_address(cloud: Cloud) -> None:
 def test_a_channels_name_is_refused_where_its_id_is_wanted() -> None:
     with pytest.raises(TemplateError, match="parameter SlackChannelId must be an id such as C0123456789"):
         Cloud(TEMPLATE, {**PARAMETERS, "SlackChannelId": "#works"}).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("Schedule", "7:00"),
+        ("TrainingSchedule", "every morning"),
+        ("TimeZone", "Tokyo time"),
+        ("AlarmEmail", "owner"),
+        ("AllowedSlackUsers", "U0123,@owner"),
+        ("Source", "elsewhere"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_before_anything_is_made(parameter: str, value: str) -> None:
+    with pytest.raises(TemplateError, match=f"parameter {parameter} must be"):
+        load_template(TEMPLATE, {**PARAMETERS, parameter: value}, "ap-northeast-1")
+
+
+def test_the_sources_that_the_template_allows_are_those_that_there_are() -> None:
+    assert yaml_parse(TEMPLATE.read_text("utf-8"))["Parameters"]["Source"]["AllowedValues"] == sorted(SOURCES)

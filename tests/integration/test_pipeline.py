@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from local.machine import BOT_TOKEN, Machine, one_machine
 from local.slack import as_text, duplicate_posts
@@ -35,6 +36,12 @@ def posted_items(machine: Machine) -> list[str]:
 
 def summaries(machine: Machine) -> int:
     return sum(message.item_id is None for message in machine.slack.messages)
+
+
+def counts_of_summaries(machine: Machine) -> list[dict[str, Any]]:
+    """Return the log lines that CloudWatch makes the metric SummariesPosted of."""
+    events = machine.cloud.client("logs").filter_log_events(logGroupName="/aws/lambda/osusume-notifier")["events"]
+    return [json.loads(event["message"]) for event in events if '"SummariesPosted"' in event["message"]]
 
 
 def test_a_second_day_reads_and_posts_only_what_is_new() -> None:
@@ -80,6 +87,8 @@ def test_an_event_delivered_five_times_twice_at_the_same_time_posts_each_item_on
         assert posted_items(machine) == items
         assert duplicate_posts(machine.slack.log) == 0
         assert summaries(machine) == 1
+        (counted,) = counts_of_summaries(machine)
+        assert (counted["SummariesPosted"], counted["stack"], counted["service"]) == ([1.0], "osusume", "notifier")
 
 
 def test_two_first_deliveries_at_the_same_time_post_each_item_once() -> None:
