@@ -8,12 +8,14 @@ ARCHITECTURE ?= x86_64
 STACK ?= osusume
 SERVE ?= 1
 INPUTS ?= 100000
+STACK ?= osusume
 
 VENV := .venv
 BIN := $(VENV)/bin
 SAM_VENV := .venv-sam
 CHECKOV_VENV := .venv-checkov
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
+OPS := $(BIN)/python -m ops
 PIP := install --quiet --disable-pip-version-check
 # each file pins all dependencies but torch; with dependency resolution pip would want hashes for torch and for unused extras
 PINNED := --require-hashes --no-deps
@@ -79,10 +81,13 @@ build: $(SAM_VENV)/sam  ## build for deployment, for ARCHITECTURE=x86_64 or arm6
 	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE) \
 		$$(docker info >/dev/null 2>&1 || echo --exclude ClassifierFunction)
 
-deploy: build $(VENV)/local  ## deploy to your AWS account, asking for the parameters
+deploy: $(VENV)/local $(SAM_VENV)/sam  ## deploy STACK=osusume; asks once, ASK=1 asks again (REGION=, ARCHITECTURE=)
 	@docker info >/dev/null 2>&1 || { echo "deploying needs a container engine to build the classifier's image: start Docker"; exit 1; }
-	$(SAM) deploy --guided
-	$(BIN)/python -m ops protect --stack $(STACK) --yes
+	@$(OPS) prepare --stack $(STACK) $(if $(REGION),--region $(REGION)) $(if $(ASK),--ask) \
+		$(if $(filter command environment,$(firstword $(origin ARCHITECTURE))),--set Architecture=$(ARCHITECTURE))
+	@$(MAKE) --no-print-directory build ARCHITECTURE=$$(sed -n 's/^Architecture = "\(.*\)"/\1/p' .deploy/$(STACK).toml)
+	$(SAM) deploy --config-file $(CURDIR)/.deploy/$(STACK).toml
+	@$(OPS) protect --stack $(STACK) --yes
 
 clean:  ## remove everything that make created, environments too
 	rm -rf $(VENV) $(SAM_VENV) $(CHECKOV_VENV) .aws-sam .demo .bench .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from ops.deploying import TOKYO, read_answers
 from osusume.errors import UserError
 from osusume.labels import Labels
 from osusume.ledger import Ledger
@@ -38,6 +40,10 @@ class DeployedStack:
         """Return a boto3 client with the caller's credentials."""
         return self.session.client(service, config=config)  # type: ignore[call-overload]  # any service
 
+    def secret_name(self, parameter: str, default: str) -> str:
+        """Return the name in SSM of a secret: that of the parameter, or `default` below the stack's name."""
+        return self.parameter(parameter) or f"/{self.name}/{default}"
+
     @property
     def ledger(self) -> Ledger:
         """The table `items`."""
@@ -54,13 +60,25 @@ class DeployedStack:
         return values[name]
 
 
+def open_session(options: argparse.Namespace) -> boto3.Session:
+    """Return the session that a command's options name.
+
+    The region is that of --region, of AWS_REGION, of the stack's last deployment, of the AWS configuration, or Tokyo,
+    in this order.
+    """
+    chosen = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if not chosen and (answers := read_answers(options.stack)):
+        chosen = answers.region
+    session = boto3.Session(region_name=chosen, profile_name=options.profile)
+    return session if session.region_name else boto3.Session(region_name=TOKYO, profile_name=options.profile)
+
+
 def open_stack(options: argparse.Namespace) -> DeployedStack:
     """Return the stack that a command's options name (see `commands.add_command`).
 
-    Without a region or profile boto3 uses its own defaults, as for the endpoint (`AWS_ENDPOINT_URL`). Raises
-    `UserError` if there is no such stack, and botocore's errors for missing credentials or regions.
+    Raises `UserError` if there is no such stack, and botocore's errors for missing credentials.
     """
-    session = boto3.Session(region_name=options.region, profile_name=options.profile)
+    session = open_session(options)
     cloudformation: Any = session.client("cloudformation")
     try:
         (described,) = cloudformation.describe_stacks(StackName=options.stack)["Stacks"]

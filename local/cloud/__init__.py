@@ -1,5 +1,6 @@
 """The template's cloud on one machine: `with Cloud(Path("template.yaml"), …) as cloud`."""
 
+from local.cloud.account import Account, empty_account
 from local.cloud.cloud import Cloud
 from local.cloud.dispatch import Invocation
 from local.cloud.errors import (
@@ -13,6 +14,7 @@ from local.cloud.errors import (
 
 __all__ = [
     "AccessDenied",
+    "Account",
     "Cloud",
     "CloudError",
     "FunctionError",
@@ -20,4 +22,5 @@ __all__ = [
     "PayloadTooLarge",
     "StillBusy",
     "TemplateError",
+    "empty_account",
 ]

@@ -33,6 +33,17 @@ if TYPE_CHECKING:
 _one_cloud = threading.Lock()
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let nothing else use moto's stores, which belong to the process. Raises CloudError if something does."""
+    if not _one_cloud.acquire(blocking=False):
+        raise CloudError("a local cloud is already running in this process: leave it first")
+    try:
+        yield
+    finally:
+        _one_cloud.release()
+
+
 class Cloud:
     """The resources of a SAM template in moto, its functions as processes under the Lambda Runtime API.
 
@@ -98,10 +109,8 @@ class Cloud:
         template = load_template(self._path, self._parameters, REGION)
         if self._edit:
             self._edit(template.document)
-        if not _one_cloud.acquire(blocking=False):
-            raise CloudError("a local cloud is already running in this process: leave it first")
         with ExitStack() as closing:
-            closing.callback(_one_cloud.release)
+            closing.enter_context(alone())
             self._start(template, closing)
             self._closing = closing.pop_all()
         return self

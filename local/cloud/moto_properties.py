@@ -19,6 +19,10 @@ from moto.s3.models import FakeBucket, s3_backends
 Json = dict[str, Any]
 
 
+completions: dict[type, Callable[[Any, Json, str, str], None]] = {}
+"""Apply a resource's properties to it, by its class; they do so again when a stack is updated."""
+
+
 def _extend(kind: type, complete: Callable[[Any, Json, str, str], None]) -> None:
     """Call `complete(resource, properties, account, region)` after moto created a resource of the class."""
     create = kind.create_from_cloudformation_json.__func__  # type: ignore[attr-defined]  # a class method has one
@@ -31,6 +35,7 @@ def _extend(kind: type, complete: Callable[[Any, Json, str, str], None]) -> None
         return resource
 
     setattr(kind, "create_from_cloudformation_json", classmethod(create_completely))  # noqa: B010  # see below
+    completions[kind] = complete
 
 
 def _complete_role(role: Role, properties: Json, account: str, _region: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import moto.cloudformation.parsing  # noqa: F401  # loads every type that moto knows, before ours are added
 from moto.apigatewayv2.models import apigatewayv2_backends
@@ -25,10 +26,15 @@ Created = tuple[str, dict[str, str]]
 Create = Callable[[str, Json, str, str], Created]
 """Creates a resource from a generated name, its properties, account and region."""
 
+Delete = Callable[[str, str, str], object]
+"""Deletes a resource by its physical id, account and region."""
+
 _types: list[type[CloudFormationModel]] = []  # moto finds subclasses by weak references, so keep them alive
 
 
-def _creates(kind: str) -> Callable[[Create], Create]:
+def _creates(kind: str, delete: Delete = lambda *_: None) -> Callable[[Create], Create]:
+    """Register a type; without `delete` a resource goes with the one that it belongs to."""
+
     def register(create: Create) -> Create:
         class Resource(CloudFormationModel):
             def __init__(self, physical_id: str, attributes: dict[str, str]) -> None:
@@ -61,13 +67,27 @@ def _creates(kind: str) -> Callable[[Create], Create]:
             ) -> Resource:
                 return cls(*create(resource_name, cloudformation_json["Properties"], account_id, region_name))
 
+            @classmethod
+            def delete_from_cloudformation_json(
+                cls,
+                resource_name: str,
+                cloudformation_json: Json,  # noqa: ARG003  # the signature is moto's
+                account_id: str,
+                region_name: str,
+            ) -> None:
+                delete(resource_name, account_id, region_name)
+
         _types.append(Resource)  # type: ignore[type-abstract]  # what it leaves out, moto does without
         return create
 
     return register
 
 
-@_creates("AWS::ApiGatewayV2::Api")
+def _in(backends: Any, account: str, region: str) -> Any:  # each service has its own type of backend
+    return backends[account][region]
+
+
+@_creates("AWS::ApiGatewayV2::Api", lambda name, *where: _in(apigatewayv2_backends, *where).delete_api(name))
 def _create_api(name: str, properties: Json, account: str, region: str) -> Created:
     backend: Any = apigatewayv2_backends[account][region]  # its hints do not allow what it takes for "not given"
     api = backend.create_api(None, None, properties.get("Description"), None, None, name, "HTTP", None, {}, None)
@@ -99,10 +119,12 @@ def _create_stage(_name: str, properties: Json, account: str, region: str) -> Cr
     return properties["StageName"], {}
 
 
-@_creates("AWS::Scheduler::Schedule")
+@_creates("AWS::Scheduler::Schedule", lambda name, *where: _in(scheduler_backends, *where).delete_schedule(None, name))
 def _create_schedule(generated_name: str, properties: Json, account: str, region: str) -> Created:
     backend: Any = scheduler_backends[account][region]  # its hints do not allow what it takes for "not given"
     name = properties.get("Name", generated_name)
+    if time_zone := properties.get("ScheduleExpressionTimezone"):
+        ZoneInfo(time_zone)  # an unknown one is refused
     schedule = backend.create_schedule(
         description=properties.get("Description"),
         end_date=properties.get("EndDate"),
@@ -120,7 +142,7 @@ def _create_schedule(generated_name: str, properties: Json, account: str, region
     return name, {"Arn": schedule.arn}
 
 
-@_creates("AWS::CloudWatch::Alarm")
+@_creates("AWS::CloudWatch::Alarm", lambda name, *where: _in(cloudwatch_backends, *where).delete_alarms([name]))
 def _create_alarm(generated_name: str, properties: Json, account: str, region: str) -> Created:
     name = properties.get("AlarmName", generated_name)
     # of an expression over metrics the first metric is kept: nothing here computes one
@@ -144,7 +166,7 @@ def _create_alarm(generated_name: str, properties: Json, account: str, region: s
     return name, {"Arn": alarm.alarm_arn}
 
 
-@_creates("AWS::SNS::Subscription")
+@_creates("AWS::SNS::Subscription", lambda name, *where: _in(sns_backends, *where).unsubscribe(name))
 def _create_subscription(_name: str, properties: Json, account: str, region: str) -> Created:
     backend = sns_backends[account][region]
     subscription = backend.subscribe(properties["TopicArn"], properties["Endpoint"], properties["Protocol"])

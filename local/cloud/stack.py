@@ -28,6 +28,7 @@ from local.cloud import moto_access, moto_properties, moto_speed, moto_types  # 
 from local.cloud.access import ACCOUNT, REGION
 from local.cloud.errors import TemplateError
 from local.cloud.moto_atomic import one_at_a_time
+from local.cloud.moto_stacks import failure_of
 from local.cloud.signature import signed_for, signer
 from local.cloud.template import ARTIFACT_BUCKET, Template
 from web.guard import Guarded
@@ -71,6 +72,8 @@ class LocalResources:
         self._stack = cloudformation_backends[ACCOUNT][REGION].create_stack(
             name, json.dumps(template.document, default=str), dict(template.parameters)
         )
+        if self._stack.status != "CREATE_COMPLETE":
+            raise TemplateError(f"the stack was not created: {failure_of(self._stack)}")
         created = {name: self._stack.resource_map[name] for name in template.document["Resources"]}
         self.resources = {
             name: str(getattr(model, "physical_resource_id", name))  # moto's permissions have no id

@@ -12,11 +12,13 @@ from typing import TypeAlias
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 COMMANDS = (
+    "adopt",
     "annotate",
     "dataset",
     "import_labels",
     "like",
     "model",
+    "prepare",
     "protect",
     "replay",
     "report",
@@ -47,7 +49,7 @@ def add_command(
     parser = _add_parser(commands, name, what, epilog)
     parser.set_defaults(run=run)
     parser.add_argument("--stack", default="osusume", metavar="NAME", help="the deployed stack (default: %(default)s)")
-    parser.add_argument("--region", metavar="REGION", help="of the stack (default: from your AWS configuration)")
+    parser.add_argument("--region", metavar="REGION", help="of the stack (default: where it was deployed)")
     parser.add_argument("--profile", metavar="NAME", help="of your AWS configuration")
     if asks:
         parser.add_argument("--yes", action="store_true", help="do it; without this, only say what would be done")

@@ -1,15 +1,17 @@
-"""`python -m ops protect`: keep the tables from being deleted."""
+"""`python -m ops protect`: keep the stack and its tables from being deleted."""
 
 from __future__ import annotations
 
 import argparse
 
 from ops.commands import Commands, add_command
+from ops.protecting import protect, protection_of
 from ops.stack import open_stack
 
 _EPILOG = """\
-Turns on the deletion protection of the two tables, which 'make deploy' does after each deployment. The template cannot:
-a first deployment that fails must be able to remove what it made. --off turns it off, to delete the tables for good.
+Turns on the deletion protection of the stack and of its two tables, which 'make deploy' does after each deployment.
+The template cannot: a first deployment that fails must be able to remove what it made. With it 'sam delete' and
+'aws cloudformation delete-stack' are refused, so that a wrong name deletes nothing. --off turns it off.
 
 examples:
   python -m ops protect --yes
@@ -20,20 +22,18 @@ exit status: 0"""
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = add_command(commands, "protect", run, "keep the tables from being deleted", _EPILOG, asks=True)
+    parser = add_command(commands, "protect", run, "keep a stack and its tables from deletion", _EPILOG, asks=True)
     parser.add_argument("--off", action="store_true", help="let them be deleted")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Turn the protection of both tables on or off, where it is not."""
+    """Turn the protection of the stack and both tables on or off, where it is not."""
     stack = open_stack(options)
-    client = stack.client("dynamodb")
-    for table in (stack.resource("LabelsTable"), stack.resource("ItemsTable")):
-        wanted = not options.off
-        if client.describe_table(TableName=table)["Table"].get("DeletionProtectionEnabled", False) == wanted:
-            print(f"{table} is {'protected' if wanted else 'not protected'}")
+    for name, is_protected in protection_of(stack).items():
+        if is_protected != options.off:
+            print(f"{name} is {'protected' if is_protected else 'not protected'}")
         elif options.yes:
-            client.update_table(TableName=table, DeletionProtectionEnabled=wanted)
-            print(f"{table} is now {'protected' if wanted else 'not protected'}")
+            protect(stack, name, not options.off)
+            print(f"{name} is now {'not protected' if options.off else 'protected'}")
         else:
-            print(f"would {'protect' if wanted else 'stop protecting'} {table}: add --yes to do it")
+            print(f"would {'stop protecting' if options.off else 'protect'} {name}: add --yes to do it")

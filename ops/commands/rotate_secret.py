@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     """Read, check and store the secret. Raises `UserError` for an invalid one, without showing it."""
     stack = open_stack(options)
-    name = stack.parameter(_PARAMETERS[options.secret])
+    name = stack.secret_name(_PARAMETERS[options.secret], f"slack-{options.secret}")
     value = _read(options.secret)
     if options.secret == "bot-token":  # noqa: S105  # the name of one
         _check_token(value)

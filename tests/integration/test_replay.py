@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 from scenario import owners_environment, warm_up
 
 from local.machine import Machine, one_machine
@@ -124,9 +125,12 @@ def test_rules_are_listed_set_and_undone_on_request(ops: Ops) -> None:
 
 
 def test_the_tables_are_protected_and_freed_on_request(machine: Machine, ops: Ops) -> None:
-    assert ops("protect").count("would protect") == 2
-    assert ops("protect", "--yes").count("is now protected") == 2
+    assert ops("protect").count("would protect") == 3
+    assert ops("protect", "--yes").count("is now protected") == 3
     table = machine.cloud.client("dynamodb").describe_table(TableName=machine.cloud.resources["LabelsTable"])["Table"]
     assert table["DeletionProtectionEnabled"]
-    assert ops("protect", "--yes").count("is protected") == 2
-    assert ops("protect", "--off", "--yes").count("is now not protected") == 2
+    cloudformation = machine.cloud.client("cloudformation")
+    with pytest.raises(ClientError, match="TerminationProtection is enabled"):
+        cloudformation.delete_stack(StackName="osusume")
+    assert ops("protect", "--yes").count("is protected") == 3
+    assert ops("protect", "--off", "--yes").count("is now not protected") == 3

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "local.slack": "osusume web",
     "local.shop": "osusume samples web",
     "local": "osusume model.serving model.learning model samples web crawler local.cloud local.slack local.shop",
-    "ops": "osusume model.serving model.learning model desk classifier notifier",
+    "ops": "osusume model.serving model.learning model desk classifier notifier local.cloud",
 }
 FOLDERS = {"osusume": "layers/common/osusume", **{name: f"functions/{name}" for name in ("crawler", "notifier")}}
 FOLDERS |= {name: f"functions/{name}" for name in ("classifier", "feedback", "trainer")}
