@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint browser bench faults fuzz learning properties build deploy starter clean
+.PHONY: help demo test lint browser bench faults fuzz learning properties build doctor secrets deploy smoke destroy destroy-data starter clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= x86_64
@@ -23,7 +23,7 @@ PINNED := --require-hashes --no-deps
 SEARCH_PATH := $(CURDIR) $(CURDIR)/functions $(CURDIR)/layers/common
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/local  ## run two mornings on this machine, without AWS (SERVE=0: then end)
 	@$(BIN)/python -m local demo $(if $(filter 0,$(SERVE)),--no-serve,--serve)
@@ -81,13 +81,31 @@ build: $(SAM_VENV)/sam  ## build for deployment, for ARCHITECTURE=x86_64 or arm6
 	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE) \
 		$$(docker info >/dev/null 2>&1 || echo --exclude ClassifierFunction)
 
-deploy: $(VENV)/local $(SAM_VENV)/sam  ## deploy STACK=osusume; asks once, ASK=1 asks again (REGION=, ARCHITECTURE=)
-	@docker info >/dev/null 2>&1 || { echo "deploying needs a container engine to build the classifier's image: start Docker"; exit 1; }
+doctor: $(VENV)/local  ## say what a deployment of STACK=osusume needs, and what of it is missing
+	@$(OPS) doctor --stack $(STACK)
+
+secrets: $(VENV)/local  ## store the Slack app's two secrets for STACK, typed without being shown
+	@$(OPS) secrets --stack $(STACK)
+
+deploy: $(VENV)/local $(SAM_VENV)/sam  ## deploy STACK; asks once, ASK=1 asks again (REGION=, ARCHITECTURE=)
 	@$(OPS) prepare --stack $(STACK) $(if $(REGION),--region $(REGION)) $(if $(ASK),--ask) \
 		$(if $(filter command environment,$(firstword $(origin ARCHITECTURE))),--set Architecture=$(ARCHITECTURE))
+	@$(OPS) doctor --stack $(STACK)
 	@$(MAKE) --no-print-directory build ARCHITECTURE=$$(sed -n 's/^Architecture = "\(.*\)"/\1/p' .deploy/$(STACK).toml)
 	$(SAM) deploy --config-file $(CURDIR)/.deploy/$(STACK).toml
 	@$(OPS) protect --stack $(STACK) --yes
+	@$(OPS) smoke --stack $(STACK)
+
+smoke: $(VENV)/local  ## try each part of the deployed STACK once
+	@$(OPS) smoke --stack $(STACK)
+
+destroy: $(VENV)/local $(SAM_VENV)/sam  ## delete a stack, named with STACK=; it says what stays
+	@test "$(origin STACK)" = "command line" || { echo "name the stack to delete: make destroy STACK=$(STACK)"; exit 2; }
+	@$(OPS) destroy --stack $(STACK) --yes
+	$(SAM) delete --stack-name $(STACK) --region $$(sed -n 's/^region = "\(.*\)"/\1/p' .deploy/$(STACK).toml)
+
+destroy-data: $(VENV)/local  ## delete for good what a deleted STACK left, after its name is typed
+	@$(OPS) destroy-data --stack $(STACK)
 
 clean:  ## remove everything that make created, environments too
 	rm -rf $(VENV) $(SAM_VENV) $(CHECKOV_VENV) .aws-sam .demo .bench .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -20,12 +20,13 @@ from osusume.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class DeployedStack:
-    """One stack: `resources` and `parameters` by their names in template.yaml, and the names of its functions."""
+    """One stack: `resources`, `parameters` and `outputs` by their names in template.yaml, and its functions' names."""
 
     session: boto3.Session
     name: str
     resources: Mapping[str, str]
     parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
     functions: list[str]
 
     def resource(self, logical_id: str) -> str:
@@ -36,13 +37,13 @@ class DeployedStack:
         """Return the value of a parameter. Raises `UserError` if the stack does not have it."""
         return self._known(self.parameters, "parameter", name)
 
+    def output(self, name: str) -> str:
+        """Return the value of an output. Raises `UserError` if the stack does not have it."""
+        return self._known(self.outputs, "output", name)
+
     def client(self, service: str, config: Config | None = None) -> Any:  # boto3 makes its client classes at run time
         """Return a boto3 client with the caller's credentials."""
         return self.session.client(service, config=config)  # type: ignore[call-overload]  # any service
-
-    def secret_name(self, parameter: str, default: str) -> str:
-        """Return the name in SSM of a secret: that of the parameter, or `default` below the stack's name."""
-        return self.parameter(parameter) or f"/{self.name}/{default}"
 
     @property
     def ledger(self) -> Ledger:
@@ -94,4 +95,5 @@ def open_stack(options: argparse.Namespace) -> DeployedStack:
     resources = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in summaries}
     functions = [resources[e["LogicalResourceId"]] for e in summaries if e["ResourceType"] == "AWS::Lambda::Function"]
     parameters = {p["ParameterKey"]: p.get("ParameterValue", "") for p in described.get("Parameters", [])}
-    return DeployedStack(session, options.stack, resources, parameters, functions)
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+    return DeployedStack(session, options.stack, resources, parameters, outputs, functions)

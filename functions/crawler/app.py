@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from crawler.crawl import Turn, call_again, crawl
+from crawler.crawl import Turn, call_again, crawl, read_one
 from crawler.fetcher import DEFAULT_CRAWL_DELAY, Fetcher, user_agent
 from crawler.progress import CrawlUnderWay, Progress
 from crawler.sources.registry import open_source
@@ -25,7 +25,10 @@ s3, lambda_client = boto3.client("s3"), boto3.client("lambda")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Take one turn at the crawl that is due, and invoke this function again if there is more to read."""
+    """Take one turn at the crawl that is due, and invoke this function again if there is more to read.
+
+    With `check` in the event, read one work and write no snapshot.
+    """
     due_at = datetime.fromisoformat(event["scheduled_at"]) if "scheduled_at" in event else datetime.now(UTC)
     limit = context.get_remaining_time_in_millis() / 1000
 
@@ -46,6 +49,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             least_delay=0.0 if settings.site_address else DEFAULT_CRAWL_DELAY,  # a stand-in sets its own pace
         )
 
+    turn = Turn(context.aws_request_id, time.time, remaining)
+    if event.get("check"):
+        item = read_one(s3, settings.bucket, source, turn, fetcher_from)
+        return {"status": "checked", "item_id": item.item_id, "title": item.title}
     try:
         outcome = crawl(
             due_at,
@@ -53,7 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             settings.bucket,
             source=source,
             item_limit=settings.item_limit,
-            turn=Turn(context.aws_request_id, time.time, remaining),
+            turn=turn,
             fetcher_from=fetcher_from,
         )
     except CrawlUnderWay as error:

@@ -15,7 +15,7 @@ from crawler.listing import list_works
 from crawler.progress import Crawls, Progress
 from crawler.quality import TROUBLES_IN_A_ROW, BadCrawl, bad_crawl, check_pages, poor_pages
 from crawler.session import Session
-from crawler.sources import ListedItem, RegionBlocked, Source, SourceError
+from crawler.sources import ListedItem, NotAListingPage, RegionBlocked, Source, SourceError
 from osusume.items import Item
 from osusume.observability import logger
 from osusume.snapshots import (
@@ -34,7 +34,17 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["TROUBLES_IN_A_ROW", "BadCrawl", "DeadlyPage", "Outcome", "Turn", "WrongPage", "call_again", "crawl"]
+__all__ = [
+    "TROUBLES_IN_A_ROW",
+    "BadCrawl",
+    "DeadlyPage",
+    "Outcome",
+    "Turn",
+    "WrongPage",
+    "call_again",
+    "crawl",
+    "read_one",
+]
 
 Status = Literal["written", "already_written", "continues"]
 
@@ -123,6 +133,29 @@ def crawl(
         raise
     session.hand_over()
     return _outcome("written", key, session)
+
+
+def read_one(
+    s3: S3Client, bucket: str, source: Source, turn: Turn, fetcher_from: Callable[[Progress], Fetcher]
+) -> Item:
+    """Return the newest work, read as a crawl reads it; the next crawl finds its page. It writes no snapshot.
+
+    Raises as `crawl` does.
+    """
+    crawls = Crawls(s3, bucket, source.name)
+    last = crawls.current()
+    # it holds the last crawl, so that no other one sends requests at the same time, and keeps its pace
+    progress = crawls.begin(last.due_at if last else "", turn.request_id, turn.now(), turn.now() + turn.remaining())
+    session = Session(source, 1, progress, crawls, fetcher_from(progress), None, None)
+    session.fetcher.before_request, session.fetcher.readdress = session.save, source.page_address
+    try:
+        url = source.listing_urls(1)[0]
+        listed = source.parse_listing_page(session.fetcher.fetch(url).text, url)
+        if not listed:
+            raise NotAListingPage(f"{url} lists no works")
+        return _kept_item(session, listed[0]) or _fetch_item(session, listed[0])
+    finally:
+        session.hand_over()
 
 
 def call_again(lambda_client: LambdaClient, function_name: str, due_at: datetime) -> None:

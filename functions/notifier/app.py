@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from notifier.channel import Channel
 from notifier.delivery import Clock
 from notifier.events import missed_snapshots, snapshots_of_the_same_day, source_of, written_snapshots
-from notifier.notify import Dependencies, notify
+from notifier.notify import Dependencies, check, notify
 from notifier.scoring import score_items
 from osusume.kept_scores import KeptScores
 from osusume.ledger import Ledger
@@ -34,14 +34,21 @@ ledger = Ledger(dynamodb, settings.items_table)
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Post the new items of each snapshot in the event, and of earlier snapshots that were never processed."""
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str] | None:
+    """Post the new items of each snapshot in the event, and of earlier snapshots that were never processed.
+
+    With `check` in the event, post only that scoring and posting work.
+    """
+    if event.get("check"):
+        deps = _dependencies(context, "check", [], keeps_scores=False)
+        return {"model_version": check(deps.channel, deps.score, deps.stack)}
     for bucket, key in written_snapshots(event):
         stored = list_snapshot_keys(s3, bucket, source_of(key))
         for missed in missed_snapshots(key, stored, ledger):
             logger.warning("an earlier snapshot was never processed", snapshot=missed)
             _notify(bucket, missed, stored, context)
         _notify(bucket, key, stored, context)
+    return None
 
 
 def _notify(bucket: str, key: str, stored: Sequence[str], context: LambdaContext) -> None:
@@ -66,7 +73,9 @@ def _is_summary_posted(key: str) -> bool:
     return any(run.status == "posted" for run in ledger.runs([key]).values())
 
 
-def _dependencies(context: LambdaContext, key: str, stored: Sequence[str]) -> Dependencies:
+def _dependencies(
+    context: LambdaContext, key: str, stored: Sequence[str], *, keeps_scores: bool = True
+) -> Dependencies:
     # read each time, so that a warm function uses a rotated token
     token = read_secret(ssm, settings.slack_bot_token_parameter)
     credentials: Any = session.get_credentials()
@@ -79,7 +88,7 @@ def _dependencies(context: LambdaContext, key: str, stored: Sequence[str]) -> De
             url=settings.predict_url,
             credentials=credentials,
             region=session.region_name,
-            kept=KeptScores(dynamodb, settings.items_table, key),
+            kept=KeptScores(dynamodb, settings.items_table, key) if keeps_scores else None,
         ),
         threshold=settings.threshold,
         max_posts=settings.max_posts,

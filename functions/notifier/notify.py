@@ -17,6 +17,8 @@ from notifier.selection import select
 from osusume.items import Item
 from osusume.ledger import Decision, Entry, Ledger, Limits, Record, Report, Run, Unfinished
 from osusume.messages import (
+    check_message,
+    check_metadata,
     decision_line,
     item_digest,
     item_forms,
@@ -83,6 +85,17 @@ def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
     _tell_of_refusals(run, records, deps)
     delivery.settle()
     return run
+
+
+def check(channel: Channel, score: Callable[[Sequence[Item]], Scores], stack: str) -> str:
+    """Score a work that does not exist, say so in the channel, and return the model's version. It records nothing.
+
+    Raises `ScoringFailed`, and as `Channel.post` does.
+    """
+    scores = score([Item("check", "check", "https://example.com/", "動作確認")])
+    text, blocks = check_message(scores.model_version)
+    channel.post(text, blocks, check_metadata(stack))
+    return scores.model_version
 
 
 def _post(left: Unfinished, delivery: Delivery, deps: Dependencies) -> None:

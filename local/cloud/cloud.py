@@ -21,6 +21,7 @@ from local.cloud.errors import CloudError, TemplateError
 from local.cloud.functions import Function, FunctionPool, functions_of
 from local.cloud.gateway import Gateway, routes_of
 from local.cloud.moto_access import enforce
+from local.cloud.moto_stacks import public_address
 from local.cloud.persistence import KeptStores
 from local.cloud.sources import ObjectNotifications, fire_schedule
 from local.cloud.stack import AwsServer, LocalResources, clear
@@ -168,6 +169,7 @@ class Cloud:
         )
         closing.callback(gateway.close)
         self.api_url = gateway.url
+        self._stack.serve_api_at(gateway.api_id, gateway.url)
         self.outputs = _at_gateway(self.outputs, gateway)
         return gateway
 
@@ -322,5 +324,5 @@ def _json(value: object) -> bytes:
 
 def _at_gateway(values: Mapping[str, str], gateway: Gateway) -> dict[str, str]:
     """Return the values with the API's public address replaced by the gateway's."""
-    public = f"https://{gateway.api_id}.execute-api.{REGION}.amazonaws.com"
+    public = public_address(gateway.api_id)
     return {name: value.replace(public, gateway.url) for name, value in values.items()}

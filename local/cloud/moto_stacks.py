@@ -27,6 +27,7 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from samtranslator.yaml_helper import yaml_parse
 
+from local.cloud.access import REGION
 from local.cloud.errors import TemplateError
 from local.cloud.moto_properties import completions
 from local.cloud.template import parameter_values
@@ -223,7 +224,20 @@ def _properties_of(resources: ResourceMap) -> dict[str, Json]:
     return known
 
 
-# ---- change sets ----
+# ---- what a stack tells of itself, and change sets ----
+
+
+def public_address(api_id: str) -> str:
+    """Return the address that AWS would give an HTTP API."""
+    return f"https://{api_id}.execute-api.{REGION}.amazonaws.com"
+
+
+def _outputs_of(stack: Stack) -> list[dict[str, Any]] | None:
+    outputs = _moto_outputs(stack) or []
+    for output in outputs:
+        for public, local in vars(stack).get("local_addresses", {}).items():
+            output["OutputValue"] = str(output["OutputValue"]).replace(public, local)
+    return outputs or None
 
 
 def _parameters_of(stack: Stack) -> list[dict[str, str]]:
@@ -319,6 +333,7 @@ def _execute_change_set(backend: CloudFormationBackend, change_set_name: str, st
     stack._add_stack_event("IMPORT_COMPLETE")
 
 
+_moto_outputs: Any = vars(Stack)["outputs"].fget
 _moto_creates = moto_parsing.parse_and_create_resource
 _moto_deletes_stack = CloudFormationBackend.delete_stack
 _moto_creates_change_set = CloudFormationResponse.create_change_set
@@ -327,6 +342,7 @@ for _owner, _name, _ours in (
     (Stack, "parse_template", staticmethod(_parse)),
     (ChangeSet, "_parse_template", _parse_change_set),
     (Stack, "parameter_list", property(_parameters_of)),
+    (Stack, "outputs", property(_outputs_of)),
     (moto_parsing, "parse_and_create_resource", _create_resource),
     (Stack, "create_resources", _create),
     (ResourceMap, "delete", _delete_resources),

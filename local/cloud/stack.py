@@ -28,7 +28,7 @@ from local.cloud import moto_access, moto_properties, moto_speed, moto_types  # 
 from local.cloud.access import ACCOUNT, REGION
 from local.cloud.errors import TemplateError
 from local.cloud.moto_atomic import one_at_a_time
-from local.cloud.moto_stacks import failure_of
+from local.cloud.moto_stacks import failure_of, public_address
 from local.cloud.signature import signed_for, signer
 from local.cloud.template import ARTIFACT_BUCKET, Template
 from web.guard import Guarded
@@ -85,6 +85,10 @@ class LocalResources:
     def outputs(self) -> dict[str, str]:
         """The stack's outputs by name."""
         return {output.key: str(output.value) for output in self._stack.output_map.values()}
+
+    def serve_api_at(self, api_id: str, url: str) -> None:
+        """Let the stack's outputs, as AWS tells them, name the address at which the API is served."""
+        vars(self._stack)["local_addresses"] = {public_address(api_id): url}
 
     def of_type(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the logical id and the resolved properties of each created resource of a type."""

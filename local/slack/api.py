@@ -77,8 +77,10 @@ def _call(slack: Slack, request: Request, method: str, arguments: Arguments) -> 
             raise SlackError("channel_not_found")
     if method == "chat.postMessage" and (wait := slack.rate_limit.seconds_to_wait(slack.clock())):
         raise SlackError("ratelimited", retry_after=math.ceil(wait))
+    if method == "conversations.info" and "channels:read" not in slack.scopes:
+        raise SlackError("missing_scope")
     answer: MethodResponse = METHODS[method](slack.channel, arguments, slack.page_address)
-    return _Outcome(200, answer.body, answer.ts)
+    return _Outcome(200, answer.body, answer.ts, {"X-OAuth-Scopes": ",".join(slack.scopes)})
 
 
 def _refusal(error: SlackError) -> _Outcome:

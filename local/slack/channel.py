@@ -68,7 +68,7 @@ class StoredChannel:
     """The messages of one channel, safe to use from several threads; `clock` gives seconds since 1970.
 
     `keep(ts, message)`, if set, is called for each public message that is posted, changed or removed (None), before
-    the change is visible.
+    the change is visible. `has_app` says whether the app is a member.
     """
 
     def __init__(self, channel_id: str, clock: Callable[[], float]) -> None:
@@ -79,6 +79,7 @@ class StoredChannel:
         self._ephemerals: list[Message] = []
         self._last_microsecond = 0
         self.keep: Callable[[str, Message | None], None] | None = None
+        self.has_app = True
 
     @property
     def messages(self) -> list[Message]:

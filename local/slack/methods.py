@@ -254,6 +254,11 @@ def _auth_test(_channel: StoredChannel, _arguments: Arguments, address: str) -> 
     )
 
 
+def _info(channel: StoredChannel, _arguments: Arguments, _address: str) -> MethodResponse:
+    shown = {"id": channel.channel_id, "name": "osusume", "is_private": False, "is_member": channel.has_app}
+    return MethodResponse({"ok": True, "channel": shown})
+
+
 def _permalink(channel: StoredChannel, arguments: Arguments, address: str) -> MethodResponse:
     message = _named_message(channel, arguments, "message_ts")
     anchor = message.ts.replace(".", "")
@@ -278,6 +283,7 @@ METHODS: dict[str, Callable[[StoredChannel, Arguments, str], MethodResponse]] = 
     "chat.postMessage": _post_message,
     "chat.update": _update,
     "conversations.history": _history,
+    "conversations.info": _info,
 }
 """The methods by name: each takes the channel, decoded arguments and the page's address; raises `SlackError`."""
 

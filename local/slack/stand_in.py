@@ -61,7 +61,8 @@ class Slack:
     are plain lists to read. `intercept` may change the answer to each call: it gets the path, the body, and a function
     that serves the call. `address` has no slash at its end, `page_address` is where the owner watches the channel.
     `image_hosts` names, by host, the addresses that stand in for where images are: Slack fetches images itself, and the
-    page fetches them from there. `side_panel`, where set, returns the HTML that the page shows beside the channel.
+    page fetches them from there. `scopes` are the bot token's. `side_panel`, where set, returns the HTML that the page
+    shows beside the channel.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Slack:
         self.failed_presses: list[FailedPress] = []
         self.intercept = _undisturbed
         self.signing_secret = signing_secret
+        self.scopes = ["chat:write", "channels:history", "groups:history", "channels:read", "groups:read"]
         self._press_timeout = press_timeout
 
     @property

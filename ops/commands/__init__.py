@@ -15,6 +15,9 @@ COMMANDS = (
     "adopt",
     "annotate",
     "dataset",
+    "destroy",
+    "destroy_data",
+    "doctor",
     "import_labels",
     "like",
     "model",
@@ -28,6 +31,8 @@ COMMANDS = (
     "restore_labels",
     "rotate_secret",
     "rules",
+    "secrets",
+    "smoke",
     "train",
 )
 """The modules, in the order in which `--help` lists them."""

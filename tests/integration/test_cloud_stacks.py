@@ -163,6 +163,36 @@ def test_a_deleted_stack_is_adopted_with_all_its_labels(account: Account, ops: O
     assert "nothing to adopt" in ops("adopt", "--yes", fail=True)
 
 
+def test_a_destroyed_stack_keeps_its_data_until_its_name_is_typed(account: Account, ops: Ops) -> None:
+    nothing = everything(account)
+    ops("prepare", *REQUIRED)
+    deploy(account)
+    ops("protect", "--yes")
+    secret = {"Name": "/osusume/slack-bot-token", "Type": "SecureString"}
+    account.client("ssm").put_parameter(**secret, Value="xoxb-1234567890")
+    account.client("dynamodb").put_item(TableName="osusume-labels", Item={"item_id": {"S": "RJ00000001"}})
+    bucket = f"osusume-123456789012-{REGION}"
+    for body in (b"old", b"new"):
+        account.client("s3").put_object(Bucket=bucket, Key="models/head.json", Body=body)
+
+    sam_delete = [str(SAM.with_name("sam")), "delete", "--no-prompts", "--stack-name", "osusume", "--region", REGION]
+    assert "would let osusume be deleted" in ops("destroy")
+    assert "still exists" in ops("destroy-data", typed="osusume\n", fail=True)
+    assert f"stays: {bucket}" in ops("destroy", "--yes")
+    subprocess.run(sam_delete, capture_output=True, check=True)  # noqa: S603  # fixed
+    left = {kind: names for kind, names in everything(account).items() if names}
+    assert left == {"tables": ["osusume-items", "osusume-labels"], "buckets": [bucket]}
+
+    assert "not its name" in ops("destroy-data", typed="osusume-dev\n", fail=True)
+    assert "not its name" in ops("destroy-data", fail=True)
+    assert {kind: names for kind, names in everything(account).items() if names} == left
+    told = ops("destroy-data", typed="osusume\n")
+    assert told.count("will be deleted for good") == 4
+    assert everything(account) == nothing
+    assert account.client("ssm").describe_parameters()["Parameters"] == []
+    assert "left nothing" in ops("destroy-data")
+
+
 def test_two_stacks_share_nothing_and_one_goes_without_the_other(account: Account, ops: Ops) -> None:
     ops("prepare", *REQUIRED)
     ops("prepare", "--stack", "osusume-dev", *REQUIRED)

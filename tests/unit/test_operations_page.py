@@ -13,6 +13,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from samtranslator.yaml_helper import yaml_parse
+from slack_sdk import WebClient
+
 from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.machine import PARAMETERS
@@ -40,6 +43,56 @@ def test_every_command_on_the_page_exists_and_every_command_is_on_the_page() -> 
     lines = re.findall(r"python -m ops ([^`\n]+)", PAGE)
     used = {parsed[0] for line in lines if (parsed := shlex.split(line, comments=True)) and parser.parse_args(parsed)}
     assert used == {name.replace("_", "-") for name in COMMANDS}
+
+
+def operations_of(*target: str) -> list[str]:
+    """Return the operations that a target of the Makefile runs, each checked by its own parser."""
+    command = ["make", "--dry-run", "--old-file=.venv/local", "--old-file=.venv-sam/sam", *target]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603  # a dry run
+    lines = [line.partition("python -m ops ")[2] for line in ran.stdout.replace("\\\n", "").splitlines()]
+    parser = ArgumentParser()
+    commands = parser.add_subparsers(required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"ops.commands.{name}").add(commands)
+    parsed = [parser.parse_args(shlex.split(line)) for line in lines if line]
+    assert {options.stack for options in parsed} == {"osusume-dev"}
+    return [shlex.split(line)[0] for line in lines if line]
+
+
+def test_the_commands_of_the_readmes_five_steps_run_operations_that_are_tested() -> None:
+    section = (ROOT / "README.md").read_text("utf-8").partition("## Deploy it")[2].partition("\n## ")[0]
+    assert re.findall(r"^(\d)\. ", section, re.MULTILINE) == list("12345")
+    stack = "STACK=osusume-dev"
+    assert operations_of("doctor", stack) == ["doctor"]
+    assert operations_of("secrets", stack) == ["secrets"]
+    assert operations_of("deploy", stack, "ASK=1", "ARCHITECTURE=arm64") == ["prepare", "doctor", "protect", "smoke"]
+    assert operations_of("smoke", stack) == ["smoke"]
+    assert operations_of("destroy", stack) == ["destroy"]
+    assert operations_of("destroy-data", stack) == ["destroy-data"]
+    assert set(re.findall(r"`make ([a-z-]+)", section)) == {"doctor", "secrets", "deploy", "destroy"}
+    assert not re.search(r"xoxb-|put-parameter", section), "no secret passes through the shell's history"
+
+
+SCOPES = {
+    "chat_postMessage": {"chat:write"},
+    "chat_update": {"chat:write"},
+    "chat_delete": {"chat:write"},
+    "conversations_history": {"channels:history", "groups:history"},
+    "conversations_info": {"channels:read", "groups:read"},
+    "auth_test": set(),
+}
+"""What Slack documents that each method needs, in a public and in a private channel."""
+
+
+def test_the_slack_app_of_the_manifest_may_do_what_the_code_does_and_no_more() -> None:
+    manifest = yaml_parse((ROOT / "slack-manifest.yaml").read_text("utf-8"))
+    code = "".join(path.read_text("utf-8") for room in ("functions", "ops") for path in (ROOT / room).rglob("*.py"))
+    methods = set(re.findall(r"\b((?:chat|conversations|auth|files|users|views|reactions)_[a-z]+[A-Za-z]*)\(?", code))
+    used = methods & {name.replace(".", "_") for name in dir(WebClient)}
+    assert used == SCOPES.keys()
+    assert set(manifest["oauth_config"]["scopes"]["bot"]) == set().union(*SCOPES.values())
+    assert manifest["settings"]["interactivity"]["is_enabled"] is True
+    assert manifest["settings"]["interactivity"]["request_url"].endswith("/slack/interactions")
 
 
 def test_the_kept_resources_need_no_other_to_be_adopted() -> None:

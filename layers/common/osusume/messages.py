@@ -214,6 +214,17 @@ def run_message(run: Run, refused: Sequence[str] = ()) -> tuple[str, list[Block]
     return counts, [{"type": "context", "elements": [_plain(line) for line in row]} for row in rows[:MOST_ROWS]]
 
 
+def check_message(model_version: str) -> tuple[str, list[Block]]:
+    """Return the text and the blocks that say that scoring and posting work."""
+    text = f"🔧 動作確認: 採点できました(モデル {model_version or 'なし'})。ここに毎朝のまとめを投稿します。"
+    return text, [{"type": "section", "text": _plain(text)}]
+
+
+def check_metadata(stack: str = "") -> dict[str, Any]:
+    """Return the metadata of the message that `check_message` makes."""
+    return _metadata("osusume_check", {}, stack)
+
+
 def decision_line(decision: Decision) -> str:
     """Return what the trainer decided, for the run's summary, in Japanese; empty for what needs no words."""
     learned = f"{decision.labels}件の答え（うち「{BUTTONS[INTERESTED]}」{decision.liked}件）"

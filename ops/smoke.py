@@ -1,0 +1,85 @@
+"""Tries each part of a deployed stack once: the shop, the classifier, Slack, a press."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from botocore.config import Config
+from slack_sdk.signature import SignatureVerifier
+
+from ops.slack_secrets import name_of, stored_secret
+from ops.stack import DeployedStack
+from osusume.errors import UserError
+from osusume.messages import INTERESTED
+
+_CRAWL_SECONDS = 300
+_PRESS_SECONDS = 30
+_NOBODY = "http://127.0.0.1:9/"  # where the answer to the press goes: nowhere
+TEST_ITEM = "smoke-test"
+
+
+def read_a_work(stack: DeployedStack) -> str:
+    """Let the crawler read one work of the shop. Raises `UserError`."""
+    answer = _invoke(stack, "CrawlerFunction")
+    return f"the shop: read {answer['item_id']} {answer['title']}"
+
+
+def score_and_post(stack: DeployedStack) -> str:
+    """Let the notifier score a work through the API and say so in Slack. Raises `UserError`."""
+    answer = _invoke(stack, "NotifierFunction")
+    channel = stack.parameter("SlackChannelId")
+    return f"the classifier answers (model {answer['model_version']}), and a message is in the channel {channel}"
+
+
+def _invoke(stack: DeployedStack, function: str) -> dict[str, Any]:
+    client = stack.client("lambda", Config(read_timeout=_CRAWL_SECONDS, retries={"total_max_attempts": 1}))
+    answer = client.invoke(FunctionName=stack.resource(function), Payload=b'{"check": true}')
+    result: dict[str, Any] = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise UserError(f"{stack.resource(function)} failed: {result.get('errorType')}: {result.get('errorMessage')}")
+    return result
+
+
+def press(stack: DeployedStack, address: str, within: float) -> str:
+    """Send a press of a work that does not exist, signed as Slack signs it. Raises `UserError`."""
+    secret = stored_secret(stack.session, name_of("signing-secret", stack.name, dict(stack.parameters)))
+    if not secret:
+        raise UserError("a press: the signing secret is not stored; run 'python -m ops secrets'")
+    now = str(int(time.time()))
+    action = {"type": "button", "action_id": INTERESTED, "block_id": "b", "value": TEST_ITEM, "action_ts": f"{now}.0"}
+    payload = {
+        "type": "block_actions",
+        "user": {"id": "U0SMOKETEST", "team_id": "T0SMOKETEST"},
+        "team": {"id": "T0SMOKETEST"},
+        "channel": {"id": stack.parameter("SlackChannelId")},
+        "container": {"type": "message", "is_ephemeral": False},
+        "response_url": _NOBODY,
+        "actions": [action],
+    }
+    body = urlencode({"payload": json.dumps(payload)})
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Slack-Request-Timestamp": now,
+        "X-Slack-Signature": str(SignatureVerifier(secret).generate_signature(timestamp=now, body=body)),
+    }
+    started = time.monotonic()
+    try:
+        answer = requests.post(address, data=body, headers=headers, timeout=_PRESS_SECONDS, allow_redirects=False)
+    except requests.RequestException as error:
+        raise UserError(f"a press: {address} does not answer ({type(error).__name__})") from error
+    seconds = time.monotonic() - started
+    if answer.status_code == requests.codes.unauthorized:
+        raise UserError("a press: refused, the function does not read the signing secret that is stored; read its log")
+    if answer.status_code != requests.codes.ok:
+        raise UserError(
+            f"a press: answered {answer.status_code} {answer.text:.200}; read the log of the feedback function"
+        )
+    if stack.labels.get(TEST_ITEM):
+        raise UserError(f"a press of a work that does not exist left the label {TEST_ITEM}")
+    if seconds > within:
+        raise UserError(f"a press: answered after {seconds:.1f} s; Slack waits 3 s, and {within:g} s are allowed here")
+    return f"a press: answered after {seconds:.1f} s, and it left no label"
