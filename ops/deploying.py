@@ -182,7 +182,12 @@ def make_ready(session: boto3.Session, stack: str, say: Callable[[str], None]) -
         say(f"{stack} was never complete ({state}): removing it first")
         client: Any = session.client("cloudformation")
         client.delete_stack(StackName=stack)
-        client.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig=_WAIT)
+        try:
+            client.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig=_WAIT)
+        except WaiterError as error:
+            raise UserError(
+                f"{stack} cannot be removed: 'aws cloudformation describe-stack-events --stack-name {stack}' says why"
+            ) from error
         return None
     if state and state.endswith("_IN_PROGRESS"):
         raise UserError(f"{stack} is being changed ({state}): wait until that is over")
@@ -194,15 +199,17 @@ def make_ready(session: boto3.Session, stack: str, say: Callable[[str], None]) -
     return state
 
 
-def begin_watch(session: boto3.Session, stack: str) -> None:
-    """Count one summary for a stack whose alarm on missing summaries does not exist yet.
+def begin_watch(session: boto3.Session, stack: str, is_first: bool) -> None:
+    """Count one summary for a stack whose alarm on missing summaries is about to be made.
 
-    The alarm is then quiet until the first morning is due, and sounds if that morning is missing.
+    The alarm is then quiet until the first morning is due, and sounds if that morning is missing. Later deployments
+    count none, because a morning that is missing must stay so; a stack from before the alarm has no summary counted.
     """
     client: Any = session.client("cloudwatch")
     dimensions = [{"Name": "service", "Value": "notifier"}, {"Name": "stack", "Value": stack}]
-    point = {"MetricName": "SummariesPosted", "Dimensions": dimensions, "Value": 1.0, "Unit": "Count"}
-    client.put_metric_data(Namespace="Osusume", MetricData=[point])
+    metric = {"MetricName": "SummariesPosted", "Dimensions": dimensions}
+    if is_first or not client.list_metrics(Namespace="Osusume", **metric)["Metrics"]:
+        client.put_metric_data(Namespace="Osusume", MetricData=[{**metric, "Value": 1.0, "Unit": "Count"}])
 
 
 # ---- what an earlier stack left ----

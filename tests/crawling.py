@@ -1,6 +1,6 @@
 """A made-up shop and real stores for the crawler, under a clock that costs no time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from conftest import Stores
 from injector import Act, Rule, at, rules_of
 from world import Clock
 
-from crawler.crawl import Outcome, Turn, crawl
+from crawler.crawl import Outcome, Turn, crawl, read_one
 from crawler.fetcher import Fetcher, Page, user_agent
 from crawler.progress import Progress
 from crawler.sources import Source
@@ -69,6 +69,25 @@ class Shop:
     ) -> Outcome:
         """Take one turn, in a new invocation unless `request_id` names one, which has `seconds` left."""
         self.clock.now = max(self.clock.now, due_at.timestamp())
+        turn, fetcher_from = self._invocation(request_id, seconds, fetcher, source)
+        return crawl(
+            due_at,
+            self.stores.s3,
+            self.stores.bucket,
+            source=source,
+            item_limit=item_limit,
+            turn=turn,
+            fetcher_from=fetcher_from,
+        )
+
+    def check(self) -> Item:
+        """Read one work, as after a deployment."""
+        turn, fetcher_from = self._invocation(None, LIMIT, Fetcher, DLSITE)
+        return read_one(self.stores.s3, self.stores.bucket, DLSITE, turn, fetcher_from)
+
+    def _invocation(
+        self, request_id: str | None, seconds: float, fetcher: type[Fetcher], source: Source
+    ) -> tuple[Turn, Callable[[Progress], Fetcher]]:
         ends = self.clock.now + seconds
 
         def remaining() -> float:
@@ -87,15 +106,7 @@ class Shop:
                 sleep=self.clock.sleep,
             )
 
-        return crawl(
-            due_at,
-            self.stores.s3,
-            self.stores.bucket,
-            source=source,
-            item_limit=item_limit,
-            turn=Turn(request_id or f"invocation-{next(self.invocations)}", self.clock, remaining),
-            fetcher_from=fetcher_from,
-        )
+        return Turn(request_id or f"invocation-{next(self.invocations)}", self.clock, remaining), fetcher_from
 
     def turns(self, *, item_limit: int = 50, seconds: float = LIMIT) -> list[Outcome]:
         """Take turns until one ends the crawl, which is within ten or never."""

@@ -27,7 +27,7 @@ s3, lambda_client = boto3.client("s3"), boto3.client("lambda")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take one turn at the crawl that is due, and invoke this function again if there is more to read.
 
-    With `check` in the event, read one work and write no snapshot.
+    The event {"check": true} lets it read one work and write no snapshot.
     """
     due_at = datetime.fromisoformat(event["scheduled_at"]) if "scheduled_at" in event else datetime.now(UTC)
     limit = context.get_remaining_time_in_millis() / 1000
@@ -50,10 +50,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         )
 
     turn = Turn(context.aws_request_id, time.time, remaining)
-    if event.get("check"):
-        item = read_one(s3, settings.bucket, source, turn, fetcher_from)
-        return {"status": "checked", "item_id": item.item_id, "title": item.title}
     try:
+        if event == {"check": True}:
+            item = read_one(s3, settings.bucket, source, turn, fetcher_from)
+            return {"status": "checked", "item_id": item.item_id, "title": item.title}
         outcome = crawl(
             due_at,
             s3,

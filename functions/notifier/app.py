@@ -37,9 +37,9 @@ ledger = Ledger(dynamodb, settings.items_table)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str] | None:
     """Post the new items of each snapshot in the event, and of earlier snapshots that were never processed.
 
-    With `check` in the event, post only that scoring and posting work.
+    The event {"check": true} lets it post only that scoring and posting work.
     """
-    if event.get("check"):
+    if event == {"check": True}:
         deps = _dependencies(context, "check", [], keeps_scores=False)
         return {"model_version": check(deps.channel, deps.score, deps.stack)}
     for bucket, key in written_snapshots(event):

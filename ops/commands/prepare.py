@@ -76,8 +76,7 @@ def run(options: argparse.Namespace) -> None:
             f"an earlier stack left {names}: 'python -m ops adopt --stack {stack} --yes' takes them into a new"
             " stack, with all that they hold; then deploy again"
         )
-    if not state or state == "IMPORT_COMPLETE":
-        begin_watch(session, stack)
+    begin_watch(session, stack, is_first=not state or state == "IMPORT_COMPLETE")
 
 
 def _set(assignments: list[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,20 @@ def everything(account: Account) -> dict[str, list[str]]:
     }
 
 
+def summaries_counted(account: Account) -> float:
+    now = datetime.now(UTC)
+    statistics = account.client("cloudwatch").get_metric_statistics(
+        Namespace="Osusume",
+        MetricName="SummariesPosted",
+        Dimensions=[{"Name": "service", "Value": "notifier"}, {"Name": "stack", "Value": "osusume"}],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(hours=1),
+        Period=3600,
+        Statistics=["Sum"],
+    )
+    return float(sum(point["Sum"] for point in statistics["Datapoints"]))
+
+
 def environment_of(account: Account, function: str) -> dict[str, str]:
     configuration = account.client("lambda").get_function_configuration(FunctionName=function)
     variables: dict[str, str] = configuration["Environment"]["Variables"]
@@ -118,9 +133,9 @@ def test_a_first_deployment_that_fails_leaves_nothing_and_can_be_tried_again(acc
     assert "was never complete" in ops("prepare")
     assert deploy(account) == "CREATE_COMPLETE"
     assert all(names for kind, names in everything(account).items() if kind != "subscriptions")
-    points = account.client("cloudwatch").list_metrics(Namespace="Osusume", MetricName="SummariesPosted")["Metrics"]
-    watched = sorted(({each["Name"]: each["Value"] for each in point["Dimensions"]} for point in points), key=str)
-    assert {"service": "notifier", "stack": "osusume"} in watched
+    assert summaries_counted(account) == 2, "before each first deployment"
+    ops("prepare")
+    assert summaries_counted(account) == 2, "an update must not hide a missing morning"
 
 
 def test_what_would_fail_late_is_refused_before_anything_is_made(ops: Ops) -> None:

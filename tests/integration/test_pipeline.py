@@ -188,7 +188,7 @@ def test_a_missing_secret_is_an_error_that_names_the_parameter_and_loses_nothing
         machine.cloud.wait_until_idle(60)
         errors = [str((i.error or {}).get("errorMessage")) for i in machine.cloud.invocations if i.error]
         assert len(errors) == 3
-        assert all("/osusume/slack-bot-token" in error and "aws ssm put-parameter" in error for error in errors)
+        assert all("/osusume/slack-bot-token" in error and "python -m ops secrets" in error for error in errors)
         ssm.put_parameter(Name="/osusume/slack-bot-token", Value=BOT_TOKEN, Type="SecureString")
         machine.cloud.deliver_s3_event(machine.snapshot_keys[0])
         machine.cloud.wait_until_idle(60)

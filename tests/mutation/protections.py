@@ -221,6 +221,13 @@ MUTATIONS = (
         ("test_snapshots.py::test_a_snapshot_under_a_key_that_is_taken_is_not_replaced",),
     ),
     Mutation(
+        "a check after a deployment leaves the crawl as it was",
+        CRAWL,
+        'crawls.begin(last.due_at if last else "", ',
+        'crawls.begin("", ',
+        ("test_crawl.py::test_a_check_reads_one_page_which_the_crawl_then_has_and_leaves_the_crawl_as_it_was",),
+    ),
+    Mutation(
         "one invocation at a time works on a crawl",
         PROGRESS,
         'if last.held_until > now and last.holder not in {"", holder}:',

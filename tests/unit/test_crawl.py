@@ -263,3 +263,24 @@ def test_the_crawl_of_the_next_day_lists_anew_after_one_that_never_ended(shop: S
     assert shop.turn(DAY_TWO).status == "written"
     assert [item.item_id for item in shop.snapshot(DAY_TWO).items] == shop.listed()
     assert len(shop.pages()) == 10 - 3
+
+
+# the check after a deployment
+
+
+def test_a_check_reads_one_page_which_the_crawl_then_has_and_leaves_the_crawl_as_it_was(shop: Shop) -> None:
+    assert shop.turn(seconds=45).status == "continues"
+    newest = shop.check()
+    assert newest.item_id == shop.listed()[0]
+    shop.turns()
+    assert sum(LISTING in path for path in shop.asked()) == 2, "the crawl goes on with the listing that it had"
+    assert sorted(shop.pages()) == sorted(shop.listed())
+    assert shop.shortest_pause() >= 1
+
+
+def test_a_check_on_a_stack_that_never_crawled_costs_no_page_later(shop: Shop) -> None:
+    checked = shop.check()
+    assert shop.snapshots() == []
+    shop.turn()
+    assert shop.pages().count(checked.item_id) == 1
+    assert [item.item_id for item in shop.snapshot().items] == shop.listed()

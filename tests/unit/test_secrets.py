@@ -22,7 +22,7 @@ def test_a_secret_is_read_decrypted_and_without_the_line_end_of_the_shell(stores
 
 
 def test_a_missing_secret_is_named_with_the_command_that_creates_it(stores: Stores, name: str) -> None:
-    with pytest.raises(SecretMissing, match=f"{name} does not exist: .*aws ssm put-parameter .*--name {name} "):
+    with pytest.raises(SecretMissing, match=f"{name} does not exist: .*python -m ops secrets"):
         read_secret(stores.ssm, name)
 
 

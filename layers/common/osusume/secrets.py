@@ -56,6 +56,5 @@ def read_secret(ssm: SSMClient, name: str) -> str:
 
 def _missing(name: str, what: str) -> SecretMissing:
     return SecretMissing(
-        f"the SSM parameter {name} {what}: create it with"
-        f" 'aws ssm put-parameter --type SecureString --overwrite --name {name} --value ...'"
+        f"the SSM parameter {name} {what}: store it with 'python -m ops secrets', which asks for it without showing it"
     )
