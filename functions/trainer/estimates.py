@@ -66,7 +66,7 @@ def total(draws: Iterable[Draw]) -> Total:
 
     value, bound = sum(draw.value for draw in seen), sum(draw.most for draw in seen)
     reach = _least(exceeds, bound) if usable else bound
-    return Total(value, max(0.0, value - reach), min(bound, value + reach), len(seen))
+    return Total(value, max(0.0, value - reach), max(value, min(bound, value + reach)), len(seen))
 
 
 def _predictions(draws: list[Draw]) -> list[float]:

@@ -123,7 +123,8 @@ def test_the_menu_of_a_work_opens_by_keyboard_within_the_page_and_sends_a_choice
     box = menu.locator("form").bounding_box()
     assert box
     assert 0 <= box["x"] < box["x"] + box["width"] <= width
-    page.keyboard.press("Tab")
+    for _ in range(2):  # the first option asks why
+        page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator(".ephemeral").last).to_contain_text("もう出しません")
     expect(menu).not_to_have_attribute("open", "")

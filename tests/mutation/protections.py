@@ -209,8 +209,8 @@ MUTATIONS = (
     Mutation(
         "the press that stands against other clocks",
         LABELS,
-        'condition += " OR #origin <> :slack OR user_id = :import"',
-        'condition += " OR ((#origin <> :slack OR user_id = :import) AND action_ts < :action_ts)"',
+        'AND (#origin <> :slack OR user_id = :import))"',
+        'AND (#origin <> :slack OR user_id = :import) AND action_ts < :action_ts)"',
         ("test_labels.py::test_a_press_stands_against_an_imported_label_from_the_future",),
     ),
     Mutation(

@@ -98,7 +98,10 @@ def test_times_without_an_offset_are_in_the_owners_time_zone(tmp_path: Path) -> 
     [
         (row(2, 1, "yesterday"), "created_at must be a time"),
         (row(2, 1, None, origin="rumour"), "origin must be slack or annotation, not 'rumour'"),
-        (row(2, 1, None).replace(work(2).item_id, "run:snapshots/a.json"), "item_id begins with run: or scores:"),
+        (
+            row(2, 1, None).replace(work(2).item_id, "run:snapshots/a.json"),
+            "item_id begins with run: or report: or scores:",
+        ),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, bad_row: str, told: str) -> None:
