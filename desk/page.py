@@ -14,6 +14,7 @@ from desk.desk import Desk
 from desk.journal import Journal
 from desk.learning_thread import Learner
 from desk.server import serve_desk
+from desk.steering import Steering
 from desk.store import LabelStore
 from model.learning.examples import LEAST_LABELS
 from osusume.items import Item
@@ -27,11 +28,12 @@ def label(
     open_store: Callable[[], LabelStore],
     journal_path: Path,
     where: str,
+    steering: Steering | None = None,
 ) -> LabelStore:
     """Serve the page until Ctrl-C or SIGTERM, and return the store with the labels.
 
     `options` has `port` and `no_browser`. The store is opened only after the journal, which excludes other desks.
-    `where` tells the owner where the labels are.
+    `where` tells the owner where the labels are, `steering` is a deployed stack's.
     """
     with Journal(journal_path, new_token) as journal:
         store = open_store()
@@ -40,7 +42,7 @@ def label(
         learner.start(desk.all_items)
         ended = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: ended.set())
-        with serve_desk(desk, journal, where, options.port) as address:
+        with serve_desk(desk, journal, where, options.port, steering) as address:
             print(f"{len(items)} works, {len(store.marks)} labels: {address}\nCtrl-C ends it.", flush=True)
             if not options.no_browser:
                 open_in_browser(address)

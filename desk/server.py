@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, redirect, render_template, request, url_for
+from werkzeug import Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from desk import view_models
@@ -20,6 +21,7 @@ from desk.desk import Desk, UnknownItem
 from desk.journal import Journal
 from desk.learning_thread import EVERY, LEAST_LABELS
 from desk.order import LEAST_LABELS_TO_TEACH, Selection
+from desk.steering import Steering
 from desk.store import NotStored
 from osusume.errors import UserError
 from osusume.items import Item
@@ -33,8 +35,8 @@ class _Malformed(Exception):
     """Raised for a request that the desk's page never sends."""
 
 
-def desk_app(desk: Desk, token: str, where: str) -> Flask:
-    """Return the web app of a desk; `where` tells the owner where the labels are."""
+def desk_app(desk: Desk, token: str, where: str, steering: Steering | None = None) -> Flask:
+    """Return the web app of a desk; `where` tells the owner where the labels are, `steering` is a deployed stack's."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_REQUEST
     app.jinja_env.filters |= {"duration": view_models.duration, "verdict": view_models.verdict}
@@ -47,6 +49,8 @@ def desk_app(desk: Desk, token: str, where: str) -> Flask:
                 "desk.html",
                 **_standing(desk, view),
                 where=where,
+                rules=steering and steering.rules,
+                names=steering and steering.names,
                 filters=[_filter(name, view, every) for name in view_models.fields_of(every)],
                 orders=[
                     (name, urlencode(replace(view, mode=mode).to_query()), mode == view.mode)
@@ -74,9 +78,18 @@ def desk_app(desk: Desk, token: str, where: str) -> Flask:
         undone = _sent("undoes")
         return _done(desk, lambda: desk.undo(undone))
 
+    def like() -> Response:
+        if steering is None:
+            raise _Malformed("no stack is open")
+        try:
+            steering.like(request.form.get("names", ""))
+        except NotStored as error:
+            return Response(str(error), status=503, mimetype="text/plain")
+        return redirect(url_for("page"), code=303)
+
     app.add_url_rule("/", view_func=page)
     app.add_url_rule("/state", view_func=state)
-    for act in (label, skip, undo):
+    for act in (label, skip, undo, like):
         app.add_url_rule(f"/{act.__name__}", view_func=act, methods=["POST"])
     app.register_error_handler(_Malformed, _malformed)
     guard(app, token)
@@ -84,12 +97,14 @@ def desk_app(desk: Desk, token: str, where: str) -> Flask:
 
 
 @contextmanager
-def serve_desk(desk: Desk, journal: Journal, where: str, port: int | None) -> Iterator[str]:
+def serve_desk(
+    desk: Desk, journal: Journal, where: str, port: int | None, steering: Steering | None = None
+) -> Iterator[str]:
     """Serve the desk's page until the block ends, and yield its address.
 
     Without `port` it uses the previous port, or a free one. Raises `UserError` if `port` is in use.
     """
-    app = desk_app(desk, journal.token, where)
+    app = desk_app(desk, journal.token, where, steering)
     # Bound here, because werkzeug ends the process if a port is in use.
     with _bound(port, journal.port or 0) as bound:
         server = make_server(_HOST, 0, app, threaded=True, request_handler=_Quiet, fd=bound.fileno())

@@ -13,9 +13,12 @@ from rich.console import Console
 from desk.items import merged, read_items
 from desk.options import add_page_options, check_flask
 from desk.stack import StackLabels, known_items
+from desk.steering import Steering
 from ops.commands import Commands, add_command
 from ops.stack import open_stack
 from osusume.errors import UserError
+from osusume.rules import Rules
+from osusume.wishes import WishStore
 
 _EPILOG = """\
 The labels go to the stack's table. 'python -m desk --help' lists the keys.
@@ -44,12 +47,14 @@ def run(options: argparse.Namespace) -> None:
         zone = ZoneInfo(stack.parameter("TimeZone"))
         in_ledger, in_snapshots = known_items(stack.ledger, stack.client("s3"), stack.resource("Bucket"))
         store = StackLabels(stack.labels, stack.ledger, in_ledger, zone)
+    dynamodb, table = stack.session.resource("dynamodb"), stack.resource("ItemsTable")
+    steering = Steering(Rules(dynamodb, table), WishStore(dynamodb, table))
     items = merged([*given, *in_snapshots, *in_ledger])
     if not items:
         raise UserError(f"stack {options.stack} knows no items yet: wait for its first crawl, or name --items")
     where = f"stack {options.stack}"
     journal = _state_folder() / f"{options.stack}-{stack.session.region_name}.desk.sqlite"
-    label(options, items, lambda: store, journal, where)
+    label(options, items, lambda: store, journal, where, steering)
     dataset = f"python -m ops dataset --stack {shlex.quote(options.stack)} --output labels.jsonl && "
     say_what_comes_next(store, where, "labels.jsonl", dataset)
 

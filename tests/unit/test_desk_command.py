@@ -6,16 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Stores
 from desks import DeskProcess, opened
 from werkzeug.test import Client, TestResponse
 
 from desk.__main__ import main
 from desk.server import desk_app, serve_desk
+from desk.steering import Steering
 from model.dataset import read_examples, write_examples
 from model.learning.examples import Example
 from ops.__main__ import main as ops
 from osusume.errors import UserError
 from osusume.items import Item, Section
+from osusume.rules import Rule, Rules
+from osusume.wishes import WishStore
 
 HOSTILE = Item(
     "RJ1",
@@ -142,3 +146,24 @@ def test_an_unknown_time_zone_is_a_wrong_command_line(
     with pytest.raises(SystemExit, match="2"):
         command([*arguments, "--time-zone", "Asia/Nowhere"])
     assert "'Asia/Nowhere' is not a time zone such as Asia/Tokyo" in capsys.readouterr().err
+
+
+def test_the_page_of_a_stack_shows_its_rules_and_takes_names_that_the_owner_likes(
+    tmp_path: Path, stores: Stores
+) -> None:
+    rules, wishes = Rules(stores.dynamodb, stores.items_table), WishStore(stores.dynamodb, stores.items_table)
+    rules.store(Rule("circle", "<b>星屑工房", "1.0"))
+    with opened(tmp_path, [HOSTILE]) as (desk, _):
+        client = Client(desk_app(desk, "token", "stack osusume", Steering(rules, wishes)))
+        base = "http://127.0.0.1:8123"
+        assert "&lt;b&gt;星屑工房" in client.get("/token/", base_url=base).text
+        sent = client.post("/token/like", base_url=base, data={"names": "水瀬しおり、 朗読"})
+        assert sent.status_code == 303
+        assert wishes.read().names == ["水瀬しおり", "朗読"]
+        assert "水瀬しおり、朗読" in client.get("/token/", base_url=base).text
+        assert client.post("/token/like", base_url=base, data={"names": "！"}).status_code in {303, 503}
+        elsewhere = {"Origin": "https://shop.example"}
+        assert client.post("/token/like", base_url=base, data={"names": "x"}, headers=elsewhere).status_code == 403
+    with opened(tmp_path, [HOSTILE]) as (desk, _):
+        client = Client(desk_app(desk, "token", "labels.jsonl"))
+        assert client.post("/token/like", base_url=base, data={"names": "x"}).status_code == 400
