@@ -25,7 +25,7 @@ from notifier.delivery import Undelivered
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(
-    max_examples=400 if LONG else 10,
+    max_examples=400 if LONG else 8,
     stateful_step_count=30 if LONG else 14,
     derandomize=not LONG,
     deadline=None,

@@ -164,7 +164,7 @@ def mornings(item_limit: int) -> Iterator[Mornings]:
 
 
 @settings(
-    max_examples=150 if LONG else 4,
+    max_examples=150 if LONG else 3,
     derandomize=not LONG,
     deadline=None,
     database=None,
