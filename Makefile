@@ -5,7 +5,6 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 ARCHITECTURE ?= x86_64
-STACK ?= osusume
 SERVE ?= 1
 INPUTS ?= 100000
 STACK ?= osusume

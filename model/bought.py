@@ -49,7 +49,10 @@ def _of_table(text: str) -> list[Bought]:
     if title is None:
         return [Bought(line.strip()) for line in text.splitlines()]
     return [
-        Bought(row[title], {name: _values(row[place]) for name, place in places.items() if place and place < len(row)})
+        Bought(
+            row[title],
+            {name: _values(row[place]) for name, place in places.items() if place is not None and place < len(row)},
+        )
         for row in rows[1:]
         if title < len(row)
     ]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 from urllib.parse import urlencode
 
 import requests
-from botocore.config import Config
 from slack_sdk.signature import SignatureVerifier
 
 from ops.slack_secrets import name_of, stored_secret
@@ -24,7 +22,7 @@ TEST_ITEM = "smoke-test"
 
 def read_a_work(stack: DeployedStack) -> str:
     """Let the crawler read one work of the shop. Raises `UserError`."""
-    answer = _invoke(stack, "CrawlerFunction")
+    answer = stack.invoke("CrawlerFunction", {"check": True}, _CRAWL_SECONDS)
     if answer["status"] == "under_way":
         return "the shop: a crawl reads it just now"
     return f"the shop: read {answer['item_id']} {answer['title']}"
@@ -32,18 +30,9 @@ def read_a_work(stack: DeployedStack) -> str:
 
 def score_and_post(stack: DeployedStack) -> str:
     """Let the notifier score a work through the API and say so in Slack. Raises `UserError`."""
-    answer = _invoke(stack, "NotifierFunction")
+    answer = stack.invoke("NotifierFunction", {"check": True}, _CRAWL_SECONDS)
     channel = stack.parameter("SlackChannelId")
     return f"the classifier answers (model {answer['model_version']}), and a message is in the channel {channel}"
-
-
-def _invoke(stack: DeployedStack, function: str) -> dict[str, Any]:
-    client = stack.client("lambda", Config(read_timeout=_CRAWL_SECONDS, retries={"total_max_attempts": 1}))
-    answer = client.invoke(FunctionName=stack.resource(function), Payload=b'{"check": true}')
-    result: dict[str, Any] = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        raise UserError(f"{stack.resource(function)} failed: {result.get('errorType')}: {result.get('errorMessage')}")
-    return result
 
 
 def press(stack: DeployedStack, address: str, within: float) -> str:

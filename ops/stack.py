@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,6 +45,19 @@ class DeployedStack:
     def client(self, service: str, config: Config | None = None) -> Any:  # boto3 makes its client classes at run time
         """Return a boto3 client with the caller's credentials."""
         return self.session.client(service, config=config)  # type: ignore[call-overload]  # any service
+
+    def invoke(self, logical_id: str, event: Mapping[str, object], seconds: int) -> dict[str, Any]:
+        """Invoke a function once, wait up to `seconds` for it, and return its answer. Raises `UserError` if it failed.
+
+        It is not retried, because a second invocation might find nothing to do.
+        """
+        config = Config(read_timeout=seconds, retries={"total_max_attempts": 1})
+        name, body = self.resource(logical_id), json.dumps(event).encode()
+        answer = self.client("lambda", config).invoke(FunctionName=name, Payload=body)
+        result: dict[str, Any] = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise UserError(f"{name} failed: {result.get('errorType')}: {result.get('errorMessage')}")
+        return result
 
     @property
     def ledger(self) -> Ledger:

@@ -38,10 +38,10 @@ def set_rule(press: Press, kind: str, rules: Rules, ledger: Ledger, allowed_user
     that the item does not offer.
     """
     record = record_of(press, ledger, allowed_users)
-    value = dict(offered(record.item)).get(kind)  # type: ignore[call-overload]  # any text may be asked for
-    if value is None:
-        raise PressRefused("この作品では、そのルールは使えません。")
-    return _stored(Rule(kind, value, press.action_ts, press.channel or ""), rules)  # type: ignore[arg-type]  # an offered kind
+    for offered_kind, value in offered(record.item):
+        if offered_kind == kind:
+            return _stored(Rule(offered_kind, value, press.action_ts, press.channel or ""), rules)
+    raise PressRefused("この作品では、そのルールは使えません。")
 
 
 def undo_rule(key: str, press: Press, rules: Rules, allowed_users: Set[str]) -> Rule:

@@ -67,16 +67,16 @@ def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
     `ScoringFailed`, `Undelivered` or `ChannelRefused` if it must be called again; everything that can be posted is
     posted first.
     """
-    delivery = Delivery(deps.ledger, deps.channel, deps.claim_seconds, deps.clock)
+    delivery, limits = Delivery(deps.ledger, deps.channel, deps.claim_seconds, deps.clock), _limits(deps)
     try:
-        _record_new_items(snapshot, key, deps)
+        _record_new_items(snapshot, key, limits, deps)
     except ScoringFailed:
         _post(deps.ledger.unfinished(), delivery, deps)
         with suppress(Undelivered):  # ScoringFailed already tells the caller to call again
             delivery.settle()
         raise
     records = deps.ledger.get(item.item_id for item in snapshot.items)
-    run = _run(snapshot, key, records.values(), deps)
+    run = _run(snapshot, key, records.values(), limits, deps)
     deps.ledger.record(run)
     # the index may not show the newest records yet
     left = deps.ledger.unfinished()
@@ -107,11 +107,11 @@ def _post(left: Unfinished, delivery: Delivery, deps: Dependencies) -> None:
     names = [_name(entry) for entry in refused]
     posted_before = delivery.posted
     delivery.post(_run_post(entry, names, deps.stack) for entry in left.runs.values())
-    rules = [rule for rule in deps.rules() if rule.holds(deps.clock.now())] if left.reports else []
-    delivery.post(_report_post(report, rules, deps.stack) for report in left.reports.values())
     if delivery.posted > posted_before:
         for entry in refused:
             deps.ledger.mark_reported(entry.record_id)
+    rules = [rule for rule in deps.rules() if rule.holds(deps.clock.now())] if left.reports else []
+    delivery.post(_report_post(report, rules, deps.stack) for report in left.reports.values())
 
 
 def _refused(deps: Dependencies) -> list[Entry]:
@@ -136,11 +136,7 @@ def _tell_of_refusals(run: Run, item_ids: Iterable[str], deps: Dependencies) -> 
         deps.ledger.mark_reported(entry.record_id)
 
 
-def _explored_today(deps: Dependencies) -> int:
-    return sum(run.explored for run in deps.ledger.runs(deps.same_day).values())
-
-
-def _record_new_items(snapshot: Snapshot, key: str, deps: Dependencies) -> None:
+def _record_new_items(snapshot: Snapshot, key: str, limits: Limits, deps: Dependencies) -> None:
     items = {item.item_id: item for item in snapshot.items}
     known = deps.ledger.get(items)
     new = [item for item_id, item in items.items() if item_id not in known]
@@ -154,7 +150,7 @@ def _record_new_items(snapshot: Snapshot, key: str, deps: Dependencies) -> None:
     ruled = effects(deps.rules(), new, deps.clock.now()) | ruled_before(standing.values())
     candidates = [item for item_id, item in items.items() if item_id in scores.predictions]
     guesses = guess(candidates, deps.wishes()) if scores.threshold is None else {}
-    chosen = decide(candidates, scores, _limits(deps), key, ruled, guesses, ours)
+    chosen = decide(candidates, scores, limits, key, ruled, guesses, ours)
     for item in new:
         deps.ledger.record(replace(chosen[item.item_id], recorded_at=deps.clock.now()))
 
@@ -205,10 +201,11 @@ def ruled_before(records: Iterable[Record]) -> dict[str, Effect]:
 
 
 def _limits(deps: Dependencies) -> Limits:
-    return Limits(deps.max_posts, deps.explored_items_a_day, _explored_today(deps), deps.threshold)
+    explored_before = sum(run.explored for run in deps.ledger.runs(deps.same_day).values())
+    return Limits(deps.max_posts, deps.explored_items_a_day, explored_before, deps.threshold)
 
 
-def _run(snapshot: Snapshot, key: str, records: Iterable[Record], deps: Dependencies) -> Run:
+def _run(snapshot: Snapshot, key: str, records: Iterable[Record], limits: Limits, deps: Dependencies) -> Run:
     now, decision = deps.clock.now(), deps.ledger.last_decision()
     new = [record for record in records if record.snapshot == key]
     choices = Counter(record.choice for record in new)
@@ -221,7 +218,7 @@ def _run(snapshot: Snapshot, key: str, records: Iterable[Record], deps: Dependen
         recommended=choices["recommended"],
         explored=choices["explored"],
         passed=choices["passed"],
-        limits=_limits(deps),
+        limits=limits,
         muted=sum(record.why == "muted" for record in new),
         model_version=max((record.model_version for record in new), default=""),
         has_taste=not new or any(record.score is not None for record in new),

@@ -15,7 +15,7 @@ from osusume.labels import Labels
 from osusume.ledger import Ledger
 from osusume.observability import logger, metrics
 from osusume.settings import TrainerSettings
-from trainer.stores import StackWorkshop, report_stack, train_stack
+from trainer.stores import StackWorkshop, record_report, report_of, train_stack
 
 settings = TrainerSettings.from_environment(os.environ)
 s3, dynamodb = boto3.client("s3"), boto3.resource("dynamodb")
@@ -34,12 +34,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     started = now = time.time()
     workshop = StackWorkshop(package, heads, settings.unwanted_cost, now)
     if event.get("report") is True:
-        report = report_stack(labels, ledger, workshop, now, settings.time_zone, again=True)
+        report = report_of(labels, ledger, workshop, now, settings.time_zone)
         return {"report": report.lines if report else []}
     outcome = train_stack(labels, ledger, s3, settings.bucket, workshop, now, accept=event.get("accept") is True)
     seconds = round(time.time() - started, 1)
     logger.info(outcome.sentence, action=outcome.action, labels=outcome.labels, seconds=seconds)
-    report_stack(labels, ledger, workshop, now, settings.time_zone)
+    record_report(labels, ledger, workshop, now, settings.time_zone)
     if outcome.action:
         metrics.add_metric("NightsTrained", "Count", 1)
     return {

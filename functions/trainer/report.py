@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 
 from osusume.labels import Label
-from osusume.records import Decision, Record, Report, Run
+from osusume.records import Action, Decision, Record, Report, Run
 from osusume.sanitize import legible
 from trainer.estimates import Draw, Total, total
 
@@ -69,8 +69,10 @@ def weekly_report(
     """
     monday = week_before(now, time_zone)
     sunday = monday + timedelta(days=6)
-    begin = datetime.combine(monday, datetime.min.time(), time_zone).timestamp()
-    end = begin + 7 * _DAY
+    begin, end = (
+        datetime.combine(day, datetime.min.time(), time_zone).timestamp()
+        for day in (monday, monday + timedelta(days=7))
+    )
     records, runs = _split(entries, end)
     of_week = [record for record in records if record.recorded_at >= begin]
     if not any(begin <= run.recorded_at for run in runs):
@@ -164,13 +166,13 @@ def _learnt_lines(weights: Mapping[tuple[str, str], float]) -> list[str]:
 
 def _gate_line(decisions: Iterable[Decision], begin: float, end: float) -> list[str]:
     counts = Counter(each.action for each in decisions if begin <= datetime.fromisoformat(each.at).timestamp() < end)
-    said = {
+    said: dict[Action, str] = {
         "promote": "学び直し {}回",
         "veto": "使わなかった学び直し {}回",
         "roll back": "前の好みに戻した {}回",
         "compare": "試している夜 {}回",
     }
-    parts = [text.format(counts[action]) for action, text in said.items() if counts[action]]  # type: ignore[index]  # actions
+    parts = [text.format(counts[action]) for action, text in said.items() if counts[action]]
     return [f"🧠 {'、'.join(parts)}"] if parts else []
 
 

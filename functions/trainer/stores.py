@@ -64,24 +64,24 @@ def train_stack(
     return replace(outcome, state=state)
 
 
-def report_stack(
-    labels: Labels, ledger: Ledger, workshop: StackWorkshop, now: float, time_zone: tzinfo, *, again: bool = False
-) -> Report | None:
-    """Record the report of the last whole week, unless it is recorded or that week had no run; return it.
+def record_report(labels: Labels, ledger: Ledger, workshop: StackWorkshop, now: float, time_zone: tzinfo) -> None:
+    """Record the report of the last whole week, unless it is recorded or that week had no run.
 
-    The notifier posts it with the next morning's works. It is built anew if `again`, but an older one stays recorded.
+    The notifier posts it with the next morning's works.
     """
-    week = f"{week_before(now, time_zone):%G-W%V}"
-    if not again and ledger.reports([week]):
-        return None
+    if ledger.reports([f"{week_before(now, time_zone):%G-W%V}"]):
+        return
+    if report := report_of(labels, ledger, workshop, now, time_zone):
+        ledger.record(report)
+
+
+def report_of(labels: Labels, ledger: Ledger, workshop: StackWorkshop, now: float, time_zone: tzinfo) -> Report | None:
+    """Return the report of the last whole week, None if that week had no run."""
     version = workshop.heads.pointer().version
     head = Head.from_bytes(workshop.heads.read(version).head) if version else None
     given = {label.item_id: label for label in labels.all()}
     weights = head.fields if head else {}
-    report = weekly_report(ledger.all(), given, ledger.decisions(), weights, now, time_zone)
-    if report:
-        ledger.record(report)
-    return report
+    return weekly_report(ledger.all(), given, ledger.decisions(), weights, now, time_zone)
 
 
 @dataclass(slots=True)

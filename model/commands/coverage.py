@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from model.commands import Commands, positive, progress_bars
+from osusume.errors import UserError
 
 _EPILOG = """\
 Simulates owners with tastes of their own and scores that are wrong and drift. The report's interval for what was
@@ -36,7 +37,6 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     """Simulate, and print the shares. Raises `UserError` if one is below 90 %."""
     from model.coverage import coverage  # noqa: PLC0415  # --help works at once
-    from osusume.errors import UserError  # noqa: PLC0415
 
     with progress_bars() as advance:
         shares = coverage(

@@ -98,8 +98,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _judge_first_mornings(options: argparse.Namespace) -> None:
     from model.dataset import read_examples  # noqa: PLC0415  # as in `run`
-    from model.first_morning import first_morning  # noqa: PLC0415
-    from model.simulate import interval  # noqa: PLC0415
+    from model.first_morning import first_morning  # noqa: PLC0415  # as in `run`
+    from model.simulate import interval  # noqa: PLC0415  # as in `run`
 
     if min(options.words, options.bought) < 0:
         raise UserError("--words and --bought must not be negative")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-
-from botocore.config import Config
 
 from ops.commands import Commands, add_command
 from ops.stack import open_stack
@@ -31,12 +28,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print the report. Raises `UserError`."""
     stack = open_stack(options)
-    client = stack.client("lambda", Config(read_timeout=_SECONDS, retries={"total_max_attempts": 1}))
-    event = json.dumps({"report": True}).encode()
-    answer = client.invoke(FunctionName=stack.resource("TrainerFunction"), Payload=event)
-    result = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        raise UserError(f"the trainer failed: {result.get('errorMessage')}")
-    if not result["report"]:
+    lines = stack.invoke("TrainerFunction", {"report": True}, _SECONDS)["report"]
+    if not lines:
         raise UserError("there was no run in the last whole week: the first report comes after the first Sunday")
-    print("\n".join(result["report"]))
+    print("\n".join(lines))

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-
-from botocore.config import Config
 
 from ops.commands import Commands, add_command
 from ops.stack import DeployedStack, open_stack
-from osusume.errors import UserError
 
 _SECONDS = 900
 """The trainer's time limit."""
@@ -51,11 +47,4 @@ def run(options: argparse.Namespace) -> None:
 
 def learn_now(stack: DeployedStack, *, accept: bool = False) -> str:
     """Invoke the trainer, wait for it, and return what it decided. Raises `UserError` if it failed."""
-    # it takes minutes, and a second invocation would find nothing to do
-    config = Config(read_timeout=_SECONDS + 30, retries={"total_max_attempts": 1})
-    event = json.dumps({"accept": True} if accept else {}).encode()
-    answer = stack.client("lambda", config).invoke(FunctionName=stack.resource("TrainerFunction"), Payload=event)
-    result = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        raise UserError(f"the trainer failed: {result.get('errorMessage')}")
-    return str(result["sentence"])
+    return str(stack.invoke("TrainerFunction", {"accept": accept}, _SECONDS + 30)["sentence"])

@@ -5,6 +5,7 @@ The permission tests remove one permission at a time and expect a problem.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -14,13 +15,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+import pytest
 import requests
+from _pytest.capture import CaptureResult
 
 from local.cloud import FunctionError
 from local.cloud.access import REGION
 from local.machine import ROOT, Machine, one_machine
 from model.serving.head import Head
 from model.serving.package import ENCODER, HEAD, read_card, sealed
+from ops.__main__ import main
 from osusume.heads import Heads, StoredHead
 from osusume.labels import Label
 from osusume.ledger import labelled_elsewhere
@@ -83,6 +87,22 @@ def owners_environment(machine: Machine) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "SLACK_API_URL": machine.slack.api_url,
     }
+
+
+def operated(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *arguments: str,
+    typed: str = "",
+    fail: bool = False,
+) -> CaptureResult[str]:
+    """Run `python -m ops` with `typed` on its standard input, and return what it prints; it must `fail` or succeed."""
+    capsys.readouterr()
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    status = main(arguments)
+    told = capsys.readouterr()
+    assert status == int(fail), told
+    return told
 
 
 def problems_of(machine: Machine, function: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -13,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from scenario import operated
 
 from local.cloud import Account, empty_account
 from local.cloud.access import REGION
 from local.cloud.template import ARTIFACT_BUCKET, load_template
-from ops.__main__ import main
 from ops.deploying import Answers, default_of, definitions, read_answers
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
@@ -50,11 +49,7 @@ def ops(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         monkeypatch.setenv(name, value)
 
     def run(*arguments: str, typed: str = "", fail: bool = False) -> str:
-        capsys.readouterr()
-        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-        status = main(arguments)
-        told = capsys.readouterr()
-        assert status == int(fail), told
+        told = operated(monkeypatch, capsys, *arguments, typed=typed, fail=fail)
         return told.err if fail else told.out
 
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,12 +9,11 @@ from pathlib import Path
 
 import boto3
 import pytest
-from scenario import owners_environment
+from scenario import operated, owners_environment
 
 from local.cloud.access import REGION
 from local.machine import BOT_TOKEN, PARAMETERS, ROOT, SCHEDULE, SIGNING_SECRET, Machine, one_machine
 from local.slack import as_text
-from ops.__main__ import main
 from ops.deploying import Answers, default_of, definitions
 from ops.doctor import machine_lines, needed_scopes, stack_lines
 from ops.smoke import TEST_ITEM
@@ -50,11 +48,7 @@ def ops(
         monkeypatch.setenv(name, value)
 
     def run(*arguments: str, typed: str = "", fail: bool = False) -> str:
-        capsys.readouterr()
-        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-        status = main(arguments)
-        told = capsys.readouterr()
-        assert status == int(fail), told
+        told = operated(monkeypatch, capsys, *arguments, typed=typed, fail=fail)
         assert not any(line in told.out + told.err for line in typed.split() if len(line) > 12), "a secret is shown"
         return told.out + told.err
 

@@ -75,8 +75,11 @@ def test_days_of_presses_end_with_a_head_that_the_gate_promoted(machine: Machine
     promoted = [decision.version for decision in decisions if decision.action == "promote"]
     assert len(promoted) > 2
     # the third head is the first that the gate compared with another
-    judged = {record.first_guess: record.model_version in promoted[:2] for record in shown if record.score is not None}
-    assert judged == {True: True, False: False}
+    scored = [record for record in shown if record.score is not None]
+    assert {(record.first_guess, record.model_version in promoted[:2]) for record in scored} == {
+        (True, True),
+        (False, False),
+    }
     if DAYS < 30:
         return
     # it has learned: of what it recommended in the last ten days, more are liked than of all works

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from injector import rules_of, slack_rule
-from scenario import owners_environment, warm_up
+from scenario import operated, owners_environment, warm_up
 
 from local.machine import BOT_TOKEN, ROOT, SIGNING_SECRET, Machine, one_machine
 from local.slack import duplicate_posts
@@ -61,12 +61,8 @@ def ops(
         monkeypatch.setenv(name, value)
 
     def run(*arguments: str, typed: str = "", fail: bool = False) -> str:
-        capsys.readouterr()
-        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-        status = main(arguments)
-        told = capsys.readouterr()
+        told = operated(monkeypatch, capsys, *arguments, typed=typed, fail=fail)
         machine.cloud.wait_until_idle(60)
-        assert status == int(fail), told
         assert not typed or typed.strip() not in told.out + told.err, "a secret is never shown"
         return told.err if fail else told.out
 
@@ -343,7 +339,7 @@ def test_the_trainer_learns_on_request_and_lists_its_decisions(machine: Machine,
     machine.cloud.client("s3").put_object(
         Bucket=machine.cloud.resources["Bucket"], Key=f"models/{ENCODER_SHA}/promoted.json", Body=b"{"
     )
-    assert "the trainer failed: " in ops("train", "--yes", fail=True)
+    assert "osusume-trainer failed: " in ops("train", "--yes", fail=True)
     machine.cloud.client("s3").delete_object(
         Bucket=machine.cloud.resources["Bucket"], Key=f"models/{ENCODER_SHA}/promoted.json"
     )

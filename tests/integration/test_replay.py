@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
-from scenario import owners_environment, warm_up
+from scenario import operated, owners_environment, warm_up
 
 from local.machine import Machine, one_machine
-from ops.__main__ import main
 from osusume.labels import Label
 from osusume.ledger import labelled_elsewhere
 from osusume.messages import INTERESTED, MENU, NOT_INTERESTED
@@ -68,10 +66,7 @@ def _ops(owner: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         monkeypatch.setenv(name, value)
 
     def run(*arguments: str, fail: bool = False) -> str:
-        capsys.readouterr()
-        monkeypatch.setattr("sys.stdin", io.StringIO())
-        assert main(arguments) == (1 if fail else 0)
-        told = capsys.readouterr()
+        told = operated(monkeypatch, capsys, *arguments, fail=fail)
         return told.err if fail else told.out
 
     return run

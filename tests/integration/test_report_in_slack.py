@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from scenario import owners_environment, warm_up
+from scenario import operated, owners_environment, warm_up
 
 from local.machine import Machine, one_machine
 from local.slack import as_text
-from ops.__main__ import main
 from osusume.messages import UNDO_RULE
 from osusume.records import Run
 from osusume.rules import Rule
@@ -42,11 +41,12 @@ def test_the_report_comes_once_with_the_next_morning_and_shows_rules_to_undo(
 ) -> None:
     for name, value in owners_environment(machine).items():
         monkeypatch.setenv(name, value)
-    assert main(["report"]) == 1
-    assert "no run in the last whole week" in capsys.readouterr().err
+    assert "no run in the last whole week" in operated(monkeypatch, capsys, "report", fail=True).err
 
     machine.ledger.record(Run("snapshots/demo/of-last-week.json", time.time() - 7 * 86_400, 9, 0, 9, 5, 3, 1))
     machine.rules.store(Rule("circle", "星屑工房", "1.0"))
+    assert "週のまとめ" in operated(monkeypatch, capsys, "report").out  # which records nothing
+    assert machine.ledger.unfinished().reports == {}
     for _ in range(2):
         machine.cloud.fire_schedule("TrainerFunctionEveryNight")
         machine.cloud.wait_until_idle(120)
@@ -58,6 +58,3 @@ def test_the_report_comes_once_with_the_next_morning_and_shows_rules_to_undo(
     warm_up(machine)
     assert machine.slack.press(reports[0].ts, UNDO_RULE).status_code == 200
     assert not machine.rules.all()[0].is_set
-
-    assert main(["report"]) == 0
-    assert "週のまとめ" in capsys.readouterr().out

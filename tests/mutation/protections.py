@@ -19,6 +19,7 @@ class Mutation:
 LEDGER = "layers/common/osusume/ledger.py"
 DELIVERY = "functions/notifier/delivery.py"
 LABELS = "layers/common/osusume/labels.py"
+RULES = "layers/common/osusume/rules.py"
 SNAPSHOTS = "layers/common/osusume/snapshots.py"
 SLACK_APP = "functions/feedback/slack_app.py"
 PRESS = "functions/feedback/press.py"
@@ -212,6 +213,20 @@ MUTATIONS = (
         'AND (#origin <> :slack OR user_id = :import))"',
         'AND (#origin <> :slack OR user_id = :import) AND action_ts < :action_ts)"',
         ("test_labels.py::test_a_press_stands_against_an_imported_label_from_the_future",),
+    ),
+    Mutation(
+        "the mark of a forgotten label",
+        LABELS,
+        "attribute_not_exists(forgotten) AND ",
+        "",
+        ("test_labels.py::test_an_older_press_brings_no_forgotten_label_back_whatever_clock_timed_it",),
+    ),
+    Mutation(
+        "the time of a rule's press",
+        RULES,
+        " OR by_key.#key.action_ts < :action_ts",
+        " OR attribute_exists(item_id)",
+        ("test_owners_rules.py::test_an_undone_rule_stays_undone_when_the_press_that_set_it_arrives_again",),
     ),
     Mutation(
         "the snapshot that is there stays",

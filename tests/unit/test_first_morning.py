@@ -67,6 +67,20 @@ def test_a_table_of_bought_works_is_read_in_any_common_encoding(tmp_path: Path, 
     assert read_bought(file) == [Bought("雨, 風", {"circle": ["星屑工房"], "voice_actors": ["水瀬しおり", "ほか"]})]
 
 
+def test_columns_may_come_in_any_order(tmp_path: Path) -> None:
+    file = tmp_path / "bought.csv"
+    file.write_text("サークル,タイトル\n星屑工房,雨の夜\n", "utf-8")
+    assert read_bought(file) == [Bought("雨の夜", {"circle": ["星屑工房"]})]
+
+
+def test_of_a_list_that_is_too_long_for_a_record_the_last_works_are_stored(stores: Stores) -> None:
+    bought = [Bought(f"{number} " + "長い題名" * 60, {"voice_actors": ["声" * 300] * 9}) for number in range(3_000)]
+    wishes = Wishes().with_bought(bought)
+    assert WishStore(stores.dynamodb, stores.items_table).replace(Wishes(), wishes)
+    assert 20 < len(wishes.bought) < 3_000
+    assert wishes.bought[-1].title.startswith("2999 ")
+
+
 def test_titles_on_lines_and_items_in_json_lines_are_read_too(tmp_path: Path) -> None:
     file = tmp_path / "bought"
     file.write_text("雨の夜\n\n風の朝\n", "utf-8")

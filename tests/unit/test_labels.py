@@ -31,6 +31,15 @@ def test_an_item_without_a_press_has_no_label(stores: Stores) -> None:
     assert labels_of(stores).get("RJ01000001") is None
 
 
+def test_an_older_press_brings_no_forgotten_label_back_whatever_clock_timed_it(stores: Stores) -> None:
+    labels = labels_of(stores)
+    annotated = replace(press("1764000100.0"), origin="annotation")
+    labels.store(annotated)
+    assert labels.forget(annotated)
+    assert labels.store(press("1764000000.000001")) is None
+    assert labels.get("RJ01000001") is None
+
+
 def test_the_latest_press_stands_in_whatever_order_they_arrive(stores: Stores) -> None:
     times = ("1764000000.000001", "1764000000.000002", "1764000001.5", "1764000010.000009")
     presses = [press(time, is_interested=index % 2 == 0) for index, time in enumerate(times)]

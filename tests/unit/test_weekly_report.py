@@ -57,7 +57,7 @@ def test_it_counts_what_was_shown_answered_liked_and_missed() -> None:
     assert "好みと学んだもの: ジャンル「朗読」" in text
     assert "避けると学んだもの: サークル「星屑工房」" in text
     assert "学び直し 1回" in text
-    assert "▅・" not in text.split("割合")[1][-1]
+    assert text.endswith("・・・・・・・▆")
 
 
 def test_works_of_rules_and_wishes_and_those_the_owner_has_say_nothing_of_the_head() -> None:

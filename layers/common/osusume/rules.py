@@ -105,11 +105,12 @@ class Rules:
         known = self.all()
         if len(known) >= MOST_RULES and rule.key not in {each.key for each in known}:
             raise UserError(f"there are {MOST_RULES} rules: remove one")
-        write_if(
-            self._table.put_item,
-            Item={"item_id": RULES_KEY, "by_key": {}},
-            ConditionExpression="attribute_not_exists(item_id)",
-        )
+        if not known:  # a rule can only be set in a map that exists
+            write_if(
+                self._table.put_item,
+                Item={"item_id": RULES_KEY, "by_key": {}},
+                ConditionExpression="attribute_not_exists(item_id)",
+            )
         return write_if(
             self._table.update_item,
             Key={"item_id": RULES_KEY},

@@ -5,6 +5,7 @@ It is one record of the ledger's table, `wishes:`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,9 @@ from osusume.sanitize import normal
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
-MOST_NAMES, MOST_BOUGHT = 200, 500
-"""More than these would not make a better guess, and a record must stay below 400 KB."""
+MOST_NAMES = 200
+MOST_BYTES = 300_000
+"""So much of a list of bought works is kept, the last ones: a record must stay below 400 KB, with the names."""
 
 LONGEST = 200
 
@@ -56,8 +58,18 @@ class Wishes:
         return Wishes(left, self.bought)
 
     def with_bought(self, bought: Sequence[Bought]) -> Wishes:
-        """Return the wishes with other bought works, at most the last `MOST_BOUGHT`."""
-        return Wishes(self.names, list(bought[-MOST_BOUGHT:]))
+        """Return the wishes with other bought works, the last ones if they are more than `MOST_BYTES`."""
+        kept: list[Bought] = []
+        size = 0
+        for each in reversed(bought):
+            short = Bought(
+                each.title[:LONGEST], {name: [v[:LONGEST] for v in values] for name, values in each.values.items()}
+            )
+            size += len(json.dumps(_attributes([short]), ensure_ascii=False).encode("utf-8", "replace"))
+            if size > MOST_BYTES:
+                break
+            kept.append(short)
+        return Wishes(self.names, kept[::-1])
 
 
 class WishStore:
@@ -87,6 +99,5 @@ class WishStore:
 
 def _attributes(bought: Sequence[Bought]) -> list[dict[str, Any]]:
     return [
-        {"title": each.title[:LONGEST], "fields": {name: list(values) for name, values in each.values.items()}}
-        for each in bought
+        {"title": each.title, "fields": {name: list(values) for name, values in each.values.items()}} for each in bought
     ]
