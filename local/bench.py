@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crawler.sources.registry import open_source
+from local.cold_starts import cold_starts
 from local.machine import ROOT, one_machine
 from local.shop.entries import Entry
 from local.shop.pages import listing_page, work_page
@@ -80,6 +81,7 @@ def _a_morning() -> dict[str, float]:
             began = time.perf_counter()
             machine.slack.press(message.ts, "interested")
             presses.append((time.perf_counter() - began) * 1000)
+        taken |= cold_starts(machine)
     taken["a press, cold"] = presses[0]
     taken["a press, warm"] = statistics.median(presses[1:])
     return taken

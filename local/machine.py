@@ -69,6 +69,12 @@ class Deployment:
         """The owner's rules, in the table `items`."""
         return Rules(self.cloud.dynamodb(), self.cloud.resources["ItemsTable"])
 
+    def press(self, message: str, action_id: str, **options: Any) -> int:
+        """Press a button as `Slack.press` does, wait until the app has said what came of it, return the HTTP status."""
+        status = self.slack.press(message, action_id, **options).status_code
+        self.cloud.wait_until_idle(60)
+        return status
+
     def records_of(self, key: str) -> list[Record]:
         """Return the ledger's records of the items that were new in a snapshot."""
         records = self.ledger.get(item.item_id for item in self.snapshot(key).items)

@@ -1,47 +1,75 @@
-"""Lambda handler of the feedback function, called by Slack when a button is pressed."""
+"""Lambda handler of the feedback function, called by Slack when a button is pressed, and by itself to tell Slack."""
 
 from __future__ import annotations
 
+import json
 import os
-from typing import Any
+import time
+from dataclasses import asdict
+from typing import Any, cast
 
-import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.config import Config
 
-from feedback.slack_app import refusal, slack_app
+from feedback.actions import Stores, Telling, take
+from feedback.aws import Aws, Database
+from feedback.slack_request import Payload, RequestRefused, payload_of
 from osusume.labels import Labels
 from osusume.ledger import Ledger
-from osusume.observability import logger
+from osusume.observability import logger, metrics
 from osusume.rules import Rules
 from osusume.secrets import KeptSecret
 from osusume.settings import FeedbackSettings
 
-# Slack waits three seconds
-quickly = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 3})
+SLOW_MS = 2500
+"""Slack waits 3,000 ms for the answer to a press, of which its way to the API and back takes some."""
 
 settings = FeedbackSettings.from_environment(os.environ)
-dynamodb = boto3.resource("dynamodb", config=quickly)
-secret = KeptSecret(boto3.client("ssm", config=quickly), settings.slack_signing_secret_parameter)
-answer_press = slack_app(
-    settings,
+aws = Aws()
+dynamodb = cast("Any", Database(aws))  # has of boto3's resource what the stores use here
+stores = Stores(
     Labels(dynamodb, settings.labels_table),
     Ledger(dynamodb, settings.items_table),
     Rules(dynamodb, settings.items_table),
 )
+secret = KeptSecret(aws, settings.slack_signing_secret_parameter)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer a request from Slack: 200 once the press is stored, 400 or 401 if it is not Slack's."""
-    refused = refusal(event, secret.value())
-    if refused and secret.has_changed():
-        refused = refusal(event, secret.value())
-    if refused:
-        return refused
-    answer = answer_press(event, context)
-    if answer["statusCode"] >= 500:
-        raise RuntimeError(
-            "the press was not stored; the log says why"
-        )  # the alarm on errors needs a failed invocation
-    return answer
+    """Answer a request from Slack: 200 once the press is stored, 400, 401 or 404 if it is not a press from Slack.
+
+    Slack is told the rest by a second invocation, with the event {"tell": ...}, which no request can bring about.
+    """
+    if "tell" in event:
+        _tell(Telling(**event["tell"]))
+        return {}
+    try:
+        telling = take(_payload(event), settings, stores)
+    except RequestRefused as error:
+        logger.warning("request refused", status=error.status, error=str(error))
+        return {
+            "statusCode": error.status,
+            "headers": {"Content-Type": "application/json"},
+            "body": json.dumps({"error": str(error)}),
+        }
+    # where even this fails, Slack marks the press as failed: pressing again is harmless
+    aws.invoke_later(context.function_name, {"tell": asdict(telling)})
+    if time.time() * 1000 - event["requestContext"]["timeEpoch"] > SLOW_MS:
+        metrics.add_metric("SlowPresses", "Count", 1)
+        metrics.flush_metrics()
+    return {"statusCode": 200}
+
+
+def _payload(event: dict[str, Any]) -> Payload:
+    try:
+        return payload_of(event, secret.value())
+    except RequestRefused:
+        if not secret.has_changed():
+            raise
+        return payload_of(event, secret.value())
+
+
+def _tell(telling: Telling) -> None:
+    from feedback.telling import tell  # noqa: PLC0415  # Slack's SDK would slow down the answer to a press
+
+    tell(telling, stores, settings.stack)

@@ -283,6 +283,10 @@ class Cloud:
         """Return the ids of the processes of the function with that logical id, busy or idle."""
         return self._pools[self._known(function)].pids
 
+    def environment(self, function: str) -> dict[str, str]:
+        """Return the environment variables of a new process of the function with that logical id."""
+        return self._pools[self._known(function)].new_environment()[0]
+
     def wait_until_idle(self, timeout: float = 60.0) -> None:
         """Return when no event is queued, running or waiting for a retry; raises StillBusy after `timeout` seconds."""
         self._dispatcher.wait_until_idle(timeout)

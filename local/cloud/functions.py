@@ -119,6 +119,13 @@ class FunctionPool:
             self._give_back(environment)
         return outcome
 
+    def new_environment(self) -> tuple[dict[str, str], str, Credentials]:
+        """Return the variables of a new process, the name of its log stream and its credentials."""
+        function = self.function
+        credentials = assume_role(function.role_arn, "lambda.amazonaws.com", function.name)
+        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{secrets.token_hex(16)}"
+        return process_environment(function, stream, self._endpoint, credentials), stream, credentials
+
     def kill(self) -> None:
         """Kill all processes, busy or idle, as if their host died."""
         with self._changed:
@@ -171,10 +178,8 @@ class FunctionPool:
 
     def _start(self) -> _Environment:
         function = self.function
-        credentials = assume_role(function.role_arn, "lambda.amazonaws.com", function.name)
-        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{secrets.token_hex(16)}"
+        variables, stream, credentials = self.new_environment()
         folder = tempfile.TemporaryDirectory(prefix=f"{function.name}-", ignore_cleanup_errors=True)
-        variables = process_environment(function, stream, self._endpoint, credentials)
         process = FunctionProcess(runtime_command(function.handler), variables, Path(folder.name))
         return _Environment(process, stream, credentials, folder)
 

@@ -66,9 +66,10 @@ def a_cold_morning(on: Harness) -> None:
 
 
 def a_press(on: Harness) -> None:
-    """Press a button until it is taken, a cold function behind it."""
+    """Press a button until it is taken, a cold function behind it, and let Slack be told."""
     on.machine.cloud.kill("FeedbackFunction")
     on.press_until_taken(on.newest_message())
+    on.settle()
 
 
 IN_TURNS = Settings(time_limits=(("CrawlerFunction", TURN_SECONDS),))

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 from conftest import make_stores
 from fuzz.damage import damaged_json
 from fuzz.target import Target
 from moto.server import ThreadedMotoServer
 from slack_sdk.signature import SignatureVerifier
 
-from feedback.slack_app import refusal, slack_app
+from feedback.actions import NotAsDocumented, Stores, take
+from feedback.slack_request import RequestRefused, payload_of
 from osusume.labels import Labels
 from osusume.ledger import Ledger, Record
 from osusume.messages import MENU, UNDO_RULE
@@ -55,18 +58,12 @@ PRESS: Event = {
 }
 
 
-class Context(LambdaContext):
-    """What Lambda says of the function, as far as Bolt asks."""
-
-    _function_name = "feedback"
-    _invoked_function_arn = "arn:aws:lambda:ap-northeast-1:123456789012:function:feedback"
-
-
 def read_signed_press(content: bytes) -> None:
-    """Answer a payload that Slack signed; 500 is for a press that cannot be stored, and rings the alarm."""
-    event = _signed(urlencode({"payload": content}), int(time.time()))
-    answer = refusal(event, SECRET) or _app()(event, Context())
-    assert answer["statusCode"] in {200, 400, 404, 500}, answer
+    """Take a payload that Slack signed, unless it is refused or cannot be stored, which rings the alarm."""
+    with suppress(RequestRefused, NotAsDocumented, ClientError):
+        payload = payload_of(_signed(urlencode({"payload": content}), int(time.time())), SECRET)
+        telling = take(payload, *_settings_and_stores())
+        json.dumps(asdict(telling))
 
 
 def read_unsigned_request(content: bytes) -> None:
@@ -76,8 +73,8 @@ def read_unsigned_request(content: bytes) -> None:
     except (ValueError, RecursionError):
         return
     if isinstance(event, dict) and isinstance(event.get("headers"), dict):  # an API passes on nothing else
-        refused = refusal(event, SECRET)
-        assert refused is None or refused["statusCode"] in {400, 401}
+        with suppress(RequestRefused):
+            payload_of(event, SECRET)
 
 
 def _signed(body: str, at: int) -> Event:
@@ -99,8 +96,8 @@ def _signed(body: str, at: int) -> Event:
 
 
 @cache
-def _app() -> Callable[[Event, LambdaContext], dict[str, Any]]:
-    """Return the app over stores of its own, which last as long as the process."""
+def _settings_and_stores() -> tuple[FeedbackSettings, Stores]:
+    """Return settings, and stores of its own, which last as long as the process."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -116,7 +113,7 @@ def _app() -> Callable[[Event, LambdaContext], dict[str, Any]]:
     ledger = Ledger(stores.dynamodb, settings.items_table)
     ledger.record(RECORD)
     rules = Rules(stores.dynamodb, settings.items_table)
-    return slack_app(settings, Labels(stores.dynamodb, settings.labels_table), ledger, rules)
+    return settings, Stores(Labels(stores.dynamodb, settings.labels_table), ledger, rules)
 
 
 def _presses() -> Sequence[object]:

@@ -172,20 +172,20 @@ def _presses(machine: Machine) -> Iterator[str]:
     message = next(message for message in machine.slack.messages if message.item_id)
     assert message.item_id
     for action in (INTERESTED, NOT_INTERESTED):
-        answer = machine.slack.press(message.ts, action)
-        if answer.status_code != 200:
-            yield f"a press was answered {answer.status_code}"
+        status = machine.press(message.ts, action)
+        if status != 200:
+            yield f"a press was answered {status}"
     label = machine.labels.get(message.item_id)
     if label is None or label.is_interested:
         yield "the last press is not the label"
-    late = machine.slack.press(message.ts, INTERESTED, at=MORNING.timestamp())
-    if late.status_code != 200:
-        yield f"a late press was answered {late.status_code}"
-    machine.slack.press(message.ts, f"{MENU}:{message.item_id}", option="pause")
+    late = machine.press(message.ts, INTERESTED, at=MORNING.timestamp())
+    if late != 200:
+        yield f"a late press was answered {late}"
+    machine.press(message.ts, f"{MENU}:{message.item_id}", option="pause")
     if not any(rule.is_set for rule in machine.rules.all()):
         yield "the rule is not stored"
         return
-    machine.slack.press(machine.slack.ephemerals[-1].ts, UNDO_RULE)
+    machine.press(machine.slack.ephemerals[-1].ts, UNDO_RULE)
     if machine.rules.all()[-1].is_set:
         yield "the rule is not undone"
 

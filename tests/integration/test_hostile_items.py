@@ -51,7 +51,7 @@ def test_every_work_is_posted_whatever_its_texts_contain() -> None:
         assert duplicate_posts(machine.slack.log) == 0
         warm_up(machine)
         for item in items:
-            assert machine.slack.press(item.item_id, INTERESTED).status_code == 200
+            assert machine.press(item.item_id, INTERESTED) == 200
             assert machine.labels.get(item.item_id) is not None
         assert machine.slack.failed_presses == []
         shown = {item.title: as_text(machine.slack.message(item.item_id)) for item in items}

@@ -223,13 +223,13 @@ def test_lost_labels_are_put_back_and_newer_presses_stay(machine: Machine, ops: 
     assert changed
     warm_up(machine)
     for item_id in (lost, changed):
-        assert machine.slack.press(item_id, INTERESTED).status_code == 200
+        assert machine.press(item_id, INTERESTED) == 200
     before = machine.labels.get(lost)
     told = ops("restore-labels", "--at", "2026-04-02 07:00", "--keep", "--yes")
     table = "osusume-labels-as-of-20260401-220000"
     assert f"2 labels in {table}: 0 put back, 2 unchanged, 0 newer ones kept" in told
     machine.cloud.client("dynamodb").delete_item(TableName="osusume-labels", Key={"item_id": {"S": lost}})
-    assert machine.slack.press(changed, NOT_INTERESTED).status_code == 200
+    assert machine.press(changed, NOT_INTERESTED) == 200
     assert "would put back" in ops("restore-labels", "--from-table", table)
     assert machine.labels.get(lost) is None
     told = ops("restore-labels", "--from-table", table, "--yes")
@@ -247,7 +247,7 @@ def test_labels_that_overwrote_others_are_put_back_to_a_chosen_time(machine: Mac
     assert second
     warm_up(machine)
     machine.cloud.client("dynamodb").delete_item(TableName="osusume-labels", Key={"item_id": {"S": second}})
-    assert machine.slack.press(first, INTERESTED).status_code == 200
+    assert machine.press(first, INTERESTED) == 200
     before = machine.labels.get(first)
     table = "osusume-labels-as-of-20260403-000000"
     ops("restore-labels", "--at", "2026-04-03T00:00:00Z")
@@ -300,11 +300,11 @@ def test_a_new_signing_secret_counts_at_once(machine: Machine, ops: Ops) -> None
     ops("rotate-secret", "signing-secret", "--yes", typed="0123456789abcdef0123456789abcdef")
     restart(machine, "FeedbackFunction")
     warm_up(machine)
-    assert machine.slack.press(item_id, INTERESTED).status_code == 401
+    assert machine.press(item_id, INTERESTED) == 401
     ops("rotate-secret", "signing-secret", "--yes", typed=SIGNING_SECRET)
     restart(machine, "FeedbackFunction")
     warm_up(machine)
-    assert machine.slack.press(item_id, INTERESTED).status_code == 200
+    assert machine.press(item_id, INTERESTED) == 200
 
 
 def test_a_head_is_stored_promoted_and_rolled_back(machine: Machine, ops: Ops, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_a_press_becomes_a_label_and_the_last_one_stands() -> None:
         a_morning(machine)
         item_id = posted_items(machine)[0]
         for action in (INTERESTED, NOT_INTERESTED):
-            assert machine.slack.press(item_id, action).status_code == 200
+            assert machine.press(item_id, action) == 200
         label = machine.labels.get(item_id)
         assert label is not None
         assert (label.is_interested, label.user_id, label.origin) == (False, "U0OWNER", "slack")
@@ -173,10 +173,10 @@ def test_a_press_of_somebody_else_is_not_a_label_where_users_are_named() -> None
     with one_machine(crawl_delay=0.0, parameters=parameters) as machine:
         a_morning(machine)
         item_id = posted_items(machine)[0]
-        assert machine.slack.press(item_id, INTERESTED, user_id="U0STRANGER").status_code == 200
+        assert machine.press(item_id, INTERESTED, user_id="U0STRANGER") == 200
         assert machine.labels.get(item_id) is None
         assert machine.slack.ephemerals
-        assert machine.slack.press(item_id, INTERESTED, user_id="U0PARTNER").status_code == 200
+        assert machine.press(item_id, INTERESTED, user_id="U0PARTNER") == 200
         assert machine.labels.get(item_id) is not None
 
 

@@ -41,9 +41,9 @@ def _machine() -> Iterator[Machine]:
             for message in machine.slack.messages:
                 if message.item_id and machine.labels.get(message.item_id) is None:
                     item = next(work for work in works if work.item_id == message.item_id)
-                    machine.slack.press(message.ts, INTERESTED if made_up_taste(item) else NOT_INTERESTED)
+                    machine.press(message.ts, INTERESTED if made_up_taste(item) else NOT_INTERESTED)
             if day == 3:
-                machine.slack.press(message_of(machine), f"{MENU}:{message_of(machine)}", option="circle")
+                machine.press(message_of(machine), f"{MENU}:{message_of(machine)}", option="circle")
             if day in {2, 6}:
                 machine.cloud.fire_schedule("TrainerFunctionEveryNight")
                 machine.cloud.wait_until_idle(120)
@@ -103,7 +103,7 @@ def test_a_label_is_forgotten_on_request_and_the_press_that_made_it_stays_away(m
     assert machine.labels.get(item_id) == pressed
     assert "forgot" in ops("forget", item_id, "--yes")
     assert "labels" in ops("train", "--yes")
-    assert machine.slack.press(item_id, INTERESTED, at=float(pressed.action_ts)).status_code == 200
+    assert machine.press(item_id, INTERESTED, at=float(pressed.action_ts)) == 200
     assert machine.labels.get(item_id) is None
 
 

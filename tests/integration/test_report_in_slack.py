@@ -56,5 +56,5 @@ def test_the_report_comes_once_with_the_next_morning_and_shows_rules_to_undo(
     assert len(reports) == 1
     assert "サークル「星屑工房」" in as_text(reports[0])
     warm_up(machine)
-    assert machine.slack.press(reports[0].ts, UNDO_RULE).status_code == 200
+    assert machine.press(reports[0].ts, UNDO_RULE) == 200
     assert not machine.rules.all()[0].is_set

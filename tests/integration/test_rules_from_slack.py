@@ -74,7 +74,7 @@ def _always(machine: Machine) -> None:
 @pytest.mark.usefixtures("always")
 def test_a_rule_of_each_kind_is_set_shown_and_undone(machine: Machine, kind: Kind) -> None:
     item_id = posted(machine, work(kind))
-    assert machine.slack.press(item_id, f"{MENU}:{item_id}", option=kind).status_code == 200
+    assert machine.press(item_id, f"{MENU}:{item_id}", option=kind) == 200
     told = machine.slack.ephemerals[-1]
     assert NAMES[kind] in as_text(told)
     assert NAMES[kind] in requests.get(machine.slack.page_address, timeout=10).text
@@ -86,7 +86,7 @@ def test_a_rule_of_each_kind_is_set_shown_and_undone(machine: Machine, kind: Kin
     summary = as_text(machine.slack.messages[-1])
     assert ("ルールにより 1件を出しませんでした" in summary) == (kind != "voice_actor")
 
-    assert machine.slack.press(told.ts, UNDO_RULE).status_code == 200
+    assert machine.press(told.ts, UNDO_RULE) == 200
     assert "取り消しました" in as_text(machine.slack.ephemerals[-1])
     again = work(kind)
     assert a_morning(machine, again)[again.item_id].why not in {"wanted", "muted"}
@@ -118,7 +118,7 @@ def test_a_forged_press_sets_no_rule_and_one_for_what_the_work_lacks_is_refused(
 @pytest.mark.usefixtures("always")
 def test_why_is_answered_to_the_one_who_asks_alone(machine: Machine) -> None:
     item_id = posted(machine, work("circle"))
-    assert machine.slack.press(item_id, f"{MENU}:{item_id}", option=WHY).status_code == 200
+    assert machine.press(item_id, f"{MENU}:{item_id}", option=WHY) == 200
     told = as_text(machine.slack.ephemerals[-1])
     assert "を選んだわけ" in told
     assert "いつも出す声優" in told

@@ -80,7 +80,7 @@ def _notify_again(machine: Machine) -> None:
 def _presses(machine: Machine) -> None:
     """Press a button, and call both routes without permission."""
     warm_up(machine)
-    machine.slack.press(next(message.ts for message in machine.slack.messages if message.item_id), INTERESTED)
+    machine.press(next(message.ts for message in machine.slack.messages if message.item_id), INTERESTED)
     forged = {"X-Slack-Signature": "v0=forged", "X-Slack-Request-Timestamp": "0"}
     requests.post(f"{machine.cloud.api_url}/slack/interactions", data="payload={}", headers=forged, timeout=10)
     requests.post(f"{machine.cloud.api_url}/predict", json={"items": []}, timeout=10)

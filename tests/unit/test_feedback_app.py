@@ -3,12 +3,14 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 from conftest import Stores
 from injector import slack_rule
 from slack_sdk.signature import SignatureVerifier
@@ -16,9 +18,13 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 from world import SECRET, World
 
-from feedback.slack_app import refusal, slack_app
+from feedback.actions import NotAsDocumented, Telling, take
+from feedback.actions import Stores as PressStores
+from feedback.aws import Aws, Database
+from feedback.slack_request import RequestRefused, payload_of
+from feedback.telling import SlackUnavailable, tell
 from local.slack import as_text, signed_interaction
-from osusume.labels import Labels
+from osusume.labels import Label, Labels
 from osusume.ledger import Ledger, Record
 from osusume.messages import item_message, item_metadata
 from osusume.rules import Rules
@@ -27,13 +33,6 @@ from samples.works import demo_works
 
 WORK = demo_works()[0]
 RECORD = Record(WORK, "recommended", "snapshots/a.json", 1764000000.0, 0.75, "v1")
-
-
-class Context(LambdaContext):
-    """What Lambda says of the function, as far as Bolt asks."""
-
-    _function_name = "feedback"
-    _invoked_function_arn = "arn:aws:lambda:ap-northeast-1:123456789012:function:feedback"
 
 
 def event_of(headers: dict[str, str], body: str, *, is_base64: bool = False) -> dict[str, Any]:
@@ -63,8 +62,11 @@ def form(payload: object) -> str:
 
 
 def status_of(event: dict[str, Any]) -> int | None:
-    answer = refusal(event, SECRET)
-    return answer["statusCode"] if answer else None
+    try:
+        payload_of(event, SECRET)
+    except RequestRefused as error:
+        return error.status
+    return None
 
 
 @pytest.mark.parametrize("age", [0, 290, -290])
@@ -142,11 +144,19 @@ def test_a_signed_request_without_a_whole_payload_is_malformed(body: str) -> Non
     assert status_of(signed(body)) == 400
 
 
-def test_a_refusal_says_why_in_json() -> None:
-    answer = refusal(signed(form({}), secret="another-secret"), SECRET)
-    assert answer
-    assert "signing secret" in json.loads(answer["body"])["error"]
-    assert SECRET not in answer["body"]
+def test_a_refusal_says_why_without_the_secret() -> None:
+    with pytest.raises(RequestRefused, match="signing secret") as caught:
+        payload_of(signed(form({}), secret="another-secret"), SECRET)
+    assert SECRET not in str(caught.value)
+
+
+def environment_of(stores: Stores) -> dict[str, str]:
+    return {
+        "AWS_REGION": "ap-northeast-1",
+        "AWS_ENDPOINT_URL": stores.dynamodb.meta.client.meta.endpoint_url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }
 
 
 class FeedbackWorld(World):
@@ -159,18 +169,31 @@ class FeedbackWorld(World):
         self.stored_when_answered: list[bool | None] = []
 
     def serve(self, settings: FeedbackSettings) -> None:
-        """Answer presses from now on as `settings` say."""
-        ledger = Ledger(self.stores.dynamodb, settings.items_table)
-        rules = Rules(self.stores.dynamodb, settings.items_table)
-        self.answer = slack_app(settings, Labels(self.stores.dynamodb, settings.labels_table), ledger, rules)
+        """Answer presses from now on as `settings` say, through the function's own calls of AWS."""
+        dynamodb: Any = Database(Aws(environment_of(self.stores)))
+        self.settings = settings
+        self.press_stores = PressStores(
+            Labels(dynamodb, settings.labels_table),
+            Ledger(dynamodb, settings.items_table),
+            Rules(dynamodb, settings.items_table),
+        )
 
     def app(self, environ: Any, start_response: Any) -> Any:
-        """Turn a request into an event and the answer back, as the HTTP API does."""
+        """Turn a request into an event and the answer back, as the HTTP API and the handler do; then tell Slack."""
         request = Request(environ)
-        event = event_of(dict(request.headers), request.get_data(as_text=True))
-        answer = refusal(event, SECRET) or self.answer(event, Context())
+        status = 200
+        try:
+            payload = payload_of(event_of(dict(request.headers), request.get_data(as_text=True)), SECRET)
+            telling = take(payload, self.settings, self.press_stores)
+        except RequestRefused as error:
+            status = error.status
+        except (ClientError, NotAsDocumented):
+            status = 500
         self.stored_when_answered.append(self.is_interested())
-        return Response(answer["body"], status=answer["statusCode"])(environ, start_response)
+        if status == 200:
+            with suppress(SlackUnavailable, OSError, HTTPException):  # Lambda tries again
+                tell(telling, self.press_stores, self.settings.stack)
+        return Response(status=status)(environ, start_response)
 
     def press(self, action_id: str, *, user_id: str = "U0OWNER", at: float | None = None) -> int:
         return self.slack.press(self.slack.messages[0].ts, action_id, user_id, at).status_code
@@ -195,7 +218,6 @@ def world(stores: Stores) -> Iterator[FeedbackWorld]:
         }
     )
     with FeedbackWorld(stores) as world:
-        world.settings = settings
         world.serve(settings)
         text, blocks = item_message(RECORD)
         world.slack.channel.post(
@@ -269,6 +291,18 @@ def test_a_message_that_cannot_be_changed_does_not_lose_the_press(world: Feedbac
     world.rules.append(slack_rule("response_url", times=9, **fault))
     assert world.press("interested") == 200
     assert world.is_interested()
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_message_that_slack_does_not_take_now_is_sent_again_later(world: FeedbackWorld, status: int) -> None:
+    url = world.slack.address + world.slack.response_urls.issue(world.slack.messages[0], "U0OWNER", time.time())
+    world.press_stores.labels.store(Label(WORK.item_id, True, "U0OWNER", "1764000001.0", "2025-11-25 01:00:01"))
+    world.rules.append(slack_rule("response_url", times=1, status=status))
+    with pytest.raises(SlackUnavailable, match=str(status)):
+        tell(Telling(url, item_id=WORK.item_id), world.press_stores, "osusume")
+    assert "記録しました" not in world.shown()
+    tell(Telling(url, item_id=WORK.item_id), world.press_stores, "osusume")
+    assert "「興味あり!」と記録しました" in world.shown()
 
 
 def test_two_presses_arriving_in_reverse_order_leave_the_later_one(world: FeedbackWorld) -> None:

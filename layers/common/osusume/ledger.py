@@ -16,7 +16,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from uuid import uuid4
 
-from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from osusume.conditions import is_condition_failure, write_if
@@ -149,7 +148,8 @@ class Ledger:
         """Return all decisions of the trainer, oldest first."""
         pages = self._table.meta.client.get_paginator("scan").paginate(
             TableName=self._table.name,
-            FilterExpression=Attr("item_id").begins_with(NIGHT_PREFIX) & Attr("item_id").ne(_LAST_DECISION),  # type: ignore[arg-type]  # as in `unfinished`
+            FilterExpression="begins_with(item_id, :night) AND item_id <> :last",
+            ExpressionAttributeValues={":night": NIGHT_PREFIX, ":last": _LAST_DECISION},
             ConsistentRead=True,
         )
         return sorted((_decision(each) for page in pages for each in page["Items"]), key=lambda decision: decision.at)
@@ -179,7 +179,8 @@ class Ledger:
         query = self._table.meta.client.get_paginator("query").paginate(
             TableName=self._table.name,
             IndexName="unfinished",
-            KeyConditionExpression=Key("unfinished").eq("yes"),  # type: ignore[arg-type]  # a resource's client takes a condition too
+            KeyConditionExpression="unfinished = :yes",
+            ExpressionAttributeValues={":yes": "yes"},
         )
         ids = sorted(str(attributes["item_id"]) for page in query for attributes in page["Items"])
         found = self._entries(ids)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from aws_lambda_powertools.utilities.parameters import GetParameterError, SSMProvider
-
-if TYPE_CHECKING:
-    from mypy_boto3_ssm import SSMClient
+from botocore.exceptions import ClientError
 
 SECONDS_BETWEEN_READS = 5
+
+
+class Parameters(Protocol):
+    """The SSM client, or what stands in for it."""
+
+    def get_parameter(self, *, Name: str, WithDecryption: bool) -> Mapping[str, Any]:  # noqa: N803  # boto3's names
+        """Return the parameter as boto3's client does."""
 
 
 class SecretMissing(RuntimeError):
@@ -19,10 +25,10 @@ class SecretMissing(RuntimeError):
 class KeptSecret:
     """The value of the SSM parameter `name`, kept by a warm function and read at most every few `seconds`."""
 
-    def __init__(self, ssm: SSMClient, name: str, seconds: int = SECONDS_BETWEEN_READS) -> None:
+    def __init__(self, ssm: Parameters, name: str, seconds: float = SECONDS_BETWEEN_READS) -> None:
         self._ssm, self._name, self._seconds = ssm, name, seconds
-        self._provider = SSMProvider(boto3_client=ssm)
         self._value = ""
+        self._read_at = float("-inf")
 
     def value(self) -> str:
         """Return the secret, reading it the first time. Raises `SecretMissing`."""
@@ -34,24 +40,27 @@ class KeptSecret:
 
         The limit on reads keeps forged requests from causing as many calls.
         """
+        if time.monotonic() - self._read_at < self._seconds:
+            return False
         before, self._value = self._value, self._read()
         return self._value != before
 
     def _read(self) -> str:
-        try:
-            value = str(self._provider.get(self._name, max_age=self._seconds, decrypt=True)).strip()
-        except GetParameterError as error:
-            if isinstance(error.__context__, self._ssm.exceptions.ParameterNotFound):
-                raise _missing(self._name, "does not exist") from None
-            raise
-        if not value:
-            raise _missing(self._name, "is empty")
-        return value
+        self._read_at = time.monotonic()
+        return read_secret(self._ssm, self._name)
 
 
-def read_secret(ssm: SSMClient, name: str) -> str:
+def read_secret(ssm: Parameters, name: str) -> str:
     """Return the decrypted value of the SSM parameter `name`. Raises `SecretMissing` if there is none."""
-    return KeptSecret(ssm, name).value()
+    try:
+        value = str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]).strip()
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ParameterNotFound":
+            raise _missing(name, "does not exist") from None
+        raise
+    if not value:
+        raise _missing(name, "is empty")
+    return value
 
 
 def _missing(name: str, what: str) -> SecretMissing:
