@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint browser bench faults fuzz learning properties build doctor secrets deploy smoke destroy destroy-data starter clean
+.PHONY: help demo test lint browser bench faults fuzz learning properties build sizes image-test doctor secrets deploy smoke destroy destroy-data starter clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= x86_64
@@ -15,6 +15,9 @@ SAM_VENV := .venv-sam
 CHECKOV_VENV := .venv-checkov
 SAM := SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 OPS := $(BIN)/python -m ops
+UV := $(BIN)/uv
+# as in template.yaml
+RUNTIME := 3.13
 PIP := install --quiet --disable-pip-version-check
 # each file pins all dependencies but torch; with dependency resolution pip would want hashes for torch and for unused extras
 PINNED := --require-hashes --no-deps
@@ -75,10 +78,22 @@ faults: $(VENV)/test  ## inject every fault, count what is lost, write docs/reli
 starter: $(VENV)/test  ## retrain the starter package on made-up works and a made-up taste
 	@$(BIN)/python -m model starter --output model/starter
 
-build: $(SAM_VENV)/sam  ## build for deployment, for ARCHITECTURE=x86_64 or arm64 (the image only if Docker runs)
+build: $(VENV)/local $(SAM_VENV)/sam  ## build for deployment, for ARCHITECTURE=x86_64 or arm64 (the image only if Docker runs)
 	@docker info >/dev/null 2>&1 || echo "no container engine is running: the classifier's image is not built"
-	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE) \
-		$$(docker info >/dev/null 2>&1 || echo --exclude ClassifierFunction)
+	@# Lambda's Python compiles what is built: one on the path, else one that uv downloads once
+	runtime=$${RUNTIME_PYTHON:-}; \
+	if [ -z "$$runtime" ] && python$(RUNTIME) --version >/dev/null 2>&1; then runtime=$$(command -v python$(RUNTIME)); fi; \
+	if [ -z "$$runtime" ]; then \
+		$(UV) python find --quiet --managed-python $(RUNTIME) >/dev/null 2>&1 || $(UV) python install --quiet $(RUNTIME) \
+			|| { echo "Python $(RUNTIME) is needed to build: install it, or name it with RUNTIME_PYTHON=" >&2; exit 1; }; \
+		runtime=$$($(UV) python find --managed-python $(RUNTIME)); fi; \
+	ARCHITECTURE=$(ARCHITECTURE) RUNTIME_PYTHON="$$runtime" UV=$(abspath $(UV)) FINISH=$(CURDIR)/layers/finish.py \
+		$(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE) \
+		$$(docker info >/dev/null 2>&1 || echo --exclude ClassifierFunction --exclude TrainerFunction)
+	@$(MAKE) --no-print-directory sizes ARCHITECTURE=$(ARCHITECTURE)
+
+sizes: $(VENV)/local  ## list the sizes of what `make build` built, and check that Lambda can run it
+	@$(BIN)/python -m local sizes --architecture $(ARCHITECTURE)
 
 doctor: $(VENV)/local  ## say what a deployment of STACK=osusume needs, and what of it is missing
 	@$(OPS) doctor --stack $(STACK)

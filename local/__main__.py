@@ -12,6 +12,7 @@ from rich.console import Console
 
 from crawler.sources.registry import SOURCES
 from local.bench import run_bench
+from local.built import list_sizes
 from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.demo import DemoFailed, run_demo
@@ -84,6 +85,13 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument(
         "--folder", type=Path, default=Path(".bench"), help="where local.json goes (default: %(default)s)"
     )
+    sizes = commands.add_parser("sizes", help="list the sizes of what `make build` built, and check it for Lambda")
+    sizes.add_argument(
+        "--folder", type=Path, default=Path(".aws-sam/build"), help="where SAM builds (default: %(default)s)"
+    )
+    sizes.add_argument(
+        "--architecture", choices=["x86_64", "arm64"], default="x86_64", help="built for (default: %(default)s)"
+    )
     commands.add_parser("transform", help="print template.yaml as CloudFormation's JSON, as SAM transforms it")
     options = parser.parse_args(arguments)
     if options.command == "transform":
@@ -92,7 +100,18 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "bench":
         run_bench(options.folder, Console(highlight=False))
         return 0
+    if options.command == "sizes":
+        return _sizes(options)
     return _run(options) if options.command == "run" else _demo(options)
+
+
+def _sizes(options: argparse.Namespace) -> int:
+    try:
+        list_sizes(options.folder, options.architecture, Console(highlight=False))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -12,8 +12,9 @@ compile requirements/test.in requirements/train.in --output-file requirements/te
 for name in sam checkov; do  # each needs older versions of some packages than the others do
     compile "requirements/$name.in" --output-file "requirements/$name.txt" "$@"
 done
-for name in requirements/local requirements/train layers/common/requirements functions/classifier/requirements; do
-    compile "$name.in" --constraint requirements/test.txt --output-file "$name.txt"
+compile requirements/train.in --constraint requirements/test.txt --output-file requirements/train.txt
+for name in requirements/local layers/dependencies/requirements functions/classifier/requirements; do  # what scores needs no hub client
+    compile "$name.in" --constraint requirements/test.txt --override requirements/left_out.in --output-file "$name.txt"
 done
 # torch.txt is installed after these (it says why), and torch's CPU build needs none of the GPU packages that PyPI's names: they are gigabytes.
 for name in test train; do
