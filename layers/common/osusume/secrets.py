@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
@@ -14,8 +14,9 @@ SECONDS_BETWEEN_READS = 5
 class Parameters(Protocol):
     """The SSM client, or what stands in for it."""
 
-    def get_parameter(self, *, Name: str, WithDecryption: bool) -> Mapping[str, Any]:  # noqa: N803  # boto3's names
-        """Return the parameter as boto3's client does."""
+    @property
+    def get_parameter(self) -> Callable[..., Mapping[str, Any]]:
+        """The call that returns a parameter, as boto3's client has it."""
 
 
 class SecretMissing(RuntimeError):
