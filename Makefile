@@ -34,7 +34,7 @@ test:  ## run all checks and tests
 	@$(MAKE) --no-print-directory -j 4 $(VENV)/test $(SAM_VENV)/sam $(CHECKOV_VENV)/checkov browser
 	@$(MAKE) --no-print-directory lint
 	@# the tests spend much of their time waiting, and some take long; threads of their own would only wait for each other
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadgroup
 
 # Debian's package, because a browser needs system libraries and fonts; only root can install it
 browser:  ## install Chromium for the tests of the pages (as root, with apt-get); without it they are skipped

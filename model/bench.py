@@ -32,7 +32,7 @@ Figures = dict[str, Any]
 
 _GEMM = 2048
 _PEAK_RUNS = 5
-_STARTS = 5
+_STARTS, _QUICK_STARTS = 5, 1
 """How often a contender is started to measure its first score, of which the median is reported."""
 
 
@@ -42,6 +42,7 @@ def run_bench(*, quick: bool, advance: Callable[[str], None]) -> Figures:
     `advance` is called with the name of each of the `steps` before it. `quick` uses one small model, to test the
     benchmark itself.
     """
+    starts = _QUICK_STARTS if quick else _STARTS
     advance("the machine's peak")
     peak = {"fp32": _peak(np.float32, quick=quick), "int8": _peak(np.int8, quick=quick)}
     figures: Figures = {"machine": _machine(), "products_a_second": peak, "models": {}}
@@ -58,12 +59,12 @@ def run_bench(*, quick: bool, advance: Callable[[str], None]) -> Figures:
                 ("int8", "package", "int8"),
             ):
                 advance(f"{name}: {contender}")
-                contenders[contender] = _measured(kind, folder / part, folder / "texts.json")
+                contenders[contender] = _measured(kind, folder / part, folder / "texts.json", starts)
             products = json.loads((folder / "products.json").read_text())
             figures["models"][name] = _compared(contenders, products, peak)
             starter_texts = folder / "texts.json"
         advance("starter package")
-        figures["starter"] = _measured("package", STARTER, starter_texts)
+        figures["starter"] = _measured("package", STARTER, starter_texts, starts)
         del figures["starter"]["scores"]
     return figures
 
@@ -128,14 +129,14 @@ def _compared(
     return contenders
 
 
-def _measured(kind: str, folder: Path, texts: Path) -> Figures:
+def _measured(kind: str, folder: Path, texts: Path, starts: int) -> Figures:
     def run(*mode: str) -> Figures:
         started = time.monotonic()
         figures: Figures = json.loads(_run("model.bench_contender", kind, str(folder), str(texts), str(started), *mode))
         return figures
 
     figures = run()
-    loads = [figures["load"], *(run("first")["load"] for _ in range(_STARTS - 1))]
+    loads = [figures["load"], *(run("first")["load"] for _ in range(starts - 1))]
     return {**figures, "load": median(loads), "size": sum(file.stat().st_size for file in folder.iterdir())}
 
 

@@ -29,6 +29,7 @@ from osusume.heads import Heads, StoredHead
 from osusume.labels import Label
 from osusume.ledger import labelled_elsewhere
 from osusume.messages import INTERESTED, MENU, NOT_INTERESTED, UNDO_RULE
+from osusume.records import RULES_KEY
 from osusume.snapshots import Snapshot, snapshot_key
 from samples.works import demo_works
 
@@ -168,6 +169,7 @@ def warm_up(machine: Machine) -> None:
 
 
 def _presses(machine: Machine) -> Iterator[str]:
+    machine.cloud.dynamodb().Table(machine.cloud.resources["ItemsTable"]).delete_item(Key={"item_id": RULES_KEY})
     warm_up(machine)
     message = next(message for message in machine.slack.messages if message.item_id)
     assert message.item_id
@@ -184,6 +186,9 @@ def _presses(machine: Machine) -> Iterator[str]:
     machine.press(message.ts, f"{MENU}:{message.item_id}", option="pause")
     if not any(rule.is_set for rule in machine.rules.all()):
         yield "the rule is not stored"
+        return
+    if not machine.slack.ephemerals:
+        yield "the owner was not told of the rule"
         return
     machine.press(machine.slack.ephemerals[-1].ts, UNDO_RULE)
     if machine.rules.all()[-1].is_set:

@@ -51,9 +51,11 @@ def turned_off(mutation: Mutation, source: str) -> str:
     return source.replace(mutation.on, mutation.off)
 
 
-def test_the_tests_of_the_protections_pass_on_an_unchanged_copy(tmp_path: Path) -> None:
+def test_tests_pass_on_an_unchanged_copy(tmp_path: Path) -> None:
     copy_tree(tmp_path)
-    ran = run_tests(tmp_path, dict.fromkeys(name for mutation in MUTATIONS for name in mutation.tests))
+    # one of each file; on the tree itself the whole suite runs them all
+    by_file = {name.partition("::")[0]: name for mutation in MUTATIONS for name in mutation.tests}
+    ran = run_tests(tmp_path, by_file.values())
     assert ran.returncode == pytest.ExitCode.OK, ran.stdout + ran.stderr
 
 

@@ -91,20 +91,18 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 
 @pytest.mark.parametrize(("architecture", "rows"), [*((name, 2) for name in ARCHITECTURES), ("Bert", 1)])
-def test_a_package_scores_as_its_checkpoint_does(tmp_path: Path, architecture: str, rows: int) -> None:
+def test_a_package_scores_as_its_checkpoint_with_one_operator_for_attention(
+    tmp_path: Path, architecture: str, rows: int
+) -> None:
     checkpoint = load_checkpoint(save_checkpoint(tmp_path, architecture, num_labels=rows), MAX_TOKENS)
     parts = export(checkpoint, int8=False)
     assert np.ptp(checkpoint.scores(TEXTS)) > 0.001
     assert largest_difference(checkpoint, parts, TEXTS) < 1e-5
     assert 1e-8 < largest_difference(checkpoint, parts.int8(), TEXTS) < 0.05
-
-
-@pytest.mark.parametrize("architecture", ["Bert", "DistilBert", "Roberta", "ModernBert"])
-def test_attention_is_one_operator_a_layer(tmp_path: Path, architecture: str) -> None:
-    checkpoint = load_checkpoint(save_checkpoint(tmp_path, architecture), MAX_TOKENS)
-    operators = [node.op_type for node in onnx.load_from_string(export(checkpoint).encoder).graph.node]
-    assert operators.count("MultiHeadAttention") == checkpoint.model.config.num_hidden_layers
-    assert "Softmax" not in operators
+    if architecture != "DebertaV2":  # its attention has relative positions, which the operator does not know
+        operators = [node.op_type for node in onnx.load_from_string(parts.encoder).graph.node]
+        assert operators.count("MultiHeadAttention") == checkpoint.model.config.num_hidden_layers
+        assert "Softmax" not in operators
 
 
 def test_texts_of_any_length_fit_the_graph(checkpoint: Checkpoint) -> None:

@@ -88,14 +88,14 @@ def test_works_that_were_on_sale_before_the_first_crawl_are_not_read(shop: Shop)
 
 
 def test_the_listing_is_read_on_over_its_pages_until_it_reaches_what_is_known(stores: Stores) -> None:
-    with serve(stores, 12, 230, 3) as shop:
-        shop.site.works = generate_works(300, seed=3)
+    with serve(stores, 12, 130, 3) as shop:
+        shop.site.works = generate_works(160, seed=3)
         shop.turn(item_limit=10)
         shop.log.clear()
         new = new_on(shop, 2)
         shop.turn(DAY_TWO, item_limit=10)
         assert ids(shop.snapshot(DAY_TWO).items) == new
-        assert (listings(shop), shop.snapshot(DAY_TWO).gap) == (3, False)
+        assert (listings(shop), shop.snapshot(DAY_TWO).gap) == (2, False)
         shop.log.clear()
         shop.site.day = 3
         shop.turn(DAY_THREE, item_limit=10)
@@ -103,19 +103,19 @@ def test_the_listing_is_read_on_over_its_pages_until_it_reaches_what_is_known(st
 
 
 def test_a_listing_whose_pages_do_not_fit_one_turn_is_read_in_several(stores: Stores) -> None:
-    with serve(stores, 12, 230, crawl_delay=10) as shop:
-        shop.site.works = generate_works(300, seed=3)
+    with serve(stores, 12, 130, crawl_delay=10) as shop:
+        shop.site.works = generate_works(160, seed=3)
         shop.turn(item_limit=1)
         new = new_on(shop, 2)
         shop.log.clear()
         turns = 0
-        while listings(shop) < 3:
-            assert shop.turn(DAY_TWO, item_limit=1, seconds=65).status == "continues"
+        while listings(shop) < 2:
+            assert shop.turn(DAY_TWO, item_limit=1, seconds=25).status == "continues"
             turns += 1
         shop.turn(DAY_TWO, item_limit=1, seconds=10_000)
         assert turns > 1
         assert ids(shop.snapshot(DAY_TWO).items) == new
-        assert listings(shop) == 3
+        assert listings(shop) == 2
 
 
 def test_a_listing_that_does_not_reach_what_is_known_is_said_to_have_a_gap(

@@ -97,8 +97,8 @@ def test_the_command_prints_a_table_or_json_and_draws_a_plot(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, plot = tmp_path / "labels.jsonl", tmp_path / "plots" / "f1.png"
-    write_examples(data, works(80))
-    small = ["simulate", "--data", str(data), "--days", "6", "--per-day", "5", "--seeds", "1", "--change-at", "3"]
+    write_examples(data, works(60))
+    small = ["simulate", "--data", str(data), "--days", "4", "--per-day", "5", "--seeds", "1", "--change-at", "2"]
     assert main([*small, "--plot", str(plot)]) == 0
     told = capsys.readouterr().out
     assert all(name in told for name in (*LOOPS, "precision", "share of it", "nights of ours", "after the change"))

@@ -54,7 +54,7 @@ def test_the_command_writes_a_package_that_loads_and_scores(tmp_path: Path) -> N
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    file = save(tmp_path, EXAMPLES)
+    file = save(tmp_path, FEW)
     for name in ("one", "two"):
         assert run_train(file, tmp_path / name) == 0
     for name in ("card.json", "head.npz"):
