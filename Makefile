@@ -33,8 +33,9 @@ demo: $(VENV)/local  ## run two mornings on this machine, without AWS (SERVE=0: 
 test:  ## run all checks and tests
 	@$(MAKE) --no-print-directory -j 4 $(VENV)/test $(SAM_VENV)/sam $(CHECKOV_VENV)/checkov browser
 	@$(MAKE) --no-print-directory lint
-	@# the tests spend much of their time waiting, and some take long; threads of their own would only wait for each other
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadgroup
+	@# one worker runs all tests of a file, so that what they share is started once; more workers than cores, since tests
+	@# also wait; threads of their own would only wait for each other
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile
 
 # Debian's package, because a browser needs system libraries and fonts; only root can install it
 browser:  ## install Chromium for the tests of the pages (as root, with apt-get); without it they are skipped
@@ -94,6 +95,9 @@ build: $(VENV)/local $(SAM_VENV)/sam  ## build for deployment, for ARCHITECTURE=
 
 sizes: $(VENV)/local  ## list the sizes of what `make build` built, and check that Lambda can run it
 	@$(BIN)/python -m local sizes --architecture $(ARCHITECTURE)
+
+image-test: $(VENV)/local  ## build the classifier's image and let it score works, with Docker or podman (BASE=another base image)
+	@$(BIN)/python -m local image-test --architecture $(ARCHITECTURE) $(if $(BASE),--base $(BASE))
 
 doctor: $(VENV)/local  ## say what a deployment of STACK=osusume needs, and what of it is missing
 	@$(OPS) doctor --stack $(STACK)

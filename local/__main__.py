@@ -16,6 +16,7 @@ from local.built import list_sizes
 from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.demo import DemoFailed, run_demo
+from local.image import image_test
 from local.machine import PARAMETERS, ROOT
 from local.run import Options, RunFailed, run_once
 from osusume.errors import UserError
@@ -89,9 +90,12 @@ def main(arguments: list[str] | None = None) -> int:
     sizes.add_argument(
         "--folder", type=Path, default=Path(".aws-sam/build"), help="where SAM builds (default: %(default)s)"
     )
-    sizes.add_argument(
-        "--architecture", choices=["x86_64", "arm64"], default="x86_64", help="built for (default: %(default)s)"
-    )
+    image = commands.add_parser("image-test", help="build the classifier's image and let it score a few works")
+    image.add_argument("--base", metavar="IMAGE", help="build on this image, where the Dockerfile's cannot be pulled")
+    for command in (sizes, image):
+        command.add_argument(
+            "--architecture", choices=["x86_64", "arm64"], default="x86_64", help="the processor (default: %(default)s)"
+        )
     commands.add_parser("transform", help="print template.yaml as CloudFormation's JSON, as SAM transforms it")
     options = parser.parse_args(arguments)
     if options.command == "transform":
@@ -100,14 +104,18 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "bench":
         run_bench(options.folder, Console(highlight=False))
         return 0
-    if options.command == "sizes":
-        return _sizes(options)
+    if options.command in {"sizes", "image-test"}:
+        return _check(options)
     return _run(options) if options.command == "run" else _demo(options)
 
 
-def _sizes(options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> int:
+    console = Console(highlight=False)
     try:
-        list_sizes(options.folder, options.architecture, Console(highlight=False))
+        if options.command == "sizes":
+            list_sizes(options.folder, options.architecture, console)
+        else:
+            image_test(options.architecture, options.base, console)
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

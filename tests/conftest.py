@@ -28,23 +28,6 @@ pytest_plugins = ["browser_fixtures"]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-SHARE_NOTHING = {
-    "test_pipeline",
-    "test_local_run",
-    "test_cloud_atomic",
-    "test_cloud_stacks",
-    "test_cloud_start",
-    "test_cloud_state",
-}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker run all tests of a module that share a running stack, so that it is started once."""
-    for item in items:
-        if {"integration", "browser"} & set(item.path.parts) and item.path.stem not in SHARE_NOTHING:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @dataclass(frozen=True)
 class Stores:
     """Clients of the moto server, and the names of a bucket and two tables that this test has for itself."""

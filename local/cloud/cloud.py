@@ -255,12 +255,13 @@ class Cloud:
         """
         self._notifications.deliver_again(self.resources[bucket], key, times)
 
-    def deliver_unfinished(self) -> int:
+    def deliver_unfinished(self, forget: Collection[str] = ()) -> int:
         """Redeliver the asynchronous events that the previous process left unfinished, and return their number.
 
-        They keep their request ids, as in Lambda's queue. Without `state` there are none.
+        They keep their request ids, as in Lambda's queue. Without `state` there are none. Those of the functions in
+        `forget`, by logical id, are dropped.
         """
-        return self._dispatcher.deliver_unfinished()
+        return self._dispatcher.deliver_unfinished(forget)
 
     def kill(self, function: str) -> None:
         """Kill the processes of the function with that logical id with SIGKILL, whatever they are doing.

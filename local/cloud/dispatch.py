@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -167,13 +167,20 @@ class Dispatcher:
         finally:
             self._end(request_id)
 
-    def deliver_unfinished(self) -> int:
-        """Queue the events that an earlier process left, under their request ids; return their number."""
+    def deliver_unfinished(self, forget: Collection[str] = ()) -> int:
+        """Queue the events that an earlier process left, under their request ids; return their number.
+
+        Those of the functions in `forget` are dropped.
+        """
         left = self._state.all(_QUEUE) if self._state else {}
-        for request_id, value in left.items():
-            event = json.loads(value)
+        events = {request_id: json.loads(value) for request_id, value in left.items()}
+        delivered = {request_id: event for request_id, event in events.items() if event["function"] not in forget}
+        for request_id, event in delivered.items():
             self._queue(event["function"], event["payload"].encode(), request_id, event["trigger"])
-        return len(left)
+        if self._state:
+            for request_id in events.keys() - delivered.keys():
+                self._state.remove(_QUEUE, request_id)
+        return len(delivered)
 
     def _queue(self, function: str, payload: bytes, request_id: str, trigger: Trigger) -> None:
         self._begin(request_id, f"{function} queued (request {request_id})")

@@ -85,6 +85,17 @@ def test_an_interrupted_event_is_redelivered_under_its_request_id(tmp_path: Path
         assert cloud.deliver_unfinished() == 0
 
 
+def test_an_interrupted_event_of_a_function_to_forget_is_dropped(tmp_path: Path) -> None:
+    with open_state(tmp_path) as state, cloud_with(state) as cloud:
+        cloud.invoke_async("WorkerFunction", {"do": "sleep", "seconds": 4})
+        with pytest.raises(StillBusy):
+            cloud.wait_until_idle(0.3)
+    with open_state(tmp_path) as state, cloud_with(state) as cloud:
+        assert cloud.deliver_unfinished(forget={"WorkerFunction"}) == 0
+        assert state.all("events") == {}
+        assert cloud.invocations == []
+
+
 def test_an_event_that_failed_for_good_is_done_with(tmp_path: Path) -> None:
     with open_state(tmp_path) as state, cloud_with(state) as cloud:
         cloud.invoke_async("WorkerFunction", {"do": "fail"})

@@ -148,7 +148,7 @@ def test_each_of_three_days_posts_only_what_is_new_though_runs_are_killed(site: 
     site.clear_log()
     site.crawl_delay = 0.5
     with running(site, folder, "--no-serve") as process:
-        wait_until(lambda: len(pages_read(site)) == 3)
+        wait_until(lambda: len(pages_read(site)) >= 3)
         process.kill()
     before = pages_read(site)
     site.crawl_delay = 0.05

@@ -111,3 +111,11 @@ def test_only_the_runtimes_python_compiles(tmp_path: Path) -> None:
     )
     assert ended.returncode == 2
     assert "compiles for Python 3.13" in ended.stderr
+
+
+def test_without_an_engine_the_image_test_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["image-test"]) == 1
+    assert "no container engine is running: start Docker" in capsys.readouterr().err
