@@ -9,6 +9,9 @@ SERVE ?= 1
 INPUTS ?= 100000
 STACK ?= osusume
 
+# some machines set it; without bytecode each of the many processes of a test or a demo compiles everything again
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 SAM_VENV := .venv-sam

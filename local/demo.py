@@ -20,7 +20,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from local.cloud import StillBusy
+from local.cloud.errors import StillBusy
 from local.cloud.state import private_files
 from local.machine import Machine, one_machine
 from local.slack import Message, as_text, duplicate_posts

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from local.cloud import Cloud
+from local.cloud.cloud import Cloud
 from local.cloud.state import State
 from local.panel import side_panel
 from local.shop.site import Site, serve_site

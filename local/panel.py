@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from local.cloud import Cloud
+from local.cloud.cloud import Cloud
 from osusume.labels import Label, Labels
 from osusume.ledger import Choice, Ledger, Record, Run, Status
 from osusume.messages import rule_line

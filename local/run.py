@@ -21,7 +21,8 @@ from rich.text import Text
 from crawler.fetcher import user_agent
 from crawler.progress import Crawls, pages_among
 from crawler.sources.registry import open_source
-from local.cloud import Invocation, StillBusy, TemplateError
+from local.cloud.dispatch import Invocation
+from local.cloud.errors import StillBusy, TemplateError
 from local.cloud.state import State, StateError, open_state, private_files
 from local.machine import CHANNEL, NIGHT_SCHEDULE, SCHEDULE, STARTER, Deployment, deployment
 from model.dataset import merge, write_examples

@@ -19,8 +19,8 @@ import pytest
 import requests
 from _pytest.capture import CaptureResult
 
-from local.cloud import FunctionError
 from local.cloud.access import REGION
+from local.cloud.errors import FunctionError
 from local.machine import ROOT, Machine, one_machine
 from model.serving.head import Head
 from model.serving.package import ENCODER, HEAD, read_card, sealed

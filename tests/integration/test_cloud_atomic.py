@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from conftest import REGION, Stores
 from moto import mock_aws
 
-from local.cloud import Cloud
+from local.cloud.cloud import Cloud
 
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "cloud" / "template.yaml"
 WRITERS = 6

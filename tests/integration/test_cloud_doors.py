@@ -12,7 +12,7 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from faults.wire import EDGES, Wire
 
-from local.cloud import Cloud
+from local.cloud.cloud import Cloud
 from local.cloud.runtime_api import Event, Outcome, RuntimeApi
 from local.cloud.stack import AwsServer
 from local.machine import ROOT

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from local.cloud import AccessDenied, Cloud, CloudError, Invocation
+from local.cloud.cloud import Cloud
+from local.cloud.dispatch import Invocation
+from local.cloud.errors import AccessDenied, CloudError
 
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "cloud" / "template.yaml"
 

@@ -8,7 +8,8 @@ from typing import Any
 import boto3
 import pytest
 
-from local.cloud import Cloud, CloudError, FunctionError, PayloadTooLarge, StillBusy
+from local.cloud.cloud import Cloud
+from local.cloud.errors import CloudError, FunctionError, PayloadTooLarge, StillBusy
 
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "cloud" / "template.yaml"
 

@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local.cloud import Cloud
+from local.cloud.cloud import Cloud
 
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "cloud" / "template.yaml"
 JSON = {"content-type": "application/json"}

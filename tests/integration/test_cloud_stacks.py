@@ -14,8 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 from scenario import operated
 
-from local.cloud import Account, empty_account
 from local.cloud.access import REGION
+from local.cloud.account import Account, empty_account
 from local.cloud.template import ARTIFACT_BUCKET, load_template
 from ops.deploying import Answers, default_of, definitions, read_answers
 

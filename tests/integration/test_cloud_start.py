@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from local.cloud import Cloud, FunctionError, TemplateError
+from local.cloud.cloud import Cloud
+from local.cloud.errors import FunctionError, TemplateError
 
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "cloud" / "template.yaml"
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from local.cloud import Cloud, StillBusy
+from local.cloud.cloud import Cloud
+from local.cloud.errors import StillBusy
 from local.cloud.state import State, open_state
 
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "cloud" / "template.yaml"

@@ -8,7 +8,8 @@ import requests
 from samtranslator.yaml_helper import yaml_parse
 
 from crawler.sources.registry import SOURCES
-from local.cloud import Cloud, TemplateError
+from local.cloud.cloud import Cloud
+from local.cloud.errors import TemplateError
 from local.cloud.template import load_template
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"

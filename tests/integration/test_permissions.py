@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from scenario import MORNING, STEPS, dead_letters, machine_after_a_morning, problems_of
 
-from local.cloud import AccessDenied
 from local.cloud.access import REGION
+from local.cloud.errors import AccessDenied
 from local.cloud.template import load_template
 from local.machine import PARAMETERS, ROOT, Machine
 
