@@ -21,7 +21,8 @@ OPS := $(BIN)/python -m ops
 UV := $(BIN)/uv
 # as in template.yaml
 RUNTIME := 3.13
-PIP := install --quiet --disable-pip-version-check
+# without --no-compile pip would compile tens of thousands of modules that nothing here imports
+PIP := install --quiet --disable-pip-version-check --no-compile
 # each file pins all dependencies but torch; with dependency resolution pip would want hashes for torch and for unused extras
 PINNED := --require-hashes --no-deps
 # the start of the search path, as in Lambda; a path file in the environment sets it for every command
@@ -50,17 +51,25 @@ browser:  ## install Chromium for the tests of the pages (as root, with apt-get)
 	else echo "no Chromium here: the tests of the pages are skipped"; fi
 
 lint: $(VENV)/test $(SAM_VENV)/sam $(CHECKOV_VENV)/checkov  ## run ruff, mypy, vulture, bandit, and the checks of template and Dockerfile
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint-types lint-template lint-code
+
+.PHONY: lint-types lint-code lint-template
+lint-types:
+	$(BIN)/mypy
+
+lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/vulture
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions layers/common/osusume local model desk web samples ops
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive functions layers local model desk web samples ops
+	$(BIN)/hadolint functions/classifier/Dockerfile
+
+lint-template:
 	$(SAM) validate
 	$(SAM) validate --lint
-	$(BIN)/python -m local transform | $(BIN)/cfn-lint --regions ap-northeast-1
-	$(BIN)/hadolint functions/classifier/Dockerfile
 	@mkdir -p .aws-sam
 	$(BIN)/python -m local transform > .aws-sam/transformed.json
+	$(BIN)/cfn-lint --regions ap-northeast-1 -- .aws-sam/transformed.json
 	$(CHECKOV_VENV)/bin/checkov --file .aws-sam/transformed.json functions/classifier/Dockerfile
 
 bench: $(VENV)/test  ## measure the speed of the parts on this machine, and of the model against transformers
