@@ -24,7 +24,8 @@ def main() -> int:
         sys.stderr.write(f"finish.py compiles for Python {RUNTIME[0]}.{RUNTIME[1]}, and this is {sys.version}\n")
         return 2
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets in bytecode depends on it
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606  # itself
+        again = [sys.executable, *sys.argv]
+        os.execve(sys.executable, again, {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606  # nosec B606
     folder, prefix = Path(sys.argv[1]).resolve(), sys.argv[2]
     shutil.rmtree(
         folder / "bin", ignore_errors=True
