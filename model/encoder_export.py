@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils.hub import cached_file
 
 from model.checkpoint_files import check_files, check_size
 from model.graph import quantized, trace
 from osusume.errors import UserError
+
+DOCUMENT_PROMPTS = ("passage", "document", "text")
+"""The names under which models keep the prompt of texts that are no queries, the first choice first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,9 @@ class Pooling:
 def export_encoder(source: str, *, max_tokens: int, int8: bool = True) -> EncoderParts:
     """Return the encoder in a local folder or on the Hugging Face hub as package files.
 
-    An embedding is what sentence-transformers gives for the text alone, or the mean of the tokens' vectors if the
-    source has no sentence-transformers files. Texts are cut at `max_tokens`, or at the most that the encoder takes if
-    that is less. With `int8` the weights are quantized.
+    An embedding is what sentence-transformers gives for the text after the source's prompt for documents, or the mean
+    of the tokens' vectors if the source has no sentence-transformers files. Texts are cut at `max_tokens`, or at the
+    most that the encoder takes if that is less. With `int8` the weights are quantized.
 
     Raises `UserError` when the encoder is unavailable or of a kind that cannot be exported.
     """
@@ -51,7 +54,7 @@ def export_encoder(source: str, *, max_tokens: int, int8: bool = True) -> Encode
     graph = trace(_Pooled(model, pooling), model, max_tokens)
     return EncoderParts(
         graph=quantized(graph) if int8 else graph,
-        tokenizer=stored_tokenizer(tokenizer),
+        tokenizer=stored_tokenizer(tokenizer, read_prompt(source)),
         max_tokens=max_tokens,
         name=short_name(source),
     )
@@ -88,6 +91,14 @@ def read_pooling(source: str) -> Pooling:
         else:
             raise UserError(f"{source} has a module {kind} after its encoder, which cannot be exported: use another")
     return pooling
+
+
+def read_prompt(source: str) -> str:
+    """Return what the source's sentence-transformers files put before a text that is no query, mostly nothing."""
+    about = _json(source, "config_sentence_transformers.json") or {}
+    prompts = about.get("prompts") or {}
+    names = (*DOCUMENT_PROMPTS, about.get("default_prompt_name"))
+    return next((str(prompts[name]) for name in names if prompts.get(name)), "")
 
 
 def _mode(source: str, config: dict[str, object]) -> str:
@@ -166,9 +177,12 @@ def check_tokenizer(source: object, model: PreTrainedModel, tokenizer: PreTraine
         )
 
 
-def stored_tokenizer(tokenizer: PreTrainedTokenizerFast) -> bytes:
-    """Return the content of a package's `tokenizer.json`, including from which side long texts are cut."""
+def stored_tokenizer(tokenizer: PreTrainedTokenizerFast, prompt: str = "") -> bytes:
+    """Return the content of a package's `tokenizer.json`, with the prompt, and from which side long texts are cut."""
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    if prompt:
+        own = [backend.normalizer] if backend.normalizer else []
+        backend.normalizer = normalizers.Sequence([normalizers.Prepend(prompt), *own])
     backend.enable_truncation(1, direction=tokenizer.truncation_side)  # the length is in the package's card
     return bytes(backend.to_str().encode())
 

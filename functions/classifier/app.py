@@ -27,7 +27,7 @@ if settings.bucket:
     s3 = boto3.client("s3", config=quickly)
     heads = Heads(s3, settings.bucket, own_package.card.files.get(ENCODER, NO_ENCODER))
 serving = Serving(own_package, heads, time.monotonic)
-if serving.package().card.taste == "made-up" and not settings.use_made_up_taste:
+if not serving.package().card.knows_owner(use_made_up_taste=settings.use_made_up_taste):
     logger.warning("no taste is learnt yet: every score will be null", model_version=serving.package().version)
 
 

@@ -51,9 +51,10 @@ def requested_items(body: str | None, *, is_base64: bool) -> list[Item]:
 def answer(package: ModelPackage, items: Sequence[Item], *, use_made_up_taste: bool) -> dict[str, object]:
     """Return the body that answers a request: the package's predictions for the items, in their order.
 
-    A made-up taste knows nothing of the owner: unless told to use it, every score, label and threshold is null.
+    A package without a taste, or with a made-up one unless told to use it, knows nothing of the owner: every score,
+    label and threshold is null.
     """
-    if package.card.taste == "made-up" and not use_made_up_taste:
+    if not package.card.knows_owner(use_made_up_taste=use_made_up_taste):
         nothing: dict[str, object] = {"score": None, "label": None, "reasons": []}
         unscored = [{"item_id": item.item_id, **nothing} for item in items]
         return {"model_version": package.version, "threshold": None, "predictions": unscored}

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 FORMAT_VERSION = 2
 """The format that this code reads and writes; it goes up when older code would score wrongly."""
 
-Taste = Literal["made-up", "owner", "first-guess"]
+Taste = Literal["made-up", "owner", "first-guess", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Card:
     """The contents of `card.json`.
 
     `taste` says whose labels trained the package; a `made-up` taste is for tests and demonstrations only, a
-    `first-guess` is the owner's taste before any press tried it. `order` and
+    `first-guess` is the owner's taste before any press tried it, and with `none` there is an encoder alone. `order` and
     `keywords` are those of `text.compose`; texts are cut at `max_tokens`. `labels` counts the training labels of each
     kind. `metrics` are fractions unless their name says otherwise, `created_on` is an ISO date, and `files` maps each
     other file of the package to its sha256.
@@ -33,6 +33,10 @@ class Card:
     labels: dict[str, int]
     metrics: dict[str, float]
     files: dict[str, str]
+
+    def knows_owner(self, *, use_made_up_taste: bool = False) -> bool:
+        """Return whether scores mean anything; a made-up taste only does where it is to be used."""
+        return self.taste != "none" and (self.taste != "made-up" or use_made_up_taste)
 
     def to_json(self) -> dict[str, object]:
         """Return the card as plain JSON values, the inverse of `from_json`."""
@@ -80,7 +84,7 @@ def _is_whole(value: object) -> bool:
 
 _KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
     "version": (_is_text, "a string that is not empty"),
-    "taste": (lambda value: value in get_args(Taste), '"made-up", "owner" or "first-guess"'),
+    "taste": (lambda value: value in get_args(Taste), '"made-up", "owner", "first-guess" or "none"'),
     "base_model": (_is_text, "a string that is not empty"),
     "created_on": (_is_text, "a string that is not empty"),
     "order": (_is_list_of_strings, "a list of strings"),

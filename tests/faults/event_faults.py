@@ -134,7 +134,7 @@ FAULTS = (
         GROUP, "event-doubled", "S3's event doubled, at the same time and later", _doubled_while_it_runs, is_quick=True
     ),
     Fault(GROUP, "event-reordered", "S3's events of two days in the wrong order", _reordered),
-    Fault(GROUP, "event-delayed", "S3's event delayed past the next day's run", _delayed, is_quick=True),
+    Fault(GROUP, "event-delayed", "S3's event delayed past the next day's run", _delayed),
     Fault(GROUP, "event-deleted", "S3's event for a deleted snapshot", _deleted),
     Fault(GROUP, "schedule-doubled", "the schedule fires three times for one morning", _schedule_fires_twice),
     Fault(

@@ -89,7 +89,6 @@ FAULTS = (
         "page-in-chinese",
         "redirect of works to another floor without their locale, where pages are Chinese, all day",
         _leads_to_another_floor,
-        is_quick=True,
     ),
     Fault(
         GROUP,

@@ -134,7 +134,7 @@ def _post_fault(name: str, injected: str, act: Act, times: float, *, is_quick: b
 
 
 FAULTS = (
-    _post_fault("slack-429", "429 with Retry-After of a second", _RATE_LIMITED, 3, is_quick=True),
+    _post_fault("slack-429", "429 with Retry-After of a second", _RATE_LIMITED, 3),
     _post_fault("slack-500", "500 to a post, which did nothing", slack_error("internal_error", 500), 3),
     _post_fault("slack-500-posted", "500 to a post that was done", _posted_and_500, 2, is_quick=True),
     _post_fault("slack-proxy", "a proxy's page of HTML in place of an answer to a post", _PAGE_OF_A_PROXY, 2),
@@ -155,7 +155,6 @@ FAULTS = (
         "slack-refused",
         "`invalid_blocks` to every message about one item for two days, then mended and offered again",
         _refused_for_good,
-        is_quick=True,
     ),
     Fault(
         GROUP,

@@ -62,7 +62,6 @@ FAULTS = (
         "403 to every page on two mornings, 8 new works on each",
         _then_slid(*[lambda: replace(_DOWN)] * 2, new=8),
         seconds=10,
-        is_quick=True,
     ),
     Fault(
         GROUP,
