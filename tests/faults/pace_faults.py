@@ -111,6 +111,5 @@ FAULTS = (
         "the morning's event delivered again under its request id while it is worked at",
         _delivered_twice,
         seconds=15,
-        is_quick=True,
     ),
 )

@@ -110,7 +110,7 @@ def test_a_listing_whose_pages_do_not_fit_one_turn_is_read_in_several(stores: St
         shop.log.clear()
         turns = 0
         while listings(shop) < 2:
-            assert shop.turn(DAY_TWO, item_limit=1, seconds=65).status == "continues"
+            assert shop.turn(DAY_TWO, item_limit=1, seconds=55).status == "continues"
             turns += 1
         shop.turn(DAY_TWO, item_limit=1, seconds=10_000)
         assert turns > 1
