@@ -172,6 +172,8 @@ def test_a_deployed_stack_passes_the_smoke_test_which_teaches_it_nothing(machine
     assert told.count("ok      ") == 3
     assert f"presses to {machine.cloud.api_url}/slack/interactions" in told
     assert "動作確認" in as_text(machine.slack.messages[-1])
+    machine.cloud.wait_until_idle(60)
+    assert [run for run in machine.cloud.invocations if run.error] == [], "no alarm rings"
     assert machine.labels.get(TEST_ITEM) is None
     assert list(machine.ledger.all()) == []
     assert machine.snapshot_keys == []
