@@ -52,13 +52,14 @@ def a_day_of(*rules: Rule, new: int = 2) -> Callable[[Harness], int]:
 
 
 def presses_of(*rules: Rule) -> Callable[[Harness], int]:
-    """Return what presses a button under the rules until the press is taken, and once more without them."""
+    """Return what presses a button under the rules until the press is taken and told, and once more without them."""
 
     def happen(on: Harness) -> int:
         met = [replace(rule) for rule in rules]
         message = on.newest_message()
         on.wire.rules = met
         on.press_until_taken(message)
+        on.settle()
         on.wire.rules = []
         on.press_until_taken(message)
         return sum(rule.met for rule in met)
