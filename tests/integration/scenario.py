@@ -109,11 +109,9 @@ def operated(
 def problems_of(machine: Machine, function: str) -> list[str]:
     """Return what goes wrong in all that a function may do, up to the first step with a problem.
 
-    The function starts anew, but for the trainer, and every step brings its own snapshot or label, so that what ran
-    before does not matter.
+    The function starts anew, and every step brings its own snapshot or label, so that what ran before does not matter.
     """
-    if function != "TrainerFunction":  # which asks for everything anew each night, and takes long to start
-        machine.cloud.kill(function)
+    machine.cloud.kill(function)
     stored = set(machine.snapshot_keys)
     try:
         return next((problems for step in STEPS[function] if (problems := list(step(machine)))), [])
