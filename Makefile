@@ -4,10 +4,11 @@ SHELL := /bin/bash
 .PHONY: help demo test lint browser bench faults fuzz learning properties model build sizes image-test doctor secrets deploy smoke destroy destroy-data starter clean
 
 PYTHON ?= python3
-ARCHITECTURE ?= x86_64
+STACK ?= osusume
+# the one that STACK was deployed for, if it was
+ARCHITECTURE ?= $(or $(shell sed -n 's/^Architecture = "\(.*\)"/\1/p' .deploy/$(STACK).toml 2>/dev/null),x86_64)
 SERVE ?= 1
 INPUTS ?= 100000
-STACK ?= osusume
 
 # some machines set it; without bytecode each of the many processes of a test or a demo compiles everything again
 unexport PYTHONDONTWRITEBYTECODE

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from local.machine import Machine
+from local.machine import ROOT, Machine
 from local.slack import Message, signed_interaction
 from local.slack.channel import as_ts
 from local.slack.interactions import block_actions, find_button
@@ -67,13 +68,7 @@ def _event(machine: Machine, message: Message) -> dict[str, object]:
     url = slack.address + slack.response_urls.issue(message, "U0OWNER", now)
     payload = block_actions(slack.channel, message, button, user_id="U0OWNER", action_ts=as_ts(now), response_url=url)
     headers, body = signed_interaction(payload, slack.signing_secret, now)
-    return {
-        "version": "2.0",
-        "routeKey": "POST /slack/interactions",
-        "rawPath": "/slack/interactions",
-        "rawQueryString": "",
-        "headers": {name.lower(): value for name, value in headers.items()},
-        "requestContext": {"http": {"method": "POST", "path": "/slack/interactions"}, "timeEpoch": int(now * 1000)},
-        "body": base64.b64encode(body).decode(),
-        "isBase64Encoded": True,
-    }
+    event: dict[str, Any] = json.loads((ROOT / "events" / "feedback.json").read_text())
+    event["requestContext"]["timeEpoch"] = int(now * 1000)
+    lower = {name.lower(): value for name, value in headers.items()}
+    return {**event, "headers": lower, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
