@@ -54,6 +54,17 @@ def stores(moto_address: str) -> Stores:
     return make_stores(endpoint_url=moto_address)
 
 
+def lambda_environment(address: str) -> dict[str, str]:
+    """Return what Lambda's environment says of AWS, with an endpoint in its place."""
+    return {
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SESSION_TOKEN": "token",
+    }
+
+
 def make_stores(**client_options: str) -> Stores:
     """Create a bucket and the template's tables under names of their own."""
     account: Any = {

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Stores
+from conftest import Stores, lambda_environment
 from injector import slack_rule
 from slack_sdk.signature import SignatureVerifier
 from werkzeug import Request, Response
@@ -150,15 +150,6 @@ def test_a_refusal_says_why_without_the_secret() -> None:
     assert SECRET not in str(caught.value)
 
 
-def environment_of(stores: Stores) -> dict[str, str]:
-    return {
-        "AWS_REGION": "ap-northeast-1",
-        "AWS_ENDPOINT_URL": stores.dynamodb.meta.client.meta.endpoint_url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-    }
-
-
 class FeedbackWorld(World):
     """A world with the message of one item, and the feedback function behind Slack's interactions URL."""
 
@@ -170,7 +161,7 @@ class FeedbackWorld(World):
 
     def serve(self, settings: FeedbackSettings) -> None:
         """Answer presses from now on as `settings` say, through the function's own calls of AWS."""
-        dynamodb: Any = Database(Aws(environment_of(self.stores)))
+        dynamodb: Any = Database(Aws(lambda_environment(self.stores.dynamodb.meta.client.meta.endpoint_url)))
         self.settings = settings
         self.press_stores = PressStores(
             Labels(dynamodb, settings.labels_table),

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
-from conftest import Stores
+from conftest import Stores, lambda_environment
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug import Request, Response
@@ -30,16 +30,6 @@ VALUES = st.recursive(
 )
 
 Answer = Callable[[Request], Response]
-
-
-def environment_of(address: str) -> dict[str, str]:
-    return {
-        "AWS_REGION": "ap-northeast-1",
-        "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_SESSION_TOKEN": "token",
-    }
 
 
 class Service:
@@ -66,7 +56,7 @@ def aws(service: Service) -> Iterator[Aws]:
     server = make_server("127.0.0.1", 0, service, threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield Aws(environment_of(f"http://127.0.0.1:{server.server_port}"))
+    yield Aws(lambda_environment(f"http://127.0.0.1:{server.server_port}"))
     server.shutdown()
     thread.join()
     server.server_close()
@@ -94,7 +84,7 @@ def test_a_value_that_no_record_has_is_an_error(value: object) -> None:
 
 def test_a_table_takes_and_returns_what_boto3s_resource_does(stores: Stores) -> None:
     address = stores.dynamodb.meta.client.meta.endpoint_url
-    ours, theirs = Database(Aws(environment_of(address))).Table(stores.labels_table), stores.dynamodb
+    ours, theirs = Database(Aws(lambda_environment(address))).Table(stores.labels_table), stores.dynamodb
     item: dict[str, Any] = {"item_id": "RJ1", "at": Decimal("1.5"), "none": None, "list": [1, "雨"], "map": {"a": True}}
     table: Any = theirs.Table(stores.labels_table)
 
@@ -117,7 +107,7 @@ def test_a_table_takes_and_returns_what_boto3s_resource_does(stores: Stores) -> 
 
 
 def test_records_are_read_in_a_batch_as_boto3s_resource_reads_them(stores: Stores) -> None:
-    ours = Database(Aws(environment_of(stores.dynamodb.meta.client.meta.endpoint_url)))
+    ours = Database(Aws(lambda_environment(stores.dynamodb.meta.client.meta.endpoint_url)))
     ours.Table(stores.items_table).put_item(Item={"item_id": "RJ1", "n": 1})
     wanted = {stores.items_table: {"Keys": [{"item_id": "RJ1"}, {"item_id": "RJ2"}], "ConsistentRead": True}}
     theirs: Any = stores.dynamodb.batch_get_item(RequestItems=wanted)  # type: ignore[arg-type]  # a list of dicts
@@ -158,7 +148,7 @@ def test_a_refusal_is_raised_at_once(aws: Aws, service: Service) -> None:
 
 def test_a_service_that_does_not_answer_is_unreachable() -> None:
     with pytest.raises(Unreachable, match="lambda does not answer"):
-        Aws(environment_of("http://127.0.0.1:9")).invoke_later("osusume-feedback", {})
+        Aws(lambda_environment("http://127.0.0.1:9")).invoke_later("osusume-feedback", {})
 
 
 def test_an_invocation_is_asked_for_without_waiting_for_it(aws: Aws, service: Service) -> None:
@@ -175,7 +165,7 @@ def test_an_invocation_is_asked_for_without_waiting_for_it(aws: Aws, service: Se
 def test_a_cold_start_loads_neither_boto3_nor_slacks_sdk() -> None:
     environment = {
         **os.environ,
-        **environment_of("http://127.0.0.1:9"),
+        **lambda_environment("http://127.0.0.1:9"),
         "ITEMS_TABLE": "items",
         "LABELS_TABLE": "labels",
         "POWERTOOLS_SERVICE_NAME": uuid4().hex,
