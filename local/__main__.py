@@ -19,6 +19,7 @@ from local.demo import DemoFailed, run_demo
 from local.image import image_test
 from local.machine import PARAMETERS, ROOT
 from local.run import Options, RunFailed, run_once
+from model.commands import exit_status
 from osusume.errors import UserError
 
 DESCRIPTION = """\
@@ -104,22 +105,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "bench":
         run_bench(options.folder, Console(highlight=False))
         return 0
-    if options.command in {"sizes", "image-test"}:
-        return _check(options)
+    if options.command == "sizes":
+        return exit_status(lambda: list_sizes(options.folder, options.architecture, Console(highlight=False)))
+    if options.command == "image-test":
+        return exit_status(lambda: image_test(options.architecture, options.base, Console(highlight=False)))
     return _run(options) if options.command == "run" else _demo(options)
-
-
-def _check(options: argparse.Namespace) -> int:
-    console = Console(highlight=False)
-    try:
-        if options.command == "sizes":
-            list_sizes(options.folder, options.architecture, console)
-        else:
-            image_test(options.architecture, options.base, console)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
 
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -55,7 +55,7 @@ def _problem(path: Path, folder: Path, architecture: str) -> str | None:
     if path.suffix == ".pyc":
         is_right = int.from_bytes(head[:2], "little") == RUNTIME_MAGIC and head[2:4] == b"\r\n"
         return None if is_right else f"{name} is not bytecode of Python 3.13"
-    if path.suffix == ".py" and not list((path.parent / "__pycache__").glob(f"{path.stem}.cpython-313.pyc")):
+    if path.suffix == ".py" and not (path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc").exists():
         return f"{name} is not compiled"
     return None
 
