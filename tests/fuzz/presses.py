@@ -117,6 +117,7 @@ def _settings_and_stores() -> tuple[FeedbackSettings, Stores]:
 
 
 def _presses() -> Sequence[object]:
+    _settings_and_stores()  # starting them is not part of what the first press takes
     unknown = {**PRESS, "actions": [{**PRESS["actions"][0], "action_id": "snooze"}]}
     other = {"type": "view_submission", "user": PRESS["user"], "team": PRESS["team"], "view": {"id": "V1"}}
     undo = {**PRESS, "actions": [{**PRESS["actions"][0], "action_id": UNDO_RULE, "value": "circle:a"}]}
