@@ -39,12 +39,13 @@ class Pooling:
     normalize: bool = False
 
 
-def export_encoder(source: str, *, max_tokens: int, int8: bool = True) -> EncoderParts:
+def export_encoder(source: str, *, max_tokens: int, int8: bool = True, table_bits: int = 8) -> EncoderParts:
     """Return the encoder in a local folder or on the Hugging Face hub as package files.
 
     An embedding is what sentence-transformers gives for the text after the source's prompt for documents, or the mean
     of the tokens' vectors if the source has no sentence-transformers files. Texts are cut at `max_tokens`, or at the
-    most that the encoder takes if that is less. With `int8` the weights are quantized.
+    most that the encoder takes if that is less. With `int8` the weights are quantized, the tokens' vectors to `table_bits`,
+    8 or 4.
 
     Raises `UserError` when the encoder is unavailable or of a kind that cannot be exported.
     """
@@ -53,7 +54,7 @@ def export_encoder(source: str, *, max_tokens: int, int8: bool = True) -> Encode
     max_tokens = min(max_tokens, most_tokens(model, tokenizer))
     graph = trace(_Pooled(model, pooling), model, max_tokens)
     return EncoderParts(
-        graph=quantized(graph) if int8 else graph,
+        graph=quantized(graph, table_bits=table_bits) if int8 else graph,
         tokenizer=stored_tokenizer(tokenizer, read_prompt(source)),
         max_tokens=max_tokens,
         name=short_name(source),

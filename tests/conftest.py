@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -65,6 +66,13 @@ def lambda_environment(address: str) -> dict[str, str]:
     }
 
 
+@cache
+def read_template() -> dict[str, Any]:
+    """Return template.yaml, read once; nobody may change it."""
+    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    return template
+
+
 def make_stores(**client_options: str) -> Stores:
     """Create a bucket and the template's tables under names of their own."""
     account: Any = {
@@ -74,7 +82,7 @@ def make_stores(**client_options: str) -> Stores:
         **client_options,
     }
     name = uuid4().hex[:12]
-    resources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
+    resources = read_template()["Resources"]
     dynamodb = boto3.resource("dynamodb", **account)
     for table in ("items", "labels"):
         properties = resources[f"{table.capitalize()}Table"]["Properties"]
@@ -96,7 +104,7 @@ def stack(moto_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    template = yaml_parse((ROOT / "template.yaml").read_text())
+    template = read_template()
     stack = f"osusume-{uuid4().hex[:8]}"
     resources: dict[str, Any] = {"Bucket": {"Type": "AWS::S3::Bucket"}}
     for table in ("ItemsTable", "LabelsTable"):
