@@ -19,7 +19,8 @@ from mypy_boto3_s3 import S3Client
 from mypy_boto3_ssm import SSMClient
 from samtranslator.yaml_helper import yaml_parse
 
-import local.cloud.moto_atomic  # noqa: F401  # conditional writes of the stores below are atomic
+import local.cloud.moto_atomic
+import local.cloud.moto_speed  # noqa: F401  # both change the moto of the stores below
 
 ROOT = Path(__file__).parent.parent
 REGION: Final = "ap-northeast-1"
