@@ -5,6 +5,7 @@ Importing this module changes moto for the whole process.
 
 from __future__ import annotations
 
+import base64
 import functools
 from typing import Any
 
@@ -14,8 +15,6 @@ from moto.core.serialize import BaseJSONSerializer
 
 _moto_modules = backends.list_of_moto_modules
 _serialize_structure = BaseJSONSerializer._serialize_type_structure
-_READY = frozenset({"S", "N", "BOOL", "NULL", "SS", "NS"})
-"""Kinds of DynamoDB's values that moto holds as they are sent; binary ones it still has to encode."""
 
 
 @functools.cache
@@ -24,11 +23,25 @@ def _modules() -> tuple[str, ...]:
 
 
 def _serialize(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
-    """Pass on a simple value, for which moto would try each of the ten kinds under several names."""
-    if shape.name == "AttributeValue" and type(value) is dict and _READY.issuperset(value):
-        self._default_serialize(serialized, value, shape, key)
+    """Pass on a value of DynamoDB, for which moto would try each of the ten kinds under several names."""
+    if shape.name == "AttributeValue" and type(value) is dict:
+        self._default_serialize(serialized, _sent(value), shape, key)
     else:
         _serialize_structure(self, serialized, value, shape, key)
+
+
+def _sent(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a value of DynamoDB as it is sent; moto holds binary ones as bytes."""
+    ((kind, content),) = value.items()
+    if kind == "M":
+        return {kind: {name: _sent(each) for name, each in content.items()}}
+    if kind == "L":
+        return {kind: [_sent(each) for each in content]}
+    if kind == "B":
+        return {kind: base64.b64encode(content).decode()}
+    if kind == "BS":
+        return {kind: [base64.b64encode(each).decode() for each in content]}
+    return value
 
 
 setattr(backends, "list_of_moto_modules", _modules)  # noqa: B010  # mypy forbids to assign a function
