@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint browser bench faults fuzz learning properties model build sizes image-test doctor secrets deploy smoke destroy destroy-data starter clean
+.PHONY: help demo test lint browser bench faults fuzz learning mutations properties model build sizes image-test doctor secrets deploy smoke destroy destroy-data starter clean
 
 PYTHON ?= python3
 STACK ?= osusume
@@ -82,6 +82,9 @@ fuzz: $(VENV)/test  ## feed every parser damaged pages, responses, events and fi
 
 properties: $(VENV)/test  ## try thousands of orders of events, presses, crashes and outages
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/property
+
+mutations: $(VENV)/test  ## turn off each protection in a copy of the code: its tests must fail (about 4 minutes)
+	@MUTATIONS=all $(BIN)/python -m pytest -q -n 2 tests/mutation
 
 learning: $(VENV)/test  ## a month of mornings, presses and nights on this machine's cloud (about 3 minutes)
 	@LEARNING_DAYS=30 $(BIN)/python -m pytest -q tests/integration/test_learning.py

@@ -12,7 +12,7 @@ SPECIAL_TOKENS = ("[CLS]", "[PAD]", "[SEP]", "[UNK]")
 SIZES: dict[str, object] = {
     "pad_token_id": 1,
     "hidden_size": 32,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 64,
     "max_position_embeddings": 32,

@@ -18,7 +18,7 @@ from local.cloud.cloud import Cloud
 
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "cloud" / "template.yaml"
 WRITERS = 6
-ITEMS = 60
+ITEMS = 20
 LOST = {
     "ConditionalCheckFailedException",
     "TransactionCanceledException",
