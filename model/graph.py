@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,6 @@ from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-de
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail as OrtFail
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph as OrtInvalidGraph
 from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[attr-defined]  # it has no __all__
-from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 from transformers import PreTrainedModel
 
 from model.fusion import fused_attention
@@ -137,11 +137,23 @@ def quantized(graph: bytes, *, table_bits: int = 8) -> bytes:
 
 def _with_small_table(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the graph with the vectors of the tokens in 4 bits."""
+    with _own_logging():
+        from onnxruntime.quantization import matmul_nbits_quantizer as nbits  # noqa: PLC0415  # it sets up logging
     others = [node.name for node in model.graph.node if node.op_type == "Gather" and "input_ids" not in node.input]
-    blocks = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, op_types_to_quantize=("Gather",))
-    quantizer = MatMulNBitsQuantizer(model, nodes_to_exclude=others, algo_config=blocks)
+    blocks = nbits.DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, op_types_to_quantize=("Gather",))
+    quantizer: Any = nbits.MatMulNBitsQuantizer(model, nodes_to_exclude=others, algo_config=blocks)
     quantizer.process()
-    return quantizer.model.model
+    small: onnx.ModelProto = quantizer.model.model
+    return small
+
+
+@contextmanager
+def _own_logging() -> Iterator[None]:
+    """Undo what the code within does to the root logger."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 def _odd_products(model: onnx.ModelProto) -> list[str]:
