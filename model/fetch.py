@@ -52,8 +52,9 @@ def fetch(output: Path, *, today: date, advance: Advance) -> Card:
     from model.encoder_export import export_encoder  # noqa: PLC0415  # needs torch
     from model.japanese_encoder import write_source  # noqa: PLC0415
 
-    of_transformers.set_verbosity_error()  # it warns of a layer that is not used, and has bars of its own
-    of_transformers.disable_progress_bar()
+    # it warns of a layer that is not used, and has bars of its own
+    of_transformers.set_verbosity_error()  # type: ignore[no-untyped-call]
+    of_transformers.disable_progress_bar()  # type: ignore[no-untyped-call]
     with tempfile.TemporaryDirectory() as temporary:
         advance("downloading", 0.0)
         wheel = download(Path(temporary))
