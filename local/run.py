@@ -24,10 +24,10 @@ from crawler.sources.registry import open_source
 from local.cloud.dispatch import Invocation
 from local.cloud.errors import StillBusy, TemplateError
 from local.cloud.state import State, StateError, open_state, private_files
-from local.machine import CHANNEL, NIGHT_SCHEDULE, SCHEDULE, STARTER, Deployment, deployment
+from local.machine import CHANNEL, NIGHT_SCHEDULE, PACKAGE, SCHEDULE, STARTER, Deployment, deployment
 from model.dataset import merge, write_examples
 from model.label_import import GivenLabel, import_labels, read_labels
-from model.serving.package import ModelPackage
+from model.serving.package import CARD, ModelPackage
 from model.stored_labels import read_tables
 from osusume.errors import UserError
 from osusume.settings import InvalidSetting
@@ -64,7 +64,8 @@ class RunFailed(Exception):
 class Options:
     """The options of a run.
 
-    Without a `site_address` it reads the real site, which requires a `contact`; without a `model` it uses the starter.
+    Without a `site_address` it reads the real site, which requires a `contact`; without a `model` it uses that of
+    `make model`, and the starter until that is made.
     """
 
     source: str
@@ -86,6 +87,9 @@ def run_once(options: Options, console: Console) -> None:
     """
     parameters = _parameters(options)
     given = _given_labels(options)
+    model = options.model or default_model()
+    if options.model is None and model == STARTER:
+        console.print("The model does not read Japanese yet: `make model` makes one that does, in about a minute.")
     with ExitStack() as stack:
         stack.enter_context(private_files())
         try:
@@ -96,7 +100,7 @@ def run_once(options: Options, console: Console) -> None:
                     deployment(
                         options.site_address,
                         parameters=parameters,
-                        model=options.model or STARTER,
+                        model=model,
                         state=state,
                         state_dir=options.folder / "logs",
                         edit=_leave_a_failed_crawl_alone,
@@ -126,6 +130,11 @@ def run_once(options: Options, console: Console) -> None:
             open_in_browser(page)
             console.print(Text(f"The channel, with working buttons: {page}\nCtrl-C ends it."), soft_wrap=True)
             run.serve()
+
+
+def default_model(package: Path = PACKAGE) -> Path:
+    """Return the package that `make model` made, the starter until then."""
+    return package if (package / CARD).is_file() else STARTER
 
 
 def _parameters(options: Options) -> dict[str, str]:

@@ -14,7 +14,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from samtranslator.yaml_helper import yaml_parse
 
-from model.serving.package import ModelPackage
+from model.serving.package import CARD, ModelPackage
 from ops.deploying import (
     TOKYO,
     check_name,
@@ -31,7 +31,7 @@ from osusume.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
-PACKAGE = ROOT / "model" / "starter"
+PACKAGE = ROOT / "model" / "package"
 MANIFEST = ROOT / "slack-manifest.yaml"
 OLDEST_PYTHON = (3, 11)
 _PATIENCE_SECONDS = 60
@@ -67,10 +67,13 @@ def machine_lines(
     engine, start = "a container engine, which builds the model's image", "start Docker (docs.docker.com/get-docker)"
     yield _line(_works("docker", "info"), engine, "no container engine is running", start)
     yield _line(sam.exists(), "SAM", "SAM is not installed", "make build, which installs it into .venv-sam")
+    if not (package / CARD).is_file():
+        yield Line("note", "no model package yet: make deploy makes one that reads Japanese, in a few minutes")
+        return
     try:
         yield Line("ok", f"the model package {ModelPackage.load(package).version}")
     except UserError as error:
-        yield Line("missing", f"the model package cannot be used: {error}", "git checkout model/starter")
+        yield Line("missing", f"the model package cannot be used: {error}", "make model")
 
 
 def _works(*command: str) -> bool:

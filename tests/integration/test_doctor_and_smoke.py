@@ -89,6 +89,8 @@ def test_the_doctor_knows_what_the_machine_has(tmp_path: Path, monkeypatch: pyte
         lines = list(machine_lines((3, 13, 1) if status == 0 else (3, 10, 9), sam, package))
         assert [line.state for line in lines] == states
         assert all(bool(line.remedy) == (line.state == "missing") for line in lines)
+    none = next(reversed(list(machine_lines(sam=sam, package=tmp_path / "none"))))
+    assert (none.state, "make deploy makes one" in none.what) == ("note", True)
     (tmp_path / "docker").unlink()
     assert [line.state for line in machine_lines(sam=sam, package=package)][2] == "missing", "no engine at all"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -21,7 +22,8 @@ from injector import Rule, altered, at, rules_of
 
 from local.__main__ import main
 from local.cloud.state import open_state
-from local.machine import ROOT
+from local.machine import ROOT, STARTER
+from local.run import default_model
 from local.shop.site import Site, serve_site
 from model.dataset import read_examples, write_examples
 from model.learning.examples import Example
@@ -43,7 +45,7 @@ def site() -> Iterator[Site]:
 
 @contextmanager
 def running(site: Site, folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "local", "run", "--source", "dlsite", "--limit", "20"]
+    command = [sys.executable, "-m", "local", "run", "--source", "dlsite", "--limit", "20", "--model", str(STARTER)]
     process = subprocess.Popen(  # noqa: S603  # the command above
         [*command, "--site-address", site.address, "--folder", str(folder), *more],
         cwd=ROOT,
@@ -236,3 +238,9 @@ def test_ctrl_c_during_a_run_ends_with_130_and_says_that_nothing_is_lost(site: S
         assert process.returncode == 130
     assert "the next run resumes there" in told
     assert "Traceback" not in told
+
+
+def test_without_a_model_it_uses_that_of_make_model_as_soon_as_there_is_one(tmp_path: Path) -> None:
+    assert default_model(tmp_path) == STARTER
+    shutil.copytree(STARTER, tmp_path / "package")
+    assert default_model(tmp_path / "package") == tmp_path / "package"
