@@ -20,12 +20,13 @@ import numpy as np
 from scipy.special import stdtrit
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from model.learning.embeddings import KnownEmbeddings
 from model.learning.examples import Example
 from model.learning.train import Recent, Strengths, Trained, search_strengths, train
 from model.serving import features
 from model.serving.features import View
 from model.serving.head import Head
-from model.serving.text import compose
+from model.serving.text import KEYWORDS, ORDER, compose
 from notifier.selection import select
 from osusume.errors import UserError
 from osusume.items import Item
@@ -149,6 +150,7 @@ def simulate(
     seeds: Sequence[int],
     *,
     loops: Sequence[str] = LOOPS,
+    encoder: KnownEmbeddings | None = None,
     processes: int = 1,
     advance: Callable[[float], None] = lambda _share: None,
 ) -> list[Simulated]:
@@ -157,7 +159,7 @@ def simulate(
         _stream(examples, plan, seed)  # tells what is wrong before any work
     tasks = [(loop, seed) for seed in seeds for loop in loops]
     found: dict[tuple[str, int], Simulated] = {}
-    run = partial(_simulated, examples, plan)
+    run = partial(_simulated, examples, plan, encoder)
     if processes == 1:
         for number, task in enumerate(tasks, 1):
             found[task] = run(*task)
@@ -225,10 +227,10 @@ def _tastes(stream: Sequence[Sequence[Example]], plan: Plan, seed: int) -> dict[
 class _MemoryWorkshop:
     """The heads of one simulation, in memory; a `Workshop` of `trainer.night`."""
 
-    has_encoder = False
-
-    def __init__(self, cost: float) -> None:
+    def __init__(self, cost: float, encoder: KnownEmbeddings | None) -> None:
         self._cost = cost
+        self._encoder = encoder
+        self.has_encoder = encoder is not None
         self.heads: dict[str, Head] = {}
 
     def fit(
@@ -240,7 +242,7 @@ class _MemoryWorkshop:
     ) -> Trained:
         return train(
             examples,
-            encoder=None,
+            encoder=self._encoder,
             recent=recent,
             fresh=fresh,
             strengths=strengths,
@@ -249,10 +251,21 @@ class _MemoryWorkshop:
         )
 
     def search(self, examples: Sequence[Example]) -> Strengths:
-        return search_strengths(examples, encoder=None)
+        return search_strengths(examples, encoder=self._encoder)
 
     def scores(self, version: str, items: Sequence[Item]) -> list[float]:
-        return _scores(self.heads[version], items)
+        return self.scored_by(self.heads[version], items)
+
+    def scored_by(self, head: Head, items: Sequence[Item]) -> list[float]:
+        texts = [compose(item, ORDER, KEYWORDS) for item in items]
+        rows = np.zeros((len(items), 0), dtype=np.float32) if self._encoder is None else self._encoder.embed(texts)
+        return [float(score) for score in head.scores(rows, items)]
+
+    def knowing_all(self, past: Sequence[Sequence[Example]], tastes: dict[str, bool]) -> Head | None:
+        examples = [Example(each.item, tastes[each.item.item_id]) for day in past for each in day]
+        if len({each.is_interested for each in examples}) < 2:
+            return None
+        return train(examples, encoder=self._encoder, strengths=Strengths(), cost=self._cost, least=2).head
 
     def keep(self, trained: Trained, *, is_first_guess: bool) -> str:  # noqa: ARG002  # the simulated owner does not read it
         version = f"v{len(self.heads) + 1}"
@@ -260,11 +273,13 @@ class _MemoryWorkshop:
         return version
 
 
-def _simulated(examples: Sequence[Example], plan: Plan, loop: str, seed: int) -> Simulated:
+def _simulated(
+    examples: Sequence[Example], plan: Plan, encoder: KnownEmbeddings | None, loop: str, seed: int
+) -> Simulated:
     stream = _stream(examples, plan, seed)
     tastes = _tastes(stream, plan, seed)
     with _remembered_ngrams():
-        days, decisions = _run(loop, stream, tastes, plan, seed)
+        days, decisions = _run(loop, stream, tastes, plan, encoder, seed)
     last = len(stream)
     change = plan.change_at
     return Simulated(
@@ -279,10 +294,15 @@ def _simulated(examples: Sequence[Example], plan: Plan, loop: str, seed: int) ->
 
 
 def _run(
-    loop: str, stream: Sequence[Sequence[Example]], tastes: dict[str, bool], plan: Plan, seed: int
+    loop: str,
+    stream: Sequence[Sequence[Example]],
+    tastes: dict[str, bool],
+    plan: Plan,
+    encoder: KnownEmbeddings | None,
+    seed: int,
 ) -> tuple[_Days, dict[str, int]]:
     random = Random(f"{loop} {seed}")  # noqa: S311  # a simulation
-    workshop, state, days = _MemoryWorkshop(plan.cost), State(), _Days()
+    workshop, state, days = _MemoryWorkshop(plan.cost, encoder), State(), _Days()
     presses: dict[str, Press] = {}
     items: dict[str, Item] = {}
     recent: list[Record] = []
@@ -296,12 +316,12 @@ def _run(
             records = [_record(item, row in drawn, now) for row, item in enumerate(works)]
         elif loop == "all labels":
             if number % STEP_DAYS == 0:
-                everything = _knowing_all(stream[:number], tastes, plan.cost) or everything
-            records = _posted(works, everything, "all labels", 0, now, seed)
+                everything = workshop.knowing_all(stream[:number], tastes) or everything
+            records = _posted(works, workshop, everything, "all labels", 0, now, seed)
         else:
             head = workshop.heads.get(state.version or "")
             explored = 0 if loop == "no exploration" and head else EXPLORED
-            records = _posted(works, head, state.version or "", explored, now, seed)
+            records = _posted(works, workshop, head, state.version or "", explored, now, seed)
         pressed = _presses(records, tastes, plan.owner, seed, now) if loop not in {"random", "all labels"} else {}
         _count(days, records, tastes, len(pressed))
         presses |= pressed
@@ -317,11 +337,17 @@ def _run(
 
 
 def _posted(
-    works: Sequence[Item], head: Head | None, version: str, explored: int, now: float, seed: int
+    works: Sequence[Item],
+    workshop: _MemoryWorkshop,
+    head: Head | None,
+    version: str,
+    explored: int,
+    now: float,
+    seed: int,
 ) -> list[Record]:
     scores = dict.fromkeys((item.item_id for item in works), None) if head is None else {}
     if head is not None:
-        scores = dict(zip((item.item_id for item in works), _scores(head, works), strict=True))
+        scores = dict(zip((item.item_id for item in works), workshop.scored_by(head, works), strict=True))
     threshold = None if head is None else head.threshold
     selected = select(works, scores, threshold, MAX_POSTS, explored, f"{seed} {now}")
     records = [
@@ -370,17 +396,6 @@ def _count(days: _Days, records: Sequence[Record], tastes: dict[str, bool], pres
     days.liked.append(sum(tastes[record.item.item_id] for record in records))
     days.explored.append(sum(record.choice == "explored" for record in records))
     days.presses.append(presses)
-
-
-def _knowing_all(past: Sequence[Sequence[Example]], tastes: dict[str, bool], cost: float) -> Head | None:
-    examples = [Example(each.item, tastes[each.item.item_id]) for day in past for each in day]
-    if len({each.is_interested for each in examples}) < 2:
-        return None
-    return train(examples, encoder=None, strengths=Strengths(), cost=cost, least=2).head
-
-
-def _scores(head: Head, items: Sequence[Item]) -> list[float]:
-    return [float(score) for score in head.scores(np.zeros((len(items), 0), dtype=np.float32), items)]
 
 
 @contextmanager

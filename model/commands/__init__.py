@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-COMMANDS = ("fetch", "train", "dataset", "export", "evaluate", "simulate", "coverage", "bench", "starter")
+COMMANDS = ("fetch", "train", "dataset", "export", "evaluate", "gain", "simulate", "coverage", "bench", "starter")
 """In the order in which `--help` lists them."""
 
 

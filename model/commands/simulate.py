@@ -6,10 +6,16 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model.commands import Commands, positive, progress_bars
 from osusume.errors import UserError
+
+if TYPE_CHECKING:
+    from model.learning.embeddings import KnownEmbeddings
+    from model.learning.examples import Example
 
 _EPILOG = """\
 The works of the file come in random order, as many a day as --per-day says, and a simulated owner presses as the file's
@@ -25,6 +31,7 @@ the owner's words are liked, as a multiple of the share of all works. The words 
 examples:
   python -m model simulate --data labels.jsonl
   python -m model simulate --data labels.jsonl --presses .8/.15 --seeds 3
+  python -m model simulate --data labels.jsonl --package model/package
   python -m model simulate --data labels.jsonl --words 5 --bought 30
   python -m model simulate --data labels.jsonl --change-at 30 --json --plot simulated.png
 
@@ -60,6 +67,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--bought", type=int, default=0, metavar="N", help="... or brings a list of N bought works; both may be given"
     )
+    parser.add_argument("--package", type=Path, metavar="DIR", help="learn with this package's encoder (default: none)")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
     parser.add_argument("--plot", type=Path, metavar="F.png", help="also draw the F1 of each loop over the days")
     parser.set_defaults(run=run)
@@ -78,10 +86,12 @@ def run(options: argparse.Namespace) -> None:
     plan = Plan(options.days, options.per_day, options.rate, owner, options.change_at, options.cost).checked()
     examples = read_examples(options.data)
     with progress_bars() as advance:
+        encoder = _known(options.package, examples, advance) if options.package else None
         results = simulate(
             examples,
             plan,
             range(1, options.seeds + 1),
+            encoder=encoder,
             processes=min(len(os.sched_getaffinity(0)), 8),
             advance=lambda share: advance("simulating", share),
         )
@@ -94,6 +104,19 @@ def run(options: argparse.Namespace) -> None:
         print_results(plan, results)
     if options.plot:
         print(f"wrote {options.plot}", file=sys.stderr)
+
+
+def _known(folder: Path, examples: Sequence[Example], advance: Callable[[str, float], None]) -> KnownEmbeddings:
+    """Return the embeddings of all works, computed once. Raises `UserError` if the package has no encoder."""
+    from model.learning.embeddings import KnownEmbeddings, embed  # noqa: PLC0415  # as in `run`
+    from model.serving.package import ModelPackage  # noqa: PLC0415  # as in `run`
+    from model.serving.text import KEYWORDS, ORDER, compose  # noqa: PLC0415  # as in `run`
+
+    encoder = ModelPackage.load(folder).encoder
+    if encoder is None:
+        raise UserError(f"the package {folder} has no encoder: leave --package out")
+    texts = [compose(example.item, ORDER, KEYWORDS) for example in examples]
+    return KnownEmbeddings(texts, embed(encoder, texts, advance=lambda share: advance("embedding", share)))
 
 
 def _judge_first_mornings(options: argparse.Namespace) -> None:

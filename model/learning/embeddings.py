@@ -5,20 +5,42 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from model.serving.encoder import Encoder
 from model.serving.head import Embeddings
 
 _BATCH = 64
 
-_remembered: WeakKeyDictionary[Encoder, dict[str, Embeddings]] = WeakKeyDictionary()
+
+class Embeds(Protocol):
+    """Turns texts into embeddings; `Encoder` does."""
+
+    dimensions: int
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Return one row for each text."""
+
+
+class KnownEmbeddings:
+    """The embeddings of some texts, in place of the encoder that made them: it can go to another process."""
+
+    def __init__(self, texts: Sequence[str], rows: Embeddings) -> None:
+        self.dimensions = rows.shape[1]
+        self._rows = dict(zip(texts, rows, strict=True))
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Return one row for each text. Raises `KeyError` for a text that is not known."""
+        return np.array([self._rows[text] for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
+
+
+_remembered: WeakKeyDictionary[Embeds, dict[str, Embeddings]] = WeakKeyDictionary()
 
 
 def embed(
-    encoder: Encoder, texts: Sequence[str], *, store: Path | None = None, advance: Callable[[float], None]
+    encoder: Embeds, texts: Sequence[str], *, store: Path | None = None, advance: Callable[[float], None]
 ) -> Embeddings:
     """Return one row for each text; the encoder runs only on texts that are new to it.
 

@@ -26,13 +26,12 @@ from model.learning.calibration import (
     threshold_of_best_f1,
     threshold_of_cost,
 )
-from model.learning.embeddings import embed
+from model.learning.embeddings import Embeds, embed
 from model.learning.examples import LEAST_LABELS, Example, check_trainable
 from model.learning.folds import FOLDS, labels_of, stratified
 from model.learning.matrix import Known, Rows, ViewColumns, read_fields, read_view
 from model.learning.metrics import Labels, accuracy, average_precision, f1
 from model.serving import features
-from model.serving.encoder import Encoder
 from model.serving.features import VIEWS
 from model.serving.head import Embeddings, Head, Label, Scores, TextTerm, squash
 from model.serving.package import ModelPackage, sealed
@@ -139,7 +138,7 @@ class Trained:
 def train(
     examples: Sequence[Example],
     *,
-    encoder: Encoder | None,
+    encoder: Embeds | None,
     embeddings: Embeddings | None = None,
     store: Path | None = None,
     order: Sequence[str] = ORDER,
@@ -241,7 +240,7 @@ def train(
 def search_strengths(
     examples: Sequence[Example],
     *,
-    encoder: Encoder | None,
+    encoder: Embeds | None,
     store: Path | None = None,
     order: Sequence[str] = ORDER,
     keywords: Sequence[str] = KEYWORDS,
