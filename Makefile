@@ -23,7 +23,7 @@ UV := $(BIN)/uv
 # as in template.yaml
 RUNTIME := 3.13
 # without --no-compile pip would compile tens of thousands of modules that nothing here imports
-PIP := install --quiet --disable-pip-version-check --no-compile
+PIP := install -qq --disable-pip-version-check --no-compile
 # each file pins all dependencies but torch; with dependency resolution pip would want hashes for torch and for unused extras
 PINNED := --require-hashes --no-deps
 # the start of the search path, as in Lambda; a path file in the environment sets it for every command
@@ -66,7 +66,6 @@ lint-code:
 	$(BIN)/hadolint functions/classifier/Dockerfile
 
 lint-template:
-	$(SAM) validate
 	$(SAM) validate --lint
 	@mkdir -p .aws-sam
 	$(BIN)/python -m local transform > .aws-sam/transformed.json
@@ -76,6 +75,7 @@ lint-template:
 bench: $(VENV)/test  ## measure the speed of the parts on this machine, and of the model against transformers
 	@$(BIN)/python -m local bench
 	@$(BIN)/python -m model bench --json .bench/model.json
+	@if [ -e model/package/card.json ]; then for data in $(wildcard ../shared/data/*.jsonl); do $(BIN)/python -m model gain --data $$data; done; fi
 
 fuzz: $(VENV)/test  ## feed every parser damaged pages, responses, events and files (INPUTS=100000)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --inputs $(INPUTS)

@@ -1,6 +1,7 @@
 """`python -m model bench`: compares packages with transformers' pipeline, on the same texts, in one run.
 
-Nothing here imports torch: models are made and measured in separate processes.
+Contenders are measured in turn, each time in a fresh process, so that what else the machine does meets all of them; the
+ratio of two is taken round by round. Nothing here imports torch: models are made and measured in separate processes.
 """
 
 from __future__ import annotations
@@ -23,17 +24,19 @@ from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-de
 from rich.table import Table
 
 from model.serving.encoder import available_cores
+from model.serving.package import CARD
 
 MODELS = ("ModernBERT-30m", "DistilBERT-base")
 STARTER = Path(__file__).parent / "starter"
+PACKAGE = Path(__file__).parent / "package"
+"""Where `make model` writes the encoder that reads Japanese; measured too once it is there."""
 
 Figures = dict[str, Any]
-"""The figures of a contender, or of the whole run, as JSON values."""
+"""The figures of a contender, of one of its rounds, or of the whole run, as JSON values."""
 
 _GEMM = 2048
 _PEAK_RUNS = 5
-_STARTS, _QUICK_STARTS = 5, 1
-"""How often a contender is started to measure its first score, of which the median is reported."""
+_ROUNDS = 3
 
 
 def run_bench(*, quick: bool, advance: Callable[[str], None]) -> Figures:
@@ -42,7 +45,7 @@ def run_bench(*, quick: bool, advance: Callable[[str], None]) -> Figures:
     `advance` is called with the name of each of the `steps` before it. `quick` uses one small model, to test the
     benchmark itself.
     """
-    starts = _QUICK_STARTS if quick else _STARTS
+    rounds = 1 if quick else _ROUNDS
     advance("the machine's peak")
     peak = {"fp32": _peak(np.float32, quick=quick), "int8": _peak(np.int8, quick=quick)}
     figures: Figures = {"machine": _machine(), "products_a_second": peak, "models": {}}
@@ -52,20 +55,19 @@ def run_bench(*, quick: bool, advance: Callable[[str], None]) -> Figures:
             folder = Path(temporary, name)
             folder.mkdir()
             _run("model.bench_models", name, str(folder))
-            contenders = {}
-            for contender, kind, part in (
-                ("pipeline", "pipeline", "checkpoint"),
-                ("fp32", "package", "fp32"),
-                ("int8", "package", "int8"),
-            ):
-                advance(f"{name}: {contender}")
-                contenders[contender] = _measured(kind, folder / part, folder / "texts.json", starts)
+            advance(f"measuring {name}")
+            texts = folder / "texts.json"
+            contenders = {
+                "pipeline": ("pipeline", folder / "checkpoint"),
+                "fp32": ("package", folder / "fp32"),
+                "int8": ("package", folder / "int8"),
+            }
             products = json.loads((folder / "products.json").read_text())
-            figures["models"][name] = _compared(contenders, products, peak)
-            starter_texts = folder / "texts.json"
-        advance("starter package")
-        figures["starter"] = _measured("package", STARTER, starter_texts, starts)
-        del figures["starter"]["scores"]
+            figures["models"][name] = _compared(_in_turn(contenders, texts, rounds), products, peak)
+        advance("measuring the packages of this repository")
+        own = {"starter": STARTER, **({"package": PACKAGE} if (PACKAGE / CARD).is_file() and not quick else {})}
+        found = _in_turn({name: ("package", path) for name, path in own.items()}, texts, rounds)
+        figures["packages"] = {name: {**one, "scores": None} for name, one in found.items()}
     return figures
 
 
@@ -76,13 +78,13 @@ def model_names(*, quick: bool) -> tuple[str, ...]:
 
 def steps(*, quick: bool) -> int:
     """Return how many progress steps a run reports."""
-    return 2 + 4 * len(model_names(quick=quick))
+    return 2 + 2 * len(model_names(quick=quick))
 
 
 def tables(figures: Figures) -> list[Table]:
     """Return the figures as tables, one for each model."""
     return [_table(name, contenders) for name, contenders in figures["models"].items()] + [
-        _table("starter package", {"int8": figures["starter"]})
+        _table("packages", figures["packages"])
     ]
 
 
@@ -105,9 +107,24 @@ def _table(name: str, contenders: Mapping[str, Figures]) -> Table:
     for title, form, figure in rows:
         found = {contender: figure(one) for contender, one in contenders.items()}
         cells = ["" if value is None else format(value, form) for value in found.values()]
-        theirs, ours = found.get("pipeline"), found.get("int8")
-        table.add_row(title, *cells, *([f"{ours / theirs:.3g}"] if theirs and ours else []))
+        table.add_row(title, *cells, *([_ratio(contenders, figure)] if "pipeline" in contenders else []))
     return table
+
+
+def _ratio(contenders: Mapping[str, Figures], figure: Callable[[Figures], float | None]) -> str:
+    """Return the ratio of int8 and pipeline: the median of the rounds, and the least and the most of them."""
+    pairs = [
+        (figure({**contenders["int8"], **ours}), figure({**contenders["pipeline"], **theirs}))
+        for ours, theirs in zip(contenders["int8"]["rounds"], contenders["pipeline"]["rounds"], strict=True)
+    ]
+    ratios = sorted(ours / theirs for ours, theirs in pairs if ours and theirs)
+    if not ratios:
+        return ""
+    return (
+        f"{median(ratios):.3g}"
+        if ratios[0] == ratios[-1]
+        else f"{median(ratios):.3g} ({ratios[0]:.3g} to {ratios[-1]:.3g})"
+    )
 
 
 def _compared(
@@ -129,15 +146,27 @@ def _compared(
     return contenders
 
 
-def _measured(kind: str, folder: Path, texts: Path, starts: int) -> Figures:
-    def run(*mode: str) -> Figures:
-        started = time.monotonic()
-        figures: Figures = json.loads(_run("model.bench_contender", kind, str(folder), str(texts), str(started), *mode))
-        return figures
+def _in_turn(contenders: Mapping[str, tuple[str, Path]], texts: Path, rounds: int) -> dict[str, Figures]:
+    """Return each contender's median figures, its `rounds` and its size; `contenders` are kinds and folders by name."""
+    measured: dict[str, list[Figures]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, (kind, folder) in contenders.items():
+            started = time.monotonic()
+            found = _run("model.bench_contender", kind, str(folder), str(texts), str(started))
+            measured[name].append(json.loads(found))
+    return {name: _medians(of_rounds, contenders[name][1]) for name, of_rounds in measured.items()}
 
-    figures = run()
-    loads = [figures["load"], *(run("first")["load"] for _ in range(starts - 1))]
-    return {**figures, "load": median(loads), "size": sum(file.stat().st_size for file in folder.iterdir())}
+
+def _medians(rounds: list[Figures], folder: Path) -> Figures:
+    return {
+        "rates": {kind: median(one["rates"][kind] for one in rounds) for kind in rounds[0]["rates"]},
+        "load": median(one["load"] for one in rounds),
+        "memory": max(one["memory"] for one in rounds),
+        "size": sum(file.stat().st_size for file in folder.iterdir()),
+        "batch_size": rounds[0]["batch_size"],
+        "scores": rounds[0]["scores"],
+        "rounds": [{"rates": one["rates"], "load": one["load"], "memory": one["memory"]} for one in rounds],
+    }
 
 
 def _run(module: str, *arguments: str) -> str:

@@ -1,8 +1,8 @@
 """Measures one contender of `python -m model bench` in a fresh process: the time to its first score, and its rate.
 
-Run as `python -m model.bench_contender KIND FOLDER TEXTS STARTED [first]`: KIND is `pipeline`, for a checkpoint that
+Run as `python -m model.bench_contender KIND FOLDER TEXTS STARTED`: KIND is `pipeline`, for a checkpoint that
 transformers' pipeline runs, or `package`; TEXTS is a JSON file of lists of texts by name; STARTED is the time of
-`time.monotonic` at the start; with `first` it ends after the first score. Prints JSON.
+`time.monotonic` at the start. Prints JSON.
 """
 
 from __future__ import annotations
@@ -17,24 +17,19 @@ from typing import Any
 
 Score = Callable[[Sequence[str], int], list[float]]
 
-_RUNS = 2
 
-
-def main(kind: str, folder: str, texts_file: str, started: float, *, first_only: bool) -> None:
+def main(kind: str, folder: str, texts_file: str, started: float) -> None:
     """Print `load` (seconds), `rates` (texts a second), `scores` (of the mixed texts) and peak `memory` (bytes)."""
     texts: dict[str, list[str]] = json.loads(Path(texts_file).read_text(encoding="utf-8"))
     score = _pipeline(folder) if kind == "pipeline" else _package(folder)
     score(texts["mixed"][:1], 1)
     load = time.monotonic() - started
-    if first_only:
-        print(json.dumps({"load": load}))
-        return
     best = 1
     if kind == "pipeline":
-        best = max((1, 8, 16), key=lambda size: _rate(score, texts["mixed"], size, runs=1))
+        best = max((1, 8, 16), key=lambda size: _rate(score, texts["mixed"], size))
     found = {
         "load": load,
-        "rates": {name: _rate(score, part, best, runs=_RUNS) for name, part in texts.items()},
+        "rates": {name: _rate(score, part, best) for name, part in texts.items()},
         "batch_size": best,
         "scores": score(texts["mixed"], best),
         "memory": _peak_memory(),
@@ -42,14 +37,11 @@ def main(kind: str, folder: str, texts_file: str, started: float, *, first_only:
     print(json.dumps(found))
 
 
-def _rate(score: Score, texts: Sequence[str], size: int, runs: int) -> float:
-    """Return texts a second in the best of several runs, because other work on the machine only slows them."""
-    taken = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        score(texts, size)
-        taken.append(time.perf_counter() - began)
-    return len(texts) / min(taken)
+def _rate(score: Score, texts: Sequence[str], size: int) -> float:
+    """Return texts a second."""
+    began = time.perf_counter()
+    score(texts, size)
+    return len(texts) / (time.perf_counter() - began)
 
 
 def _pipeline(folder: str) -> Score:
@@ -87,4 +79,4 @@ def _peak_memory() -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]), first_only=sys.argv[5:] == ["first"])
+    main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]))

@@ -17,7 +17,8 @@ def add(commands: Commands) -> None:
         description="Measure, in one run and on the same texts, transformers' text-classification pipeline, the "
         "exported graph in fp32 and the package in int8: items a second, seconds from process start to first score, "
         "size, peak memory, the largest difference of scores, and the share of the machine's peak. "
-        "Takes about five minutes on two cores; other work on the machine makes the figures worse.",
+        "Contenders are measured in turn, three times, each time in a fresh process; figures are medians, ratios are "
+        "taken round by round, with the least and the most. Takes about ten minutes on two cores.",
         epilog="example: python -m model bench --json bench.json",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")

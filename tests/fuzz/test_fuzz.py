@@ -7,7 +7,7 @@ from fuzz.run import TARGETS, inputs_of, run
 from fuzz.target import Target
 
 SEED = 1
-INPUTS = 1_200
+INPUTS = 600
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)

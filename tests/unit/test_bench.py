@@ -19,7 +19,8 @@ def test_a_quick_bench_measures_every_contender(tmp_path: Path, capsys: pytest.C
     assert contenders["fp32"]["largest_difference"] < 1e-5
     assert contenders["int8"]["size"] < contenders["pipeline"]["size"]
     assert contenders["int8"]["load"] < contenders["pipeline"]["load"]
-    for one in (*contenders.values(), figures["starter"]):
+    for one in (*contenders.values(), figures["packages"]["starter"]):
         assert min(one["rates"].values()) > 0
         assert one["memory"] > 1e6
+    assert [len(one["rounds"]) for one in contenders.values()] == [1, 1, 1]
     assert "int8 : pipeline" in capsys.readouterr().out
