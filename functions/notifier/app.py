@@ -1,4 +1,4 @@
-"""Lambda handler of the notifier, invoked by S3 when a snapshot is written."""
+"""Lambda handler of the notifier, invoked by S3 when a snapshot is written, and by SNS when an alarm changes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from notifier.alarms import changes, is_about_alarms, tell
 from notifier.channel import Channel
 from notifier.delivery import Clock
 from notifier.events import missed_snapshots, snapshots_of_the_same_day, source_of, written_snapshots
@@ -37,8 +38,11 @@ ledger = Ledger(dynamodb, settings.items_table)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str] | None:
     """Post the new items of each snapshot in the event, and of earlier snapshots that were never processed.
 
-    The event {"check": true} lets it post only that scoring and posting work.
+    An event about alarms lets it tell the owner of them, the event {"check": true} that scoring and posting work.
     """
+    if is_about_alarms(event):
+        tell(changes(event), _channel(), settings.stack)
+        return None
     if event == {"check": True}:
         deps = _dependencies(context, "check", [], keeps_scores=False)
         return {"model_version": check(deps.channel, deps.score, deps.stack)}
@@ -69,6 +73,13 @@ def _notify(bucket: str, key: str, stored: Sequence[str], context: LambdaContext
     metrics.add_metric("ItemsNew", "Count", run.new)
 
 
+def _channel() -> Channel:
+    # the token is read each time, so that a warm function uses a rotated one
+    token = read_secret(ssm, settings.slack_bot_token_parameter)
+    # a claim must last far longer than a search of the channel and a post
+    return Channel(token, settings.slack_channel_id, settings.slack_api_url, settings.claim_seconds / 6)
+
+
 def _is_summary_posted(key: str) -> bool:
     return any(run.status == "posted" for run in ledger.runs([key]).values())
 
@@ -76,13 +87,10 @@ def _is_summary_posted(key: str) -> bool:
 def _dependencies(
     context: LambdaContext, key: str, stored: Sequence[str], *, keeps_scores: bool = True
 ) -> Dependencies:
-    # read each time, so that a warm function uses a rotated token
-    token = read_secret(ssm, settings.slack_bot_token_parameter)
     credentials: Any = session.get_credentials()
     return Dependencies(
         ledger=ledger,
-        # a claim must last far longer than a search of the channel and a post
-        channel=Channel(token, settings.slack_channel_id, settings.slack_api_url, settings.claim_seconds / 6),
+        channel=_channel(),
         score=partial(
             score_items,
             url=settings.predict_url,

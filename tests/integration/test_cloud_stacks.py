@@ -285,7 +285,8 @@ def effects(account: Account) -> dict[str, str]:
     assert {morning["ScheduleExpressionTimezone"]} == {env["TIME_ZONE"] for env in (notifier, feedback, trainer)}
     architectures = {str(f["Architectures"]) for f in account.client("lambda").list_functions()["Functions"]}
     days = {group["retentionInDays"] for group in account.client("logs").describe_log_groups()["logGroups"]}
-    endpoints = [each["Endpoint"] for each in account.client("sns").list_subscriptions()["Subscriptions"]]
+    told = account.client("sns").list_subscriptions()["Subscriptions"]
+    endpoints = [each["Endpoint"] for each in told if each["Protocol"] == "email"]
     assert len(architectures) == len(days) == 1
     return {
         "Contact": crawler["CONTACT"],

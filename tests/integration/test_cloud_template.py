@@ -35,8 +35,12 @@ def test_alarms_watch_and_tell(cloud: Cloud) -> None:
     assert missing["TreatMissingData"] == "breaching"
     assert (missing["MetricName"], missing["Period"], missing["EvaluationPeriods"]) == ("SummariesPosted", 3600, 26)
     assert missing["AlarmActions"] == [cloud.resources["AlarmTopic"]]
-    (subscription,) = cloud.client("sns").list_subscriptions()["Subscriptions"]
-    assert subscription["Endpoint"] == "owner@example.com"
+    assert missing["OKActions"] == missing["AlarmActions"]
+    told = cloud.client("sns").list_subscriptions()["Subscriptions"]
+    assert {(each["Protocol"], each["Endpoint"].rpartition(":")[2]) for each in told} == {
+        ("email", "owner@example.com"),
+        ("lambda", "osusume-notifier"),
+    }
 
 
 def test_tables_keep_their_index_and_recovery(cloud: Cloud) -> None:

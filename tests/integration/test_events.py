@@ -48,6 +48,19 @@ def test_the_notifiers_event_names_that_snapshot_and_posts_nothing_again(machine
     assert machine.slack.posts == posts
 
 
+def test_an_alarm_is_told_once_and_so_is_its_end(machine: Machine) -> None:
+    rings = event("alarm")
+    over = json.loads(json.dumps(rings).replace("T22:10", "T23:10"))
+    said = json.loads(over["Records"][0]["Sns"]["Message"])
+    over["Records"][0]["Sns"]["Message"] = json.dumps({**said, "NewStateValue": "OK", "OldStateValue": "ALARM"})
+    posts = machine.slack.posts
+    for notification in (rings, rings, over, over, rings):
+        machine.cloud.invoke("NotifierFunction", notification)
+    told = [message.text for message in machine.slack.messages if "処理できない出来事" in message.text]
+    assert [text[0] for text in told] == ["🚨", "✅"]
+    assert machine.slack.posts == posts + 2
+
+
 def test_the_classifiers_event_is_answered_with_a_score_an_item(machine: Machine) -> None:
     answer = machine.cloud.invoke("ClassifierFunction", event("classifier"))
     assert answer["statusCode"] == 200

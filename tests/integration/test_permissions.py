@@ -137,7 +137,11 @@ def test_a_policy_names_its_actions_and_resources_but_for_the_folders_listed_her
 def test_only_the_services_that_the_template_names_may_call_a_function() -> None:
     document = load_template(ROOT / "template.yaml", PARAMETERS, REGION).document
     permissions = [r["Properties"] for r in document["Resources"].values() if r["Type"] == "AWS::Lambda::Permission"]
-    assert {permission["Principal"] for permission in permissions} == {"s3.amazonaws.com", "apigateway.amazonaws.com"}
+    assert {permission["Principal"] for permission in permissions} == {
+        "s3.amazonaws.com",
+        "apigateway.amazonaws.com",
+        "sns.amazonaws.com",
+    }
     # a bucket's name can be taken over by another account, an ARN of an API holds the account
     assert all("SourceAccount" in permission or "SourceArn" in permission for permission in permissions)
 

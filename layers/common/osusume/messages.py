@@ -63,6 +63,55 @@ WHYS = {
     "varied": "🌱 おためし: いろいろな作品の中から、好みを学ぶために選びました",
 }
 
+LOOK_UP = "docs/operations.md の表で、このアラームの行を見てください"
+ALARMS = {
+    "CrawlerErrors": (
+        "新着の取得に失敗しました。",
+        "ふつうは自動でやり直し、読めた分から再開します。まとめが届かない朝が続いたら、クローラーのログを見てください",
+    ),
+    "NotifierErrors": (
+        "投稿しきれなかった作品があります。",
+        "残りは次の回に投稿されます。すぐに投稿するには python -m ops repost を使ってください",
+    ),
+    "ClassifierErrors": (
+        "作品の採点に失敗しました。",
+        "自動でやり直します。続くときは classifier のログを見てください",
+    ),
+    "TrainerErrors": (
+        "昨夜の学習に失敗しました。これまでの好みで選び続けます。",
+        "次の夜にまた学びます。すぐに学ばせるには python -m ops train を使ってください",
+    ),
+    "FeedbackErrors": (
+        "押されたボタンを処理できませんでした。",
+        "ボタンの下に警告が出た作品は、もう一度押してください。続くときは feedback のログを見てください",
+    ),
+    "DeadLettersWaiting": (
+        "何度やり直しても処理できない出来事があり、取ってあります。",
+        "python -m ops dead-letters list で中身を見て、送り直してください",
+    ),
+    "HeadsUnusable": (
+        "学習した好みを読み込めません。前のものを使っています。",
+        "python -m ops model list で確かめ、python -m ops model roll-back で前のものに戻してください",
+    ),
+    "ListingGap": (
+        "新着一覧が前回の続きまで届かず、見落とした作品があるかもしれません。",
+        "しばらく止めていた後なら、何もしなくて大丈夫です。そうでなければ crawler のログを見てください",
+    ),
+    "LongWaitAsked": (
+        "お店から、1日より長く待つように求められました。1日待ちます。",
+        "crawler のログで長さを確かめ、続くときは取得の予定を止めてください",
+    ),
+    "SlowPresses": (
+        "ボタンへの返事に2.5秒以上かかりました。答えは保存されています。",
+        "たまになら大丈夫です。続くときは template.yaml の FeedbackFunction の MemorySize を増やしてください",
+    ),
+    "SnapshotMissing": (
+        "26時間、まとめが投稿されていません。",
+        "crawler のログ、次に notifier のログを見てください",
+    ),
+}
+"""What each alarm of template.yaml means, and what its owner can do."""
+
 FIELD_NAMES = {
     "circle": "サークル",
     "series": "シリーズ",
@@ -223,6 +272,19 @@ def check_message(model_version: str) -> tuple[str, list[Block]]:
 def check_metadata(stack: str = "") -> dict[str, Any]:
     """Return the metadata of the message that `check_message` makes."""
     return _metadata("osusume_check", {}, stack)
+
+
+def alarm_message(name: str, *, is_over: bool) -> tuple[str, list[Block]]:
+    """Return the text and the blocks about an alarm, by its name in the template: it rings, or it is over."""
+    happened, next_step = ALARMS.get(name, (f"アラーム {name} が鳴りました。", LOOK_UP))
+    text = f"✅ 解消: {happened}" if is_over else f"🚨 {happened}"
+    said = [text, f"この状態は終わりました（{name}）。" if is_over else f"次にすること: {next_step}（{name}）"]
+    return text, [{"type": "section", "text": _plain("\n".join(said))}]
+
+
+def alarm_metadata(name: str, at: str, stack: str = "") -> dict[str, Any]:
+    """Return the metadata by which the message about an alarm's change at the time `at` is found in the channel."""
+    return _metadata("osusume_alarm", {"alarm": name, "at": at}, stack)
 
 
 def decision_line(decision: Decision) -> str:
