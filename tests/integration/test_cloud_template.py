@@ -1,5 +1,7 @@
 """The project's own template in the local cloud: every property takes effect."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +43,27 @@ def test_alarms_watch_and_tell(cloud: Cloud) -> None:
         ("email", "owner@example.com"),
         ("lambda", "osusume-notifier"),
     }
+
+
+def test_the_dashboard_shows_every_alarm_and_metrics_that_are_emitted(cloud: Cloud) -> None:
+    shown = cloud.client("cloudwatch").get_dashboard(DashboardName=cloud.resources["Dashboard"])["DashboardBody"]
+    alarms, *graphs = json.loads(shown)["widgets"]
+    deployed = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert sorted(alarms["properties"]["alarms"]) == sorted(alarm["AlarmArn"] for alarm in deployed)
+    emitted = {
+        name
+        for path in TEMPLATE.parent.glob("functions/*/*.py")
+        for name in re.findall(r"add_metric\(\s*\"(\w+)\"", path.read_text("utf-8"))
+    }
+    own = {
+        (metric[1], metric[3])
+        for graph in graphs
+        for metric in graph["properties"]["metrics"]
+        if metric[0] == "Osusume"
+    }
+    assert {name for name, _ in own} <= emitted
+    names = {metric[3] for graph in graphs for metric in graph["properties"]["metrics"] if metric[0] == "AWS/Lambda"}
+    assert names == {f"osusume-{name}" for name in ("crawler", "notifier", "classifier", "trainer", "feedback")}
 
 
 def test_tables_keep_their_index_and_recovery(cloud: Cloud) -> None:
