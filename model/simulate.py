@@ -265,7 +265,8 @@ class _MemoryWorkshop:
         examples = [Example(each.item, tastes[each.item.item_id]) for day in past for each in day]
         if len({each.is_interested for each in examples}) < 2:
             return None
-        return train(examples, encoder=self._encoder, strengths=Strengths(), cost=self._cost, least=2).head
+        usual = Strengths.usual(len(examples), self._encoder.dimensions if self._encoder else 0)
+        return train(examples, encoder=self._encoder, strengths=usual, cost=self._cost, least=2).head
 
     def keep(self, trained: Trained, *, is_first_guess: bool) -> str:  # noqa: ARG002  # the simulated owner does not read it
         version = f"v{len(self.heads) + 1}"

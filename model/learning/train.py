@@ -48,6 +48,9 @@ LEAST_SEARCHED, MOST_SEARCHED = 100, 3_000
 With fewer the default is the better guess: what a search finds among them is chance.
 """
 
+_FEW = 100
+"""With more labels than this the embedding counts less by default, by the cube root of how many times as many."""
+
 _SECOND, _THIRD = 500, 1_000
 """With at least so many examples an n-gram must be in two items, or in three; with fewer, in one."""
 
@@ -87,6 +90,15 @@ class Strengths:
     embedding: float = 1.0
     fields: float = 0.5
     freedom: float = 10.0
+
+    @classmethod
+    def usual(cls, labels: int, dimensions: int) -> Strengths:
+        """Return the strengths that are used where a search finds none that are better.
+
+        What an embedding knows counts less, the more the labels say themselves: model/README.md has the figures. A
+        single dimension is what a fine-tuned encoder learned from the labels.
+        """
+        return cls(embedding=min(1.0, (_FEW / max(labels, 1)) ** (1 / 3)) if dimensions > 1 else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +204,7 @@ def train(
                 parts, labels[rows], seed, lambda share: advance(began + 0.1 + share * (0.85 - began))
             )
         else:
-            strengths = strengths or Strengths()
+            strengths = strengths or Strengths.usual(len(kept), computed.shape[1])
             sums = _held_out(parts, labels[rows], np.ones(len(rows)), len(rows), strengths, seed)
         former, judged = np.ones(len(rows)), rows
         is_fresh = np.array([example.item.item_id in fresh for example in kept])
@@ -410,11 +422,11 @@ def _searched(parts: _Parts, labels: Labels, seed: int, advance: Advance) -> tup
     drawn = _stratified_draw(labels, MOST_SEARCHED, seed)
     splits = list(_splits(parts, drawn, labels, seed))
     if not splits:
-        return Strengths(), np.zeros(len(labels))
-    best = Strengths()
+        return Strengths.usual(len(labels), parts.embeddings.shape[1]), np.zeros(len(labels))
+    best = Strengths.usual(len(labels), parts.embeddings.shape[1])
     steps: list[tuple[str, tuple[float, ...]]] = [("emphasis", (0.25, 0.0))]
     if parts.embeddings.shape[1]:
-        steps.append(("embedding", (0.5, 0.25, 0.0, 2.0, 4.0)))
+        steps.append(("embedding", tuple(times * best.embedding for times in (0.5, 0.25, 0.0, 2.0, 4.0))))
     if parts.pairs:
         steps.append(("fields", (0.25, 1.0)))
     steps.append(("freedom", (3.0, 1.0, 30.0)))
