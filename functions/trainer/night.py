@@ -19,7 +19,7 @@ from osusume.items import Item
 from osusume.records import Action, Record
 from trainer.gate import PROMOTE_AT, ROLL_BACK_AT, Evidence, veto
 
-RECIPE = 2
+RECIPE = 1
 """Changes whenever features or the rule of the threshold change: then the new heads must first prove better."""
 
 DAY = 86_400.0

@@ -45,6 +45,20 @@ def test_every_command_on_the_page_exists_and_every_command_is_on_the_page() -> 
     assert used == {name.replace("_", "-") for name in COMMANDS}
 
 
+def test_every_command_of_the_readme_exists() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    parser = ArgumentParser()
+    commands = parser.add_subparsers(required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"ops.commands.{name}").add(commands)
+    lines = [shlex.split(line, comments=True) for line in re.findall(r"python -m ops ([^`\n]+)", readme)]
+    assert len(lines) > 8
+    assert all(parser.parse_args(line) for line in lines)
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", readme, re.MULTILINE))
+    assert {"demo", "test", "deploy", "doctor"} <= named <= targets
+
+
 def operations_of(*target: str) -> list[str]:
     """Return the operations that a target of the Makefile runs, each checked by its own parser."""
     command = ["make", "--dry-run", "--old-file=.venv/local", "--old-file=.venv-sam/sam", *target]
