@@ -49,7 +49,7 @@ With fewer the default is the better guess: what a search finds among them is ch
 """
 
 _FEW = 100
-"""With more labels than this the embedding counts less by default, by the cube root of how many times as many."""
+"""With more labels than this the embedding counts less by default, by the root of how many times as many."""
 
 _SECOND, _THIRD = 500, 1_000
 """With at least so many examples an n-gram must be in two items, or in three; with fewer, in one."""
@@ -98,7 +98,7 @@ class Strengths:
         What an embedding knows counts less, the more the labels say themselves: model/README.md has the figures. A
         single dimension is what a fine-tuned encoder learned from the labels.
         """
-        return cls(embedding=min(1.0, (_FEW / max(labels, 1)) ** (1 / 3)) if dimensions > 1 else 1.0)
+        return cls(embedding=min(1.0, (_FEW / max(labels, 1)) ** 0.5) if dimensions > 1 else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
