@@ -88,19 +88,22 @@ def page_when_all_is_posted(process: subprocess.Popen[str]) -> str:
 
 
 def press(page: str, number: int, action_id: str) -> None:
-    """Press a button under the `number`th message that has buttons, as the page's form does.
+    """Press a button under the `number`th message that has buttons, as the page's form does, and wait for its mark.
 
-    Retry if Slack shows a warning, as an owner would: a busy machine may start the function too slowly.
+    Press again if Slack shows a warning, as an owner would: a busy machine may start the function too slowly.
     """
     shown = {"interested": "「興味あり!」と記録しました", "not_interested": "「別に…」と記録しました"}[action_id]
     text = requests.get(page, timeout=30).text
     before = text.count(shown)
     stamps = list(dict.fromkeys(re.findall(r'name="ts" value="([\d.]+)"', text)))
-    for _ in range(10):
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < ends:
         answer = requests.post(f"{page}press", data={"ts": stamps[number], "action_id": action_id}, timeout=30)
         assert answer.status_code == 200  # after the redirect back to the page
-        if requests.get(page, timeout=30).text.count(shown) > before:
-            return
+        for _ in range(50):  # a press is marked by a second invocation, after Slack has its answer
+            if requests.get(page, timeout=30).text.count(shown) > before:
+                return
+            time.sleep(0.1)
     raise AssertionError(f"no press of {action_id} was accepted")
 
 
