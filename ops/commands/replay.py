@@ -12,7 +12,7 @@ from ops.stack import open_stack
 from osusume.errors import UserError
 from osusume.ledger import Record
 
-_STARTER = Path(__file__).parents[2] / "model" / "starter"
+_PACKAGE = Path(__file__).parents[2] / "model" / "package"
 
 _EPILOG = """\
 Works and messages of a day are made again from the ledger, the bucket and the head that served, and compared with what
@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="a day in the stack's time zone")
     parser.add_argument("--head", metavar="VERSION", help="a stored head, as 'model list' shows it")
     parser.add_argument(
-        "--package", type=Path, default=_STARTER, metavar="DIR", help="the deployed package (default: model/starter)"
+        "--package", type=Path, default=_PACKAGE, metavar="DIR", help="the deployed package (default: model/package)"
     )
 
 

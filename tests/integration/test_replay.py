@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from scenario import operated, owners_environment, warm_up
 
-from local.machine import Machine, one_machine
+from local.machine import STARTER, Machine, one_machine
 from osusume.labels import Label
 from osusume.ledger import labelled_elsewhere
 from osusume.messages import INTERESTED, MENU, NOT_INTERESTED
@@ -80,16 +80,18 @@ def test_each_of_ten_days_is_replayed_as_it_was_posted(machine: Machine, ops: Op
     versions = {each.model_version for key in machine.snapshot_keys for each in machine.records_of(key)}
     assert len(versions) > 2
     for day in range(DAYS):
-        assert "byte for byte" in ops("replay", date_of(day))
+        assert "byte for byte" in ops("replay", "--package", str(STARTER), date_of(day))
 
 
 def test_another_head_shows_what_it_would_have_posted_and_changes_nothing(machine: Machine, ops: Ops) -> None:
     posts = machine.slack.posts
     versions = {each.model_version for key in machine.snapshot_keys for each in machine.records_of(key)}
     night = next(version for version in versions if version.startswith("night"))
-    assert "-> " in ops("replay", date_of(0), "--head", night)
-    assert "neither stored" in ops("replay", date_of(0), "--head", "night-000000000000", fail=True)
-    assert "name another day" in ops("replay", "2025-01-01", fail=True)
+    assert "-> " in ops("replay", "--package", str(STARTER), date_of(0), "--head", night)
+    assert "neither stored" in ops(
+        "replay", "--package", str(STARTER), date_of(0), "--head", "night-000000000000", fail=True
+    )
+    assert "name another day" in ops("replay", "--package", str(STARTER), "2025-01-01", fail=True)
     assert machine.slack.posts == posts
 
 
