@@ -161,7 +161,7 @@ $(VENV)/train: requirements/train.txt requirements/torch.txt
 environment:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, $(PYTHON) is " + sys.version.split()[0] + ": name another with PYTHON=python3.11")'
 	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
-	@$(BIN)/python -m pip $(PIP) $(PINNED) -r requirements/pip.txt
+	@$(BIN)/python -m pip $(PIP) $(PINNED) -r requirements/pip.txt || echo "the pip that came with Python stays, which is slower"
 	@echo "installing requirements/$(SET).txt (a minute or two, once)"
 	@$(BIN)/python -m pip $(PIP) $(PINNED) -r requirements/$(SET).txt
 	@if [ $(SET) != local ]; then $(BIN)/python -m pip $(PIP) -r requirements/torch.txt; fi
@@ -178,6 +178,6 @@ $(CHECKOV_VENV)/checkov: requirements/checkov.txt
 apart:
 	@echo "installing requirements/$(SET).txt into $(FOLDER) (it needs older versions of some packages)"
 	@test -x $(FOLDER)/bin/python || $(PYTHON) -m venv $(FOLDER)
-	@$(FOLDER)/bin/python -m pip $(PIP) $(PINNED) -r requirements/pip.txt
+	@$(FOLDER)/bin/python -m pip $(PIP) $(PINNED) -r requirements/pip.txt || echo "the pip that came with Python stays, which is slower"
 	@$(FOLDER)/bin/python -m pip $(PIP) $(PINNED) -r requirements/$(SET).txt
 	@touch $(FOLDER)/$(SET)
