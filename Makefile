@@ -83,7 +83,7 @@ fuzz: $(VENV)/test  ## feed every parser damaged pages, responses, events and fi
 properties: $(VENV)/test  ## try thousands of orders of events, presses, crashes and outages
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/property
 
-mutations: $(VENV)/test  ## turn off each protection in a copy of the code: its tests must fail (about 4 minutes)
+mutations: $(VENV)/test  ## turn off each protection in a copy of the code: its tests must fail (about 2 minutes)
 	@MUTATIONS=all $(BIN)/python -m pytest -q -n 2 tests/mutation
 
 learning: $(VENV)/test  ## a month of mornings, presses and nights on this machine's cloud (about 3 minutes)
