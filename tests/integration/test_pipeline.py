@@ -62,8 +62,8 @@ def test_a_second_day_reads_and_posts_only_what_is_new() -> None:
 
 def test_a_crawl_that_does_not_fit_the_time_limit_calls_itself_until_the_snapshot_is_whole() -> None:
     # an answer may take a fifth of the limit, which leaves a busy machine enough time: a late one is requested again
-    limits = {"CrawlerFunction": 9.0}
-    with one_machine(crawl_delay=0.7, time_limits=limits, parameters={"ItemLimit": "20"}) as machine:
+    limits = {"CrawlerFunction": 15.0}
+    with one_machine(crawl_delay=1.5, time_limits=limits, parameters={"ItemLimit": "20"}) as machine:
         key = a_morning(machine)
         turns = [i for i in machine.cloud.invocations if i.function == "CrawlerFunction"]
         assert len(turns) > 2
