@@ -51,6 +51,8 @@ def image_test(architecture: str, model: Path, base: str | None, console: Consol
     if engine is None:
         raise UserError("no container engine is running: start Docker, or install podman")
     console.print(f"building {TAG} with {engine}")
+    if not model.resolve().is_relative_to(ROOT):
+        raise UserError(f"{model} is not in this folder, of which the image is built: copy it to model/package")
     package = ModelPackage.load(model)
     replaced = ["--build-arg", f"MODEL_PACKAGE={model.resolve().relative_to(ROOT)}"]
     replaced += ["--build-arg", f"BASE={base}"] if base else []
@@ -75,8 +77,10 @@ def _compared(scores: Sequence[float | None], package: ModelPackage, works: Sequ
         if any(score is not None for score in scores):
             raise UserError(f"the image scores without a taste: {scores}")
         return f"scored {len(works)} works with nothing, since the package has no taste yet"
-    own = package.probabilities(works)
-    difference = max(abs((score or 0.0) - expected) for score, expected in zip(scores, own, strict=True))
+    found = [score for score in scores if score is not None]
+    if len(found) < len(works):
+        raise UserError(f"the image does not score every work: {scores}")
+    difference = max(abs(score - own) for score, own in zip(found, package.probabilities(works), strict=True))
     if difference > 1e-4:  # int8 on another processor rounds otherwise
         raise UserError(f"the image scores differ by {difference:g} from those of the package here")
     return f"scored {len(works)} works as the package does here, to {difference:.0e}"

@@ -89,7 +89,7 @@ def run_once(options: Options, console: Console) -> None:
     given = _given_labels(options)
     model = options.model or default_model()
     if options.model is None and model == STARTER:
-        console.print("The model does not read Japanese yet: `make model` makes one that does, in about a minute.")
+        console.print("The model does not read Japanese yet: `make model` makes one that does, in a few minutes.")
     with ExitStack() as stack:
         stack.enter_context(private_files())
         try:

@@ -23,6 +23,12 @@ exit status: 0 if it is done or there was nothing to do; 1 if it could not be do
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    options = command_line().parse_args(arguments)
+    return exit_status(lambda: _run(options))
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="python -m ops",
         description="Operations on a deployed Osusume.",
@@ -32,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
         importlib.import_module(f"ops.commands.{name}").add(commands)
-    options = parser.parse_args(arguments)
-    return exit_status(lambda: _run(options))
+    return parser
 
 
 def _run(options: argparse.Namespace) -> None:

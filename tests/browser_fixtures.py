@@ -50,7 +50,8 @@ def page(chromium: Browser) -> Iterator[Page]:
             pictures.add(request.url)
 
     def remember(message: ConsoleMessage) -> None:
-        is_gone = "net::ERR_CONNECTION_" in message.text  # a test's server may end before its page
+        # a test's server may end before its page
+        is_gone = any(f"net::ERR_CONNECTION_{how}" in message.text for how in ("REFUSED", "RESET", "CLOSED"))
         if message.type in {"error", "warning"} and message.location["url"] not in pictures and not is_gone:
             complaints.append(f"{message.text} ({message.location['url']})")
 

@@ -1,4 +1,4 @@
-"""CloudWatch's alarms, which reach the owner in the channel: that one rings, and that it is over."""
+"""Tells the owner in the channel that an alarm of CloudWatch rings, and that it is over."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from osusume.messages import alarm_message, alarm_metadata
 
 RINGS, IS_OVER = "ALARM", "OK"
 _NAMED_BY_CLOUDFORMATION = re.compile(r"-([A-Za-z0-9]+)-[A-Za-z0-9]+$")
-_LOOK_BACK = 86_400.0
-"""How many seconds before a change its message is looked for: clocks differ, and SNS repeats for an hour at most."""
+_LOOK_BACK = 3_600.0
+"""From so many seconds before a change its message is looked for: CloudWatch's clock and Slack's may differ."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ from datetime import date
 from pathlib import Path
 
 from ops.commands import Commands, add_command
+from ops.doctor import PACKAGE
 from ops.reposting import snapshots_of_day
 from ops.stack import open_stack
 from osusume.errors import UserError
 from osusume.ledger import Record
-
-_PACKAGE = Path(__file__).parents[2] / "model" / "package"
 
 _EPILOG = """\
 Works and messages of a day are made again from the ledger, the bucket and the head that served, and compared with what
@@ -32,7 +31,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="a day in the stack's time zone")
     parser.add_argument("--head", metavar="VERSION", help="a stored head, as 'model list' shows it")
     parser.add_argument(
-        "--package", type=Path, default=_PACKAGE, metavar="DIR", help="the deployed package (default: model/package)"
+        "--package", type=Path, default=PACKAGE, metavar="DIR", help="the deployed package (default: model/package)"
     )
 
 

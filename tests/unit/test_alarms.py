@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import json
 import re
 import shlex
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from conftest import read_template
 
 from notifier.alarms import changes, is_about_alarms
 from notifier.events import InvalidEvent
-from ops.commands import COMMANDS
+from ops.__main__ import command_line
 from osusume.messages import ALARMS, alarm_message
 
 EVENT: Any = json.loads((Path(__file__).parents[2] / "events" / "alarm.json").read_text("utf-8"))
@@ -74,10 +72,7 @@ def test_every_alarm_of_the_template_has_words_and_tells_of_its_end() -> None:
 
 
 def test_every_command_that_a_message_names_exists() -> None:
-    parser = ArgumentParser()
-    commands = parser.add_subparsers(required=True)
-    for name in COMMANDS:
-        importlib.import_module(f"ops.commands.{name}").add(commands)
+    parser = command_line()
     named = [line for _, step in ALARMS.values() for line in re.findall(r"python -m ops ([a-z -]+[a-z])", step)]
     assert len(named) > 3
     assert all(parser.parse_args(shlex.split(line)) for line in named)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from slack_sdk import WebClient
 from local.cloud.access import REGION
 from local.cloud.template import load_template
 from local.machine import PARAMETERS
+from ops.__main__ import command_line
 from ops.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -36,10 +35,7 @@ def test_every_alarm_is_explained() -> None:
 
 
 def test_every_command_on_the_page_exists_and_every_command_is_on_the_page() -> None:
-    parser = ArgumentParser()
-    commands = parser.add_subparsers(required=True)
-    for name in COMMANDS:
-        importlib.import_module(f"ops.commands.{name}").add(commands)
+    parser = command_line()
     lines = re.findall(r"python -m ops ([^`\n]+)", PAGE)
     used = {parsed[0] for line in lines if (parsed := shlex.split(line, comments=True)) and parser.parse_args(parsed)}
     assert used == {name.replace("_", "-") for name in COMMANDS}
@@ -47,10 +43,7 @@ def test_every_command_on_the_page_exists_and_every_command_is_on_the_page() -> 
 
 def test_every_command_of_the_readme_exists() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    parser = ArgumentParser()
-    commands = parser.add_subparsers(required=True)
-    for name in COMMANDS:
-        importlib.import_module(f"ops.commands.{name}").add(commands)
+    parser = command_line()
     lines = [shlex.split(line, comments=True) for line in re.findall(r"python -m ops ([^`\n]+)", readme)]
     assert len(lines) > 8
     assert all(parser.parse_args(line) for line in lines)
@@ -64,10 +57,7 @@ def operations_of(*target: str) -> list[str]:
     command = ["make", "--dry-run", "--old-file=.venv/local", "--old-file=.venv-sam/sam", *target]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603  # a dry run
     lines = [line.partition("python -m ops ")[2] for line in ran.stdout.replace("\\\n", "").splitlines()]
-    parser = ArgumentParser()
-    commands = parser.add_subparsers(required=True)
-    for name in COMMANDS:
-        importlib.import_module(f"ops.commands.{name}").add(commands)
+    parser = command_line()
     parsed = [parser.parse_args(shlex.split(line)) for line in lines if line]
     assert {options.stack for options in parsed} == {"osusume-dev"}
     return [shlex.split(line)[0] for line in lines if line]
