@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from crawler.sources.registry import open_source
+from crawler.sources.dlsite import DLsite
 from local.cold_starts import cold_starts
 from local.machine import ROOT, one_machine
 from local.shop.entries import Entry
@@ -48,7 +48,7 @@ def _median_ms(work: Callable[[], object]) -> float:
 
 def _parsing() -> dict[str, float]:
     works = demo_works()
-    source = open_source(works[0].source, {})
+    source = DLsite()
     entries = [Entry(work, "SOU") for work in works[:100]]
     pages = [(work_page(entry), entry.item.url) for entry in entries[:20]]
     listing = listing_page(entries, len(entries), 1, works[:20])

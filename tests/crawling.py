@@ -1,6 +1,6 @@
 """A made-up shop and real stores for the crawler, under a clock that costs no time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,8 @@ from world import Clock
 
 from crawler.crawl import Outcome, Turn, crawl, read_one
 from crawler.fetcher import Fetcher, Page, user_agent
-from crawler.progress import Progress
+from crawler.progress import Pace
+from crawler.session import FetcherFrom
 from crawler.sources import Source
 from crawler.sources.dlsite import DLsite
 from local.shop.site import Request, Site, serve_site
@@ -69,7 +70,7 @@ class Shop:
     ) -> Outcome:
         """Take one turn, in a new invocation unless `request_id` names one, which has `seconds` left."""
         self.clock.now = max(self.clock.now, due_at.timestamp())
-        turn, fetcher_from = self._invocation(request_id, seconds, fetcher, source)
+        turn, fetcher_from = self._invocation(request_id, seconds, fetcher)
         return crawl(
             due_at,
             self.stores.s3,
@@ -82,25 +83,23 @@ class Shop:
 
     def check(self) -> Item:
         """Read one work, as after a deployment."""
-        turn, fetcher_from = self._invocation(None, LIMIT, Fetcher, DLSITE)
+        turn, fetcher_from = self._invocation(None, LIMIT, Fetcher)
         return read_one(self.stores.s3, self.stores.bucket, DLSITE, turn, fetcher_from)
 
-    def _invocation(
-        self, request_id: str | None, seconds: float, fetcher: type[Fetcher], source: Source
-    ) -> tuple[Turn, Callable[[Progress], Fetcher]]:
+    def _invocation(self, request_id: str | None, seconds: float, fetcher: type[Fetcher]) -> tuple[Turn, FetcherFrom]:
         ends = self.clock.now + seconds
 
         def remaining() -> float:
             return ends - self.clock.now
 
-        def fetcher_from(progress: Progress) -> Fetcher:
+        def fetcher_from(host: str, pace: Pace) -> Fetcher:
             return fetcher(
-                source.host,
+                host,
                 user_agent=user_agent("owner@example.com"),
                 site_address=self.site.address,
-                robots_txt=progress.robots_txt,
-                last_request_at=progress.last_request_at,
-                not_before=progress.not_before,
+                robots_txt=pace.robots_txt,
+                last_request_at=pace.last_request_at,
+                not_before=pace.not_before,
                 remaining=remaining,
                 clock=self.clock,
                 sleep=self.clock.sleep,

@@ -16,6 +16,8 @@ from urllib3.util import Url, parse_url
 
 _SECONDS = re.compile(r"\s*\+?([0-9]+(?:\.[0-9]*)?|inf(?:inity)?)\s*(?:s|sec|seconds)?\s*", re.IGNORECASE)
 _LONGEST = 10**9  # seconds; a host may name numbers that no float holds
+MAX_ADDRESS = 2_000
+"""Characters of an address in an item; Slack takes 3,000."""
 _AROUND = "".join(map(chr, range(0x21)))  # browsers strip control characters and spaces around an address
 
 
@@ -46,6 +48,21 @@ def parse_address(url: str, base: str) -> Url | None:
         return parse_url(urljoin(base, plain + mark + query))
     except ValueError:  # urllib3's LocationParseError is one
         return None
+
+
+def public_address(url: str, base: str = "") -> str:
+    """Return `url`, relative to `base`, as an https address; empty if it is none of a public host, or too long.
+
+    >>> public_address("http://Example.com:80/a b?c=d")
+    'https://example.com/a%20b?c=d'
+    >>> public_address("http://192.168.0.1/")
+    ''
+    """
+    parts = parse_address(url, base)
+    if parts is None or parts.scheme not in {"http", "https"} or parts.auth is not None or is_local(host_of(parts)):
+        return ""
+    address = parts._replace(scheme="https", port=None if port_of(parts) in {80, 443} else parts.port).url
+    return address if len(address) <= MAX_ADDRESS and address.isascii() else ""
 
 
 def host_of(parts: Url) -> str:

@@ -6,16 +6,25 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crawler.fetcher import Challenged, Fetcher, NotFound, OutOfTime, SlowDown
+from crawler.documents import read_documents, read_one_document
+from crawler.fetcher import Challenged, NotFound, OutOfTime, SlowDown
 from crawler.listing import list_works
-from crawler.progress import Crawls, Progress
+from crawler.progress import Crawls
 from crawler.quality import TROUBLES_IN_A_ROW, BadCrawl, bad_crawl, check_pages, poor_pages
-from crawler.session import Session
-from crawler.sources import ListedItem, NotAListingPage, RegionBlocked, Source, SourceError
+from crawler.session import FetcherFrom, Session, fetcher_of
+from crawler.sources import (
+    DocumentSource,
+    ListedItem,
+    NotAListingPage,
+    PagedSource,
+    RegionBlocked,
+    Source,
+    SourceError,
+)
 from osusume.items import Item
 from osusume.observability import logger
 from osusume.snapshots import (
@@ -37,7 +46,6 @@ if TYPE_CHECKING:
 __all__ = [
     "TROUBLES_IN_A_ROW",
     "BadCrawl",
-    "DeadlyPage",
     "Outcome",
     "Turn",
     "WrongPage",
@@ -48,19 +56,12 @@ __all__ = [
 
 Status = Literal["written", "already_written", "continues"]
 
-MOST_DEATHS = 2
-"""A page that killed so many turns is a failure: it would kill the next one too."""
-
 MOST_UNREADABLE = 7
 """How many of the newest snapshots are tried until one can be read."""
 
 
 class WrongPage(SourceError):
     """Raised when the page at a work's address describes another work."""
-
-
-class DeadlyPage(SourceError):
-    """Raised instead of reading a page that killed `MOST_DEATHS` turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,12 @@ def crawl(
     source: Source,
     item_limit: int,
     turn: Turn,
-    fetcher_from: Callable[[Progress], Fetcher],
+    fetcher_from: FetcherFrom,
 ) -> Outcome:
     """Take one turn at the crawl that was due at `due_at`.
 
     Called twice for one time, it writes one snapshot; called again after a crash, it resumes. `item_limit` is how many
-    works the first crawl reads; later ones read all new works. `fetcher_from` makes a fetcher that keeps the pace of
-    the given progress. Raises `CrawlUnderWay`, `BadCrawl`, or the `SourceError`
+    works the first crawl reads; later ones read all new works. Raises `CrawlUnderWay`, `BadCrawl`, or the `SourceError`
     that stopped the crawl.
     """
     key = snapshot_key(source.name, due_at)
@@ -112,32 +112,26 @@ def crawl(
         return Outcome("already_written", key)
     ends = turn.now() + turn.remaining()
     progress = crawls.begin(due_at.astimezone(UTC).isoformat(), turn.request_id, turn.now(), ends)
-    session = Session(source, item_limit, progress, crawls, fetcher_from(progress), *_newest(s3, bucket, stored))
-    # saved before each request, so that a replaced invocation finds out before it sends another request
-    session.fetcher.before_request, session.fetcher.readdress = session.save, source.page_address
+    session: Session[Source] = Session(source, item_limit, progress, crawls, fetcher_from, *_newest(s3, bucket, stored))
     try:
-        if not progress.listed:
-            list_works(session)
-        items = _read_pages(session)
+        items = _read(session)
         crawled_at = datetime.fromtimestamp(turn.now(), UTC)
         write_snapshot(s3, bucket, key, _snapshot(session, items, crawled_at, due_at))
     except OutOfTime:
         session.hand_over()
-        if session.fetcher.requests == 0:
+        if session.requests == 0:
             raise  # turns without time for a single request would follow each other for ever
         return _outcome("continues", key, session)
     except (SourceError, BadCrawl, BotoCoreError, ClientError):
         # the next try fetches the failed pages again, and may start at once
-        progress.failures, progress.troubles = [], 0
+        progress.failures, progress.troubles, progress.documents_read = [], 0, []
         session.hand_over()
         raise
     session.hand_over()
     return _outcome("written", key, session)
 
 
-def read_one(
-    s3: S3Client, bucket: str, source: Source, turn: Turn, fetcher_from: Callable[[Progress], Fetcher]
-) -> Item:
+def read_one(s3: S3Client, bucket: str, source: Source, turn: Turn, fetcher_from: FetcherFrom) -> Item:
     """Return the newest work, read as a crawl reads it; the next crawl finds its page. It writes no snapshot.
 
     Raises as `crawl` does.
@@ -146,27 +140,24 @@ def read_one(
     last = crawls.current()
     # it holds the last crawl, so that no other one sends requests at the same time, and keeps its pace
     progress = crawls.begin(last.due_at if last else "", turn.request_id, turn.now(), turn.now() + turn.remaining())
-    session = Session(source, 1, progress, crawls, fetcher_from(progress), None, None)
-    session.fetcher.before_request, session.fetcher.readdress = session.save, source.page_address
+    session: Session[Source] = Session(source, 1, progress, crawls, fetcher_from, None, None)
     try:
-        url = source.listing_urls(1)[0]
-        listed = source.parse_listing_page(session.fetcher.fetch(url).text, url)
-        if not listed:
-            raise NotAListingPage(f"{url} lists no works")
-        return _kept_item(session, listed[0]) or _fetch_item(session, listed[0])
+        if isinstance(source, DocumentSource):
+            return read_one_document(cast("Session[DocumentSource]", session))
+        return _read_one_page(cast("Session[PagedSource]", session))
     finally:
         session.hand_over()
 
 
-def call_again(lambda_client: LambdaClient, function_name: str, due_at: datetime) -> None:
-    """Invoke this function again, for the next turn of the crawl that was due at `due_at`."""
-    payload = json.dumps({"scheduled_at": due_at.isoformat()}).encode()
+def call_again(lambda_client: LambdaClient, function_name: str, due_at: datetime, source: str) -> None:
+    """Invoke this function again, for the next turn of the crawl of `source` that was due at `due_at`."""
+    payload = json.dumps({"scheduled_at": due_at.isoformat(), "source": source}).encode()
     lambda_client.invoke(FunctionName=function_name, InvocationType="Event", Payload=payload)
 
 
-def _outcome(status: Status, key: str, session: Session) -> Outcome:
+def _outcome(status: Status, key: str, session: Session[Source]) -> Outcome:
     progress = session.progress
-    return Outcome(status, key, len(progress.listed), len(progress.failures), session.fetcher.requests, progress.gap)
+    return Outcome(status, key, len(progress.listed), len(progress.failures), session.requests, progress.gap)
 
 
 def _newest(s3: S3Client, bucket: str, stored: dict[str, datetime]) -> tuple[Snapshot | None, datetime | None]:
@@ -184,7 +175,25 @@ def _newest(s3: S3Client, bucket: str, stored: dict[str, datetime]) -> tuple[Sna
     return None, stored_at
 
 
-def _read_pages(session: Session) -> list[Item]:
+def _read(session: Session[Source]) -> list[Item]:
+    """Return the items that the crawl has to tell of, read as the source's kind asks for."""
+    if isinstance(session.source, DocumentSource):
+        return read_documents(cast("Session[DocumentSource]", session))
+    pages = cast("Session[PagedSource]", session)
+    if not session.progress.listed:
+        list_works(pages)
+    return _read_pages(pages)
+
+
+def _read_one_page(session: Session[PagedSource]) -> Item:
+    url = session.source.listing_urls(1)[0]
+    listed = session.source.parse_listing_page(fetcher_of(session).fetch(url).text, url)
+    if not listed:
+        raise NotAListingPage(f"{url} lists no works")
+    return _kept_item(session, listed[0]) or _fetch_item(session, listed[0])
+
+
+def _read_pages(session: Session[PagedSource]) -> list[Item]:
     """Return the listed items in the order of the listing: from the last snapshot, the kept pages or the site.
 
     A page is kept as soon as it is read. Failures go into the progress. Raises `OutOfTime`, `Challenged`,
@@ -222,11 +231,11 @@ def _read_pages(session: Session) -> list[Item]:
     return items
 
 
-def _kept_item(session: Session, listed: ListedItem) -> Item | None:
+def _kept_item(session: Session[PagedSource], listed: ListedItem) -> Item | None:
     """Return the item that the current parser reads from the work's kept page; None without a page to trust."""
 
     def parse(html: str, url: str) -> Item:
-        _mark_in_flight(session, listed)
+        session.mark_in_flight(listed.item_id, listed.url)
         session.save()
         return session.source.parse_work_page(html, url)
 
@@ -236,11 +245,11 @@ def _kept_item(session: Session, listed: ListedItem) -> Item | None:
     return item if item and item.item_id == listed.item_id else None
 
 
-def _fetch_item(session: Session, listed: ListedItem) -> Item:
+def _fetch_item(session: Session[PagedSource], listed: ListedItem) -> Item:
     """Return the item that the work's page describes, and keep the page. Raises `SourceError`."""
     source = session.source
-    _mark_in_flight(session, listed)
-    page = session.fetcher.fetch(source.page_address(listed.url))
+    session.mark_in_flight(listed.item_id, listed.url)
+    page = fetcher_of(session).fetch(source.page_address(listed.url))
     item = source.parse_work_page(page.text, page.url)
     if item.item_id != listed.item_id:
         raise WrongPage(f"{page.url}, requested as {listed.item_id}, is the page of {item.item_id}: skip it")
@@ -248,14 +257,7 @@ def _fetch_item(session: Session, listed: ListedItem) -> Item:
     return item
 
 
-def _mark_in_flight(session: Session, listed: ListedItem) -> None:
-    """Note which page is about to be read. Raises `DeadlyPage` if it killed `MOST_DEATHS` turns."""
-    if session.progress.deaths.get(listed.item_id, 0) >= MOST_DEATHS:
-        raise DeadlyPage(f"{MOST_DEATHS} turns died while reading {listed.url}: see the crawler's log")
-    session.progress.in_flight = listed.item_id
-
-
-def _note_failure(session: Session, listed: ListedItem, error: SourceError) -> bool:
+def _note_failure(session: Session[PagedSource], listed: ListedItem, error: SourceError) -> bool:
     """Note the failure of a page, and return whether it counts towards `BadCrawl`."""
     logger.warning("a page cannot be read", item_id=listed.item_id, url=listed.url, error=str(error))
     session.progress.failures.append(Failure(listed.item_id, listed.url, f"{type(error).__name__}: {error}"))
@@ -265,8 +267,9 @@ def _note_failure(session: Session, listed: ListedItem, error: SourceError) -> b
     return trouble
 
 
-def _snapshot(session: Session, items: list[Item], crawled_at: datetime, due_at: datetime) -> Snapshot:
+def _snapshot(session: Session[Source], items: list[Item], crawled_at: datetime, due_at: datetime) -> Snapshot:
     due = due_at.astimezone(UTC)
+    is_paged = not isinstance(session.source, DocumentSource)  # a document is asked for again on every morning
     snapshot = Snapshot(
         session.source.name,
         crawled_at,
@@ -277,6 +280,6 @@ def _snapshot(session: Session, items: list[Item], crawled_at: datetime, due_at:
     for failure in session.progress.failures:
         before = session.failed_before.get(failure.item_id)
         first = (before and before.first_failed_at) or due.isoformat()
-        is_over = due - datetime.fromisoformat(first) >= timedelta(days=GIVE_UP_DAYS)
+        is_over = is_paged and due - datetime.fromisoformat(first) >= timedelta(days=GIVE_UP_DAYS)
         (snapshot.given_up if is_over else snapshot.failures).append(replace(failure, first_failed_at=first))
     return snapshot

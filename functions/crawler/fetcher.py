@@ -29,6 +29,7 @@ from crawler.answers import (
     redirect_target,
     retry_after,
 )
+from crawler.public_hosts import PublicHosts
 from crawler.robots import MAX_ROBOTS_BYTES, PRODUCT, Rules, may_give_rules
 from crawler.sources import SourceError
 from crawler.sources.markup import decode_markup
@@ -56,6 +57,8 @@ _BACKOFF_SECONDS = 5.0
 _CHUNK_BYTES = 65_536
 _CONTACT = re.compile(r"[\x21-\x27\x2A-\x5B\x5D-\x7E]{3,200}")  # template.yaml has the same rule for its parameter
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+NOT_MODIFIED = 304
+_VALIDATOR = re.compile(r"[\x20-\x7E]{1,500}")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -72,7 +75,11 @@ class Disallowed(FetchError):
 
 
 class ForeignHost(FetchError):
-    """Raised for an address, or a redirect to one, that is not https on the source's host."""
+    """Raised for an address, or a redirect to one, that is not https on the source's host; `target` is that address."""
+
+    def __init__(self, message: str, target: str = "") -> None:
+        super().__init__(message)
+        self.target = target
 
 
 class Challenged(FetchError):
@@ -113,6 +120,21 @@ class Page:
 
     url: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A fetched document: its address after redirects, its bytes, its type, and its validators, empty where unknown.
+
+    `is_unchanged` is true if it is still the one whose validators were given; then the body is empty.
+    """
+
+    url: str
+    body: bytes
+    content_type: str
+    etag: str
+    last_modified: str
+    is_unchanged: bool = False
 
 
 def user_agent(contact: str) -> str:
@@ -173,6 +195,9 @@ class Fetcher:
         self._retries_left = MAX_RETRIES_A_TURN
         self._was_told_to_slow_down = self._was_challenged = False
         self._session = _OneRequest()
+        if site_address is None:
+            self._session.mount("https://", PublicHosts())
+            self._session.mount("http://", PublicHosts())
         self._session.trust_env = False  # no proxy, and no password from ~/.netrc sent to the host
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # keep no cookies of the host
         self._session.headers.update({"User-Agent": user_agent, "Accept": "text/html", "Accept-Language": "ja"})
@@ -197,11 +222,29 @@ class Fetcher:
         """
         if self._rules is None:
             self._read_robots()
-        page_url, answer = self._follow(url)
+        page_url, answer = self._follow(url, {})
         kind, charset = content_type(answer)
         if kind and not (kind.startswith("text/") or kind == "application/xhtml+xml"):
             raise UnexpectedAnswer(f"{page_url} is {kind}, not a page of text: check the address")
         return Page(page_url, decode_markup(answer.body, charset))
+
+    def fetch_document(self, url: str, accept: str, etag: str = "", last_modified: str = "") -> Document:
+        """Return the document at `url`, an address of the host, unless it is unchanged since its validators were given.
+
+        `accept` names the types to ask for; what comes is not checked. Raises as `fetch` does.
+        """
+        if self._rules is None:
+            self._read_robots()
+        headers = {"Accept": accept, "If-None-Match": etag, "If-Modified-Since": last_modified}
+        target, answer = self._follow(url, {name: value for name, value in headers.items() if value})
+        return Document(
+            self._origin_address(target) if is_local(self._host) else target,
+            answer.body,
+            answer.headers.get("Content-Type", ""),
+            _validator(answer, "ETag"),
+            _validator(answer, "Last-Modified"),
+            is_unchanged=answer.status == NOT_MODIFIED,
+        )
 
     def _read_robots(self) -> None:
         """Read robots.txt as RFC 9309 says: a 4xx allows everything, and if it cannot be read nothing is allowed.
@@ -210,7 +253,7 @@ class Fetcher:
         """
         url = target = f"https://{self._host}/robots.txt"
         for _ in range(MAX_ROBOTS_REDIRECTS + 1):
-            answer = self._ask(target, MAX_ROBOTS_BYTES)
+            answer = self._ask(target, MAX_ROBOTS_BYTES, {})
             if answer.status in _REDIRECTS and (location := redirect_target(answer)):
                 target = self._rules_address(location, target)
             elif 200 <= answer.status < 300 and answer.status != 206:
@@ -228,15 +271,19 @@ class Fetcher:
             raise Unavailable(f"{url} holds no rules: the site may be in maintenance, try again later")
         self._robots_txt, self._rules = text, Rules(text)
 
-    def _follow(self, url: str) -> tuple[str, Answer]:
+    def _follow(self, url: str, headers: Mapping[str, str]) -> tuple[str, Answer]:
         """Return the answer at the end of the redirects from `url`, and its address."""
+        is_conditional = not headers.keys().isdisjoint({"If-None-Match", "If-Modified-Since"})
         target = self._host_address(url, url, base="")
         asked: list[str] = []
         while len(asked) <= MAX_REDIRECTS:
             if self._rules and not self._rules.allow(target):
                 raise Disallowed(f"robots.txt of {self._host} does not allow {target}: skip it")
             asked.append(target)
-            answer = _accepted(target, self._ask(target, MAX_BYTES))
+            answer = self._ask(target, MAX_BYTES, headers)
+            if answer.status == NOT_MODIFIED and is_conditional:
+                return target, answer
+            answer = _accepted(target, answer)
             if answer.status not in _REDIRECTS:
                 return target, answer
             location = redirect_target(answer)
@@ -257,7 +304,8 @@ class Fetcher:
         parts = parse_address(url, base)
         own = {("https", self._host, 443), (self._origin.scheme, self._origin.hostname, self._origin.port or 443)}
         if parts is None or parts.auth is not None or (parts.scheme, host_of(parts), port_of(parts)) not in own:
-            raise ForeignHost(f"{asked} leads to {url!r:.200}, not to https://{self._host}: skip it")
+            target = "" if parts is None else parts.url
+            raise ForeignHost(f"{asked} leads to {url!r:.200}, not to https://{self._host}: skip it", target)
         return urlunsplit(("https", self._host, parts.path or "/", parts.query or "", ""))
 
     def _rules_address(self, url: str, base: str) -> str:
@@ -272,13 +320,13 @@ class Fetcher:
                 raise Unavailable(f"{base} leads to {url!r:.200}, where no rules can be: try again later") from None
             return parts.url
 
-    def _ask(self, url: str, most_bytes: int) -> Answer:
+    def _ask(self, url: str, most_bytes: int, headers: Mapping[str, str]) -> Answer:
         """Return the answer to `url`, after retries of temporary failures."""
         retries = Retry(total=min(MAX_RETRIES, self._retries_left), backoff_factor=_BACKOFF_SECONDS, redirect=False)
         while True:
             failure: FetchError
             try:
-                answer = self._send(url, most_bytes)
+                answer = self._send(url, most_bytes, headers)
             except (TimedOut, Unavailable) as error:
                 failure = error
             else:
@@ -320,7 +368,7 @@ class Fetcher:
         self._hold(min(asked, MAX_HOLD))
         return asked
 
-    def _send(self, url: str, most_bytes: int) -> Answer:
+    def _send(self, url: str, most_bytes: int, headers: Mapping[str, str]) -> Answer:
         """Send one request after the pause that is due, and return the answer, whatever its status.
 
         Raises `TimedOut`, `Unavailable` and `TooLarge`.
@@ -333,7 +381,7 @@ class Fetcher:
             address = self._origin_address(url)
             cookies = {} if address != url or urlsplit(url).netloc == self._host else {"Cookie": None}
             with self._session.get(
-                address, headers=cookies, stream=True, allow_redirects=False, timeout=self._silence
+                address, headers={**headers, **cookies}, stream=True, allow_redirects=False, timeout=self._silence
             ) as response:
                 is_redirect = response.status_code in _REDIRECTS
                 body = b"" if is_redirect else self._read_body(url, response, ends, most_bytes)
@@ -395,6 +443,12 @@ class _OneRequest(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # as requests calls it
         return None
+
+
+def _validator(answer: Answer, name: str) -> str:
+    """Return a validator that can be sent back, empty if there is none."""
+    value = answer.headers.get(name, "").strip()
+    return value if _VALIDATOR.fullmatch(value) else ""
 
 
 def _accepted(url: str, answer: Answer) -> Answer:

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from crawler.fetcher import Disallowed, NotFound
 from crawler.quality import check_listing
-from crawler.session import Session
-from crawler.sources import ListedItem, NotAListingPage
+from crawler.session import Session, fetcher_of
+from crawler.sources import ListedItem, NotAListingPage, PagedSource
 from osusume.observability import logger
 
 LISTING_BOUND = 2_000
@@ -18,7 +18,7 @@ KNOWN_ENOUGH = 3
 """So many known works show that the listing has reached old ones; a single one may have been listed again."""
 
 
-def list_works(session: Session) -> None:
+def list_works(session: Session[PagedSource]) -> None:
     """Set which works the crawl reads: the new ones that are listed, and those owed from earlier crawls.
 
     The first crawl reads the newest `item_limit` works of the listing. A later one reads at least those, and every work
@@ -50,16 +50,14 @@ def list_works(session: Session) -> None:
     session.save()
 
 
-def _owed(session: Session, kept: dict[str, datetime], given_up: Collection[str]) -> dict[str, ListedItem]:
+def _owed(session: Session[PagedSource], kept: dict[str, datetime], given_up: Collection[str]) -> dict[str, ListedItem]:
     """Return by id the works that must be read even if they are no longer listed.
 
     They are the failures of the last snapshot and the works in no snapshot: those listed by crawls that wrote none, and
     those whose pages were kept since the last one.
     """
-    stored_at = session.last_stored_at
-    unpublished = [id_ for id_, kept_at in kept.items() if stored_at is None or kept_at > stored_at]
     owed = {
-        **{item_id: ListedItem(item_id, session.source.work_url(item_id), "") for item_id in unpublished},
+        **{item_id: ListedItem(item_id, session.source.work_url(item_id), "") for item_id in session.unpublished(kept)},
         **{item_id: ListedItem(item_id, failure.url, "") for item_id, failure in session.failed_before.items()},
         **{item.item_id: item for item in session.progress.owed},
     }
@@ -67,7 +65,7 @@ def _owed(session: Session, kept: dict[str, datetime], given_up: Collection[str]
     return {item_id: item for item_id, item in owed.items() if item_id not in done}
 
 
-def _given_up(session: Session) -> set[str]:
+def _given_up(session: Session[PagedSource]) -> set[str]:
     """Return the ids of works that are no longer requested; a better parser gives each another chance."""
     if session.has_better_parser:
         return set()
@@ -75,7 +73,7 @@ def _given_up(session: Session) -> set[str]:
     return {*session.progress.given_up, *(failure.item_id for failure in failures)}
 
 
-def _read_listing(session: Session, known: Collection[str]) -> list[ListedItem]:
+def _read_listing(session: Session[PagedSource], known: Collection[str]) -> list[ListedItem]:
     """Return the newest works of the listing, starting at the first page not read yet.
 
     Sets `progress.gap` if the listing ends, or reaches its bound, before it reaches known works.
@@ -88,7 +86,7 @@ def _read_listing(session: Session, known: Collection[str]) -> list[ListedItem]:
         if is_enough and _is_overlapping(progress.found, known):
             break
         seen = {item.item_id for item in progress.found}
-        listed = source.parse_listing_page(session.fetcher.fetch(url).text, url)
+        listed = source.parse_listing_page(fetcher_of(session).fetch(url).text, url)
         new = [item for item in listed if item.item_id not in seen]
         if not new:
             break

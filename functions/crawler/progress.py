@@ -13,7 +13,7 @@ import gzip
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -38,29 +38,47 @@ class CrawlUnderWay(RuntimeError):
 
 
 @dataclass(slots=True)
+class Pace:
+    """What a fetcher must know to keep the pace of a host: its robots.txt, and two times in seconds since the epoch."""
+
+    robots_txt: str | None = None
+    last_request_at: float | None = None
+    not_before: float = 0.0
+
+
+@dataclass(slots=True)
+class KnownDocument:
+    """What the last reading of a document leaves: its validators (RFC 9110, section 8.8) and the ids it listed."""
+
+    etag: str = ""
+    last_modified: str = ""
+    item_ids: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Progress:
     """How far a crawl has come.
 
     `due_at` identifies the crawl: the time it was due, in ISO format. `listed` are the works to read, empty until the
     listing is read. `failures` are the pages that failed in this crawl, and `troubles` is how many of them count
-    towards `BadCrawl`. `last_request_at` and `not_before` (seconds since the epoch) keep the pace from one invocation
-    to the next. `holder` is the request id of the invocation that has the crawl until `held_until`; `nonce` tells it
-    from another one with that request id.
+    towards `BadCrawl`. `paces` keeps the pace of each host from one invocation to the next. `holder` is the request id
+    of the invocation that has the crawl until `held_until`; `nonce` tells it from another one with that request id.
 
     `listing` is the address of the listing's first page. `found` and `pages_listed` say how far the listing was read,
     `uses_fallback` in which of its forms, `gap` whether it ended before it reached known works. `owed` are works that
     earlier crawls listed and that may be in no snapshot yet. `given_up` are the ids of listed works that are no longer
     requested, `doubtful` those of works whose kept pages are not trusted. `in_flight` is the id of the page being read,
     and `deaths` counts by id the turns that died while reading a page.
+
+    `documents` holds by address what was last read of each document, and `documents_read` the addresses that this crawl
+    is done with.
     """
 
     due_at: str
-    robots_txt: str | None = None
+    paces: dict[str, Pace] = field(default_factory=dict)
     listed: list[ListedItem] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     troubles: int = 0
-    last_request_at: float | None = None
-    not_before: float = 0.0
     holder: str = ""
     held_until: float = 0.0
     nonce: str = field(default="", compare=False)
@@ -74,6 +92,8 @@ class Progress:
     doubtful: list[str] = field(default_factory=list)
     in_flight: str = ""
     deaths: dict[str, int] = field(default_factory=dict)
+    documents: dict[str, KnownDocument] = field(default_factory=dict)
+    documents_read: list[str] = field(default_factory=list)
 
     def following(self, due_at: str) -> Progress:
         """Return the initial progress of the crawl due at `due_at`, the next one after this.
@@ -82,15 +102,20 @@ class Progress:
         """
         return Progress(
             due_at,
-            last_request_at=self.last_request_at,
-            not_before=self.not_before,
+            paces={host: replace(pace, robots_txt=None) for host, pace in self.paces.items()},
             listing=self.listing,
             owed=list({item.item_id: item for item in [*self.listed, *self.owed]}.values()),
             given_up=self.given_up,
             doubtful=self.doubtful,
             # each crawl tries a page that killed turns once more, until it is given up
             deaths=dict.fromkeys(self.deaths, 1),
+            documents=self.documents,
         )
+
+    def died(self, now: float) -> None:
+        """Assume that the last invocation sent a request to each host just before `now`: it died without saying."""
+        for pace in self.paces.values():
+            pace.last_request_at = now
 
 
 class Crawls:
@@ -117,7 +142,7 @@ class Crawls:
             if last.held_until > now and last.holder not in {"", holder}:
                 raise CrawlUnderWay(f"the crawl due at {last.due_at} is under way in invocation {last.holder}")
             if last.holder:
-                last.last_request_at = now  # it died without saying when it sent its last request
+                last.died(now)
                 if last.in_flight:
                     last.deaths[last.in_flight] = last.deaths.get(last.in_flight, 0) + 1
             progress = last if last.due_at == due_at else last.following(due_at)
@@ -134,7 +159,8 @@ class Crawls:
         last = _stored_progress(found["Body"].read())
         if last.holder == holder:
             self._etag = found["ETag"]
-            last.holder, last.in_flight, last.last_request_at = "", "", now
+            last.holder = last.in_flight = ""
+            last.died(now)
             self.save(last)
 
     def current(self) -> Progress | None:
@@ -237,7 +263,13 @@ def _stored_progress(body: bytes) -> Progress:
             for name in ("listed", "found", "owed")
         }
         failures = [Failure.from_json(failure) for failure in value["failures"]]
-        return _checked(Progress(**{**value, **lists, "failures": failures}))
+        # a progress stored before sources had several hosts has the pace of one, which it does not name
+        one_pace = {each: value.pop(each) for each in ("robots_txt", "last_request_at", "not_before") if each in value}
+        named = {
+            "paces": {host: Pace(**pace) for host, pace in value.get("paces", {"": one_pace}).items()},
+            "documents": {url: KnownDocument(**known) for url, known in value.get("documents", {}).items()},
+        }
+        return _checked(Progress(**{**value, **lists, **named, "failures": failures}))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         logger.warning("the stored progress cannot be read, the crawl starts again", reason=repr(error))
         return Progress(due_at="", holder="unknown")
@@ -246,10 +278,13 @@ def _stored_progress(body: bytes) -> Progress:
 def _checked(progress: Progress) -> Progress:
     """Return `progress`; raises `TypeError` or `ValueError` where a stored value is unusable."""
     texts = [progress.due_at, progress.holder, progress.nonce, progress.listing, progress.in_flight]
-    texts += [*progress.given_up, *progress.doubtful, *progress.deaths]
-    texts += [] if progress.robots_txt is None else [progress.robots_txt]
-    numbers = [progress.troubles, progress.not_before, progress.held_until, progress.pages_listed]
-    numbers += [*progress.deaths.values(), *([] if progress.last_request_at is None else [progress.last_request_at])]
+    texts += [*progress.given_up, *progress.doubtful, *progress.deaths, *progress.documents_read]
+    numbers = [progress.troubles, progress.held_until, progress.pages_listed, *progress.deaths.values()]
+    for pace in progress.paces.values():
+        texts += [] if pace.robots_txt is None else [pace.robots_txt]
+        numbers += [pace.not_before, *([] if pace.last_request_at is None else [pace.last_request_at])]
+    for known in progress.documents.values():
+        texts += [known.etag, known.last_modified, *known.item_ids]
     if not all(isinstance(text, str) for text in texts) or not all(map(math.isfinite, numbers)):
         raise ValueError("a text is not a string, or a number is not finite")
     return progress

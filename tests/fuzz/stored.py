@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from classifier.predict import InvalidRequest, answer, requested_items
-from crawler.progress import Crawls, CrawlUnderWay, Progress
+from crawler.progress import Crawls, CrawlUnderWay, KnownDocument, Pace, Progress
 from crawler.sources import ListedItem
 from model.dataset import read_examples
 from model.learning.examples import Example
@@ -71,9 +71,9 @@ def read_progress(content: bytes) -> None:
     crawls = Crawls(s3, "bucket", "dlsite")
     crawls.page("RJ01500101")
     progress = crawls.begin("2025-11-24T22:00:00+00:00", "request", NOW, NOW + 900)
-    times = (progress.not_before, progress.last_request_at or 0.0)
-    assert all(math.isfinite(time) for time in times)
-    assert progress.robots_txt is None or isinstance(progress.robots_txt, str)
+    for pace in progress.paces.values():
+        assert all(math.isfinite(time) for time in (pace.not_before, pace.last_request_at or 0.0))
+        assert pace.robots_txt is None or isinstance(pace.robots_txt, str)
     crawls.save(progress)
 
 
@@ -116,7 +116,9 @@ def _snapshots() -> Sequence[object]:
 
 def _progress() -> Sequence[object]:
     listed = [ListedItem(work.item_id, work.url, work.title) for work in WORKS]
-    progress = Progress("2025-11-24T22:00:00+00:00", "User-agent: *\n", listed, [FAILURE], 1, NOW - 9, NOW, "", 0.0)
+    paces = {"www.dlsite.com": Pace("User-agent: *\n", NOW - 9, NOW)}
+    known = {"https://example.com/feed": KnownDocument('"1"', "", [WORKS[0].item_id])}
+    progress = Progress("2025-11-24T22:00:00+00:00", paces, listed, [FAILURE], 1, documents=known)
     return [asdict(progress), asdict(progress), WORKS[0].to_json()]
 
 

@@ -180,7 +180,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the page that killed two turns",
-        CRAWL,
+        "functions/crawler/session.py",
         "MOST_DEATHS = 2",
         "MOST_DEATHS = 99",
         ("test_nothing_slips_through.py::test_a_page_that_killed_two_turns_is_a_failure_and_the_rest_is_read",),

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from conftest import Stores
 
-from crawler.progress import Crawls, CrawlUnderWay, Progress
+from crawler.progress import Crawls, CrawlUnderWay, Pace, Progress
 from crawler.sources import ListedItem, SourceError
 from osusume.items import Item, Section
 from osusume.snapshots import Failure
 
+HOST = "www.dlsite.com"
 DUE, NEXT_DUE = "2026-11-20T22:00:00+00:00", "2026-11-21T22:00:00+00:00"
 ITEM = Item("RJ09000001", "dlsite", "https://www.dlsite.com/", "雨の図書館", sections=[Section(None, "雨。")])
 
@@ -22,9 +23,9 @@ def handed_over(stores: Stores) -> Progress:
     """Return the progress of a turn that ended as it should."""
     turn = crawls(stores)
     progress = turn.begin(DUE, "a", now=0, held_until=900)
-    progress.robots_txt, progress.listed = "", [ListedItem(ITEM.item_id, ITEM.url, ITEM.title)]
+    progress.listed = [ListedItem(ITEM.item_id, ITEM.url, ITEM.title)]
     progress.failures, progress.troubles = [Failure("RJ09000002", ITEM.url, "TimedOut: late")], 1
-    progress.last_request_at, progress.not_before = 880.5, 1000.0
+    progress.paces = {HOST: Pace("", 880.5, 1000.0)}
     progress.holder = ""
     turn.save(progress)
     return progress
@@ -39,7 +40,7 @@ def test_the_next_turn_goes_on_where_the_last_one_handed_over(stores: Stores) ->
 def test_a_new_crawl_keeps_the_pace_of_the_last_one_and_owes_what_that_one_listed(stores: Stores) -> None:
     listed = handed_over(stores).listed
     assert crawls(stores).begin(NEXT_DUE, "b", now=900, held_until=1800) == Progress(
-        NEXT_DUE, last_request_at=880.5, not_before=1000.0, holder="b", held_until=1800, owed=listed
+        NEXT_DUE, {HOST: Pace(None, 880.5, 1000.0)}, holder="b", held_until=1800, owed=listed
     )
 
 
@@ -47,9 +48,21 @@ def test_a_crawl_whose_invocation_died_is_resumed_as_if_a_request_had_just_been_
     turn = crawls(stores)
     progress = turn.begin(DUE, "a", now=0, held_until=900)
     progress.listed = [ListedItem(ITEM.item_id, ITEM.url, ITEM.title)]
+    progress.paces = {HOST: Pace("", 3.0)}
     turn.save(progress)
     retry = crawls(stores).begin(DUE, "a", now=60, held_until=960)
-    assert (retry.listed, retry.last_request_at) == (progress.listed, 60)
+    assert (retry.listed, retry.paces) == (progress.listed, {HOST: Pace("", 60)})
+
+
+def test_a_crawl_stored_when_sources_had_one_host_keeps_its_pace_and_what_it_owes(stores: Stores) -> None:
+    stored = asdict(handed_over(stores))
+    older = {**{name: stored[name] for name in ("due_at", "listed", "failures")}, "not_before": 1000.0}
+    stores.s3.put_object(Bucket=stores.bucket, Key="crawls/dlsite/crawl.json", Body=json.dumps(older).encode())
+    taken_up = crawls(stores).begin(NEXT_DUE, "b", now=900, held_until=1800)
+    assert (taken_up.owed, taken_up.paces) == (
+        [ListedItem(ITEM.item_id, ITEM.url, ITEM.title)],
+        {"": Pace(None, None, 1000.0)},
+    )
 
 
 def test_of_two_that_take_up_a_crawl_at_the_same_moment_one_leaves_it_alone(stores: Stores) -> None:
@@ -97,9 +110,14 @@ def test_a_save_whose_answer_is_lost_and_that_the_client_sends_again_is_one_save
     "changes",
     [
         {"held_until": "soon"},
-        {"not_before": None},
-        {"last_request_at": []},
-        {"robots_txt": 0},
+        {"paces": {HOST: {"not_before": None}}},
+        {"paces": {HOST: {"last_request_at": []}}},
+        {"paces": {HOST: {"robots_txt": 0}}},
+        {"paces": {HOST: {"unknown": 0}}},
+        {"paces": []},
+        {"documents": {"https://example.com/feed": {"etag": 0}}},
+        {"documents": {"https://example.com/feed": {"item_ids": [0]}}},
+        {"documents_read": [0]},
         {"troubles": {}},
         {"owed": 1},
         {"found": [None]},

@@ -79,7 +79,7 @@ def read(stores: Stores, source: Source, pages: type[Fetcher]) -> None:
         source=source,
         item_limit=3,
         turn=Turn("a", clock, lambda: 900.0),
-        fetcher_from=lambda _: pages(source.host, user_agent="test"),
+        fetcher_from=lambda host, _: pages(host, user_agent="test"),
     )
 
 

@@ -1,13 +1,14 @@
-"""The interface of a shop. Each shop has a module that knows its addresses and markup, but not the network.
+"""The interfaces of a source. Each source has a module that knows its addresses and markup, but not the network.
 
-To add a shop, write its module and name it in `registry.py`.
+A `PagedSource` has a listing and a page for each work, on one host: a shop. A `DocumentSource` has documents that
+describe their works whole, on any hosts: feeds. To add a source, write its module and name it in `registry.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from osusume.items import Item
 
@@ -22,6 +23,10 @@ class NotAListingPage(SourceError):
 
 class NotAWorkPage(SourceError):
     """Raised when a page is not a work's page, or is incomplete."""
+
+
+class NotADocument(SourceError):
+    """Raised when a document cannot be read, or is of another kind."""
 
 
 class RegionBlocked(SourceError):
@@ -52,7 +57,7 @@ class ListedItem:
         return cls(**{name: str(text) for name, text in texts.items()})
 
 
-class Source(Protocol):
+class PagedSource(Protocol):
     """One shop with its own options, such as a floor."""
 
     @property
@@ -88,3 +93,33 @@ class Source(Protocol):
 
     def parse_work_page(self, html: str, url: str) -> Item:
         """Return the item that a work's page describes. Raises `NotAWorkPage` or `RegionBlocked`."""
+
+
+@runtime_checkable
+class DocumentSource(Protocol):
+    """Documents that describe their works whole, such as feeds."""
+
+    @property
+    def name(self) -> str:
+        """The name in the keys of the bucket, which never changes."""
+
+    @property
+    def parser_version(self) -> int:
+        """The version of the parser."""
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """The addresses of the documents."""
+
+    @property
+    def accepts(self) -> str:
+        """The types of documents to ask for, as in the header `Accept`."""
+
+    def parse_document(self, body: bytes, content_type: str, url: str) -> list[Item]:
+        """Return the works of the document `body`, fetched from `url`, newest first. Raises `NotADocument`.
+
+        `content_type` is the header of that name, empty if there was none.
+        """
+
+
+Source = PagedSource | DocumentSource

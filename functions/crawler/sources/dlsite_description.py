@@ -5,25 +5,16 @@ from __future__ import annotations
 from bs4 import BeautifulSoup
 from bs4.element import Tag
 
+from crawler.sources.bounds import bounded_sections
 from crawler.sources.markup import clean_line, outermost, own_tags, readable_text
 from osusume.items import Section
-
-MAX_SECTIONS = 100
-MAX_SECTION = 8_000
-MAX_HEADING = 200
-MAX_SECTIONS_TOTAL = 60_000
-"""Characters of one section, of a heading, and of all sections with their headings.
-
-With the attributes' 20,000 characters an item has at most 81,000: about 240 KB of Japanese in UTF-8, and less than
-DynamoDB's 400 KB even with four bytes a character.
-"""
 
 _PARTS = '.work_parts_container .work_parts, [itemprop="description"] .work_parts'
 _NOT_TEXT = ("work_parts", "work_parts_heading", "type_contents", "image", "time")
 
 
 def read_sections(page: BeautifulSoup) -> list[Section]:
-    """Return the sections of the description in page order, without empty ones, cut as above.
+    """Return the sections of the description in page order, cut to the bounds.
 
     Since October 2020 a description has parts, with or without a heading; before, it was one text.
     """
@@ -33,14 +24,7 @@ def read_sections(page: BeautifulSoup) -> list[Section]:
         headings = {section.heading for section in parts}
         texts = (readable_text(story) for story in stories[:1])
         parts = [Section(None, text) for text in texts if not headings.issuperset(text.split("\n"))] or parts
-    sections: list[Section] = []
-    left = MAX_SECTIONS_TOTAL
-    for section in dict.fromkeys(parts):
-        text = section.text[: min(MAX_SECTION, max(0, left - len(section.heading or "")))].rstrip()
-        if (text or section.heading) and len(sections) < MAX_SECTIONS and left > 0:
-            sections.append(Section(section.heading, text))
-            left -= len(text) + len(section.heading or "")
-    return sections
+    return bounded_sections(parts)
 
 
 def _section(part: Tag) -> Section:
@@ -50,7 +34,7 @@ def _section(part: Tag) -> Section:
     if any(_has(tag, "work_tracklist_item") for tag in own):
         tracks = [clean_line(readable_text(tag)) for tag in outermost(tag for tag in own if _has(tag, "title"))]
     text = "\n".join(filter(None, tracks)) or readable_text(part, skip=_is_not_text)
-    return Section(heading[:MAX_HEADING].rstrip() or None, text)
+    return Section(heading or None, text)
 
 
 def _is_part(tag: Tag) -> bool:

@@ -12,12 +12,12 @@ from bs4 import BeautifulSoup
 from bs4.element import Tag
 
 from crawler.sources import ListedItem, NotAListingPage
+from crawler.sources.bounds import MAX_TITLE
 from crawler.sources.dlsite_address import WorkAddress, find_item_id, floor_of, is_item_id, work_address
 from crawler.sources.markup import UnreadableMarkup, clean_line, read_markup
 
-MAX_TITLE = 500
 MAX_NAME = 2_000
-"""Characters of a title, and of the text read to find one."""
+"""Characters of the text read to find a title."""
 
 MAX_ROW_TAGS = 60_000
 """Tags in all rows together; a listing has some 10,000."""

@@ -12,20 +12,15 @@ from bs4 import BeautifulSoup
 from bs4.element import Tag
 
 from crawler.sources import NotAWorkPage, RegionBlocked
+from crawler.sources.bounds import MAX_TITLE, MAX_VALUE, bounded_attributes
 from crawler.sources.dlsite_address import SOURCE, WorkAddress, find_item_id, floor_of, image_address, work_address
 from crawler.sources.dlsite_description import read_sections
 from crawler.sources.dlsite_labels import AGE, FIELDS, MAKERS, is_known_label, is_release_label, plain_label
-from crawler.sources.dlsite_listing import MAX_TITLE
 from crawler.sources.markup import UnreadableMarkup, clean_line, outermost, read_markup, readable_text
 from osusume.items import AgeRating, Item
 
 PARSER_VERSION = 2
 """Incremented whenever the parser reads more: kept pages are then parsed again."""
-
-MAX_VALUES = 100
-MAX_VALUE = 200
-MAX_VALUES_TOTAL = 20_000
-"""Limits of attributes: values a field, characters a value, characters in all; `dlsite_description` sums them up."""
 
 _SHOWN_TO_BUYERS = "#work_price, .work_buy_content, .product-slider-data [data-src]"
 """What only the page of a work on sale has: without an outline, its markup has changed."""
@@ -141,17 +136,7 @@ def _attributes(page: BeautifulSoup, cells: dict[str, list[Tag]]) -> dict[str, l
         if field == "genres" and not found:
             found = page.select("#work_outline .main_genre:has(a)")  # the size of the file has this class too
         values[field] = [value for cell in found for value in _values(cell, whole=field == "series")]
-    attributes = {}
-    left = MAX_VALUES_TOTAL
-    for field, texts in values.items():
-        kept = []
-        for text in list(dict.fromkeys(value[:MAX_VALUE].rstrip() for value in texts))[:MAX_VALUES]:
-            left -= len(text)
-            if left >= 0:
-                kept.append(text)
-        if kept:
-            attributes[field] = kept
-    return attributes
+    return bounded_attributes(values)
 
 
 def _circle(page: BeautifulSoup, cells: dict[str, list[Tag]]) -> list[str]:

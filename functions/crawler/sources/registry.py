@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 
 from crawler.sources import Source
 from crawler.sources.dlsite import DLsite
+from crawler.sources.feed import Feeds
 from osusume.settings import InvalidSetting
 
-SOURCES: dict[str, Callable[[Mapping[str, str]], Source]] = {"dlsite": DLsite.from_environment}
+SOURCES: dict[str, Callable[[Mapping[str, str]], Source]] = {
+    "dlsite": DLsite.from_environment,
+    "feed": Feeds.from_environment,
+}
 """Each makes its source from the environment, which holds its options."""
 
 
