@@ -53,6 +53,8 @@ examples:
       the same for cron: it ends when all is posted
   python -m local run --source dlsite --contact you@example.com --import-labels labels.jsonl --model package
       with labels from elsewhere, and a model trained on them by 'python -m model train'
+  python -m local run --source feed --url https://example.com/feed --contact you@example.com --folder .feeds
+      any RSS, Atom or JSON Feed instead of a shop
   python -m local.shop --crawl-delay 0.1 --port 8080
   python -m local run --source dlsite --limit 20 --site-address http://127.0.0.1:8080 --folder .trial
       a trial on the made-up shop, served in another terminal
@@ -125,7 +127,15 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         epilog=RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run.add_argument("--source", required=True, choices=SOURCES, help="the site to read")
+    run.add_argument("--source", required=True, choices=SOURCES, help="what to read: a shop, or feeds")
+    run.add_argument(
+        "--url",
+        action="append",
+        default=[],
+        dest="urls",
+        metavar="URL",
+        help="a feed to read with --source feed: RSS, Atom or JSON Feed; may be given several times",
+    )
     run.add_argument(
         "--limit",
         type=int,

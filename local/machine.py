@@ -28,6 +28,7 @@ BOT_TOKEN = f"xoxb-{secrets.token_hex(24)}"
 SIGNING_SECRET = secrets.token_hex(16)
 """Both are random in each process: with fixed secrets anyone could sign presses for every run."""
 SCHEDULE = "CrawlerFunctionEveryMorning"
+SECOND_SCHEDULE = "CrawlerFunctionSecondSource"
 NIGHT_SCHEDULE = "TrainerFunctionEveryNight"
 STARTER = ROOT / "model" / "starter"
 PACKAGE = ROOT / "model" / "package"

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from crawler.fetcher import user_agent
 from crawler.progress import Crawls, pages_among
+from crawler.sources.feed_address import is_on_this_machine
 from crawler.sources.registry import open_source
 from local.cloud.dispatch import Invocation
 from local.cloud.errors import StillBusy, TemplateError
@@ -64,8 +65,8 @@ class RunFailed(Exception):
 class Options:
     """The options of a run.
 
-    Without a `site_address` it reads the real site, which requires a `contact`; without a `model` it uses that of
-    `make model`, and the starter until that is made.
+    Without a `site_address` it reads the real site, which requires a `contact`; the source `feed` reads `urls`, on this
+    machine or in the web. Without a `model` it uses that of `make model`, and the starter until that is made.
     """
 
     source: str
@@ -77,6 +78,7 @@ class Options:
     import_file: Path | None = None
     model: Path | None = None
     like: Sequence[str] = ()
+    urls: Sequence[str] = ()
     serve: bool = True
 
 
@@ -98,7 +100,7 @@ def run_once(options: Options, console: Console) -> None:
                 _remember_site(state, options)
                 deployed = stack.enter_context(
                     deployment(
-                        options.site_address,
+                        _trial_address(options),
                         parameters=parameters,
                         model=model,
                         state=state,
@@ -139,31 +141,52 @@ def default_model(package: Path = PACKAGE) -> Path:
 
 def _parameters(options: Options) -> dict[str, str]:
     """Return the template's parameters. Raises `UserError`, which names the command line's options."""
-    if options.site_address is None and not options.contact:
+    site_address = _trial_address(options)
+    if bool(options.urls) != (options.source == "feed"):
+        raise UserError("--url names a feed to read: give it with --source feed, and only then")
+    if site_address is None and not options.contact:
         raise UserError(
-            "the real site is read only by name: give your e-mail or web address with --contact; the crawler sends it"
+            "a real site is read only by name: give your e-mail or web address with --contact; the crawler sends it"
             " in its User-Agent, so that the site's operators can reach you"
         )
-    if options.site_address is not None and urlsplit(options.site_address).hostname not in _LOOPBACK:
+    if site_address is not None and urlsplit(site_address).hostname not in _LOOPBACK:
         raise UserError(
-            f"--site-address {options.site_address} must be on this machine, such as http://127.0.0.1:8080:"
+            f"--site-address {site_address} must be on this machine, such as http://127.0.0.1:8080:"
             " leave it out to read the real site"
         )
     contact = options.contact or CONTACT_OF_A_TRIAL
     try:
         user_agent(contact)
-        open_source(options.source, {"FLOOR": options.floor})
+        open_source(
+            options.source,
+            {"FLOOR": options.floor, "FEEDS": " ".join(options.urls), "SITE_ADDRESS": site_address or ""},
+        )
     except (ValueError, InvalidSetting) as error:
         raise UserError(str(error)) from error
     return {
         "Contact": contact,
         "Source": options.source,
         "Floor": options.floor,
+        "Feeds": " ".join(options.urls),
         "ItemLimit": str(options.limit),
         "MadeUpTaste": "ignore",
         "SlackChannelId": CHANNEL,
         "TimeZone": TIME_ZONE.key,
     }
+
+
+def _trial_address(options: Options) -> str | None:
+    """Return the address of a stand-in on this machine, None if the run reads the web.
+
+    Raises `UserError` for feeds of both: a trial's works must not mix with real ones.
+    """
+    on_this_machine = [url for url in options.urls if is_on_this_machine(url)]
+    if on_this_machine and len(on_this_machine) < len(options.urls):
+        raise UserError(f"--url {on_this_machine[0]} is on this machine and others are not: read them in two folders")
+    if on_this_machine:
+        server = urlsplit(on_this_machine[0])
+        return f"{server.scheme}://{server.netloc}"
+    return options.site_address
 
 
 def _in_options(text: str) -> str:
@@ -180,10 +203,10 @@ def _given_labels(options: Options) -> list[GivenLabel]:
 
 def _remember_site(state: State, options: Options) -> None:
     """Refuse a folder of another site: a trial's made-up works must not mix with real ones."""
-    site = b"real" if options.site_address is None else b"trial"
+    site = b"real" if _trial_address(options) is None else b"trial"
     before = state.all("site").get(options.source, site)
     if before != site:
-        told = "without --site-address" if before == b"real" else "with --site-address"
+        told = "with the real site" if before == b"real" else "with a stand-in on this machine"
         raise UserError(f"{options.folder} was begun {told}: name another --folder")
     state.put("site", options.source, site)
 

@@ -116,7 +116,9 @@ def check_parameters(parameters: Mapping[str, str]) -> None:
     except TemplateError as error:
         raise UserError(str(error)) from error
     time_zone = zone_of(parameters)
-    for name in ("Schedule", "TrainingSchedule"):
+    if "feed" in {parameters.get("Source"), parameters.get("SecondSource")} and not parameters.get("Feeds"):
+        raise UserError("parameter Feeds: name at least one feed, such as https://example.com/feed")
+    for name in ("Schedule", "SecondSchedule", "TrainingSchedule"):
         if name in parameters and next(next_times(parameters[name], time_zone, datetime.now(UTC)), None) is None:
             raise UserError(f"parameter {name}: {parameters[name]} never fires")
 

@@ -229,7 +229,7 @@ def test_a_folder_of_a_trial_is_not_used_for_the_real_site(tmp_path: Path, capsy
         state.put("site", "dlsite", b"trial")
     command = ["run", "--source", "dlsite", "--contact", "me@example.com", "--folder", str(tmp_path), "--no-serve"]
     assert main(command) == 2
-    assert "was begun with --site-address: name another --folder" in capsys.readouterr().err
+    assert "was begun with a stand-in on this machine: name another --folder" in capsys.readouterr().err
 
 
 def test_ctrl_c_during_a_run_ends_with_130_and_says_that_nothing_is_lost(site: Site, tmp_path: Path) -> None:
