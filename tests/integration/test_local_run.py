@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from feed_server import FeedServer, serve_feeds
 from injector import Rule, altered, at, rules_of
 
 from local.__main__ import main
@@ -44,10 +45,15 @@ def site() -> Iterator[Site]:
 
 
 @contextmanager
-def running(site: Site, folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "local", "run", "--source", "dlsite", "--limit", "20", "--model", str(STARTER)]
+def running(source: Site | FeedServer, folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    what = (
+        ["dlsite", "--site-address", source.address]
+        if isinstance(source, Site)
+        else ["feed", "--url", source.address()]
+    )
+    command = [sys.executable, "-m", "local", "run", "--limit", "20", "--model", str(STARTER), "--source", *what]
     process = subprocess.Popen(  # noqa: S603  # the command above
-        [*command, "--site-address", site.address, "--folder", str(folder), *more],
+        [*command, "--folder", str(folder), *more],
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": "functions:layers/common", "PYTHONUNBUFFERED": "1", "CI": "1"},
         stdin=subprocess.DEVNULL,
@@ -62,8 +68,8 @@ def running(site: Site, folder: Path, *more: str) -> Iterator[subprocess.Popen[s
             process.kill()
 
 
-def a_whole_run(site: Site, folder: Path, *more: str) -> tuple[int, str]:
-    with running(site, folder, "--no-serve", *more) as process:
+def a_whole_run(source: Site | FeedServer, folder: Path, *more: str) -> tuple[int, str]:
+    with running(source, folder, "--no-serve", *more) as process:
         told, _ = process.communicate(timeout=PATIENCE_SECONDS)
         return process.returncode, told
 
@@ -115,13 +121,13 @@ def posted(folder: Path) -> list[str]:
     return [payload["item_id"] for payload in payloads if "item_id" in payload]
 
 
-def let_a_day_pass(folder: Path) -> None:
+def let_a_day_pass(folder: Path, source: str = "dlsite") -> None:
     """Make every snapshot in the folder one day older, wherever it is named."""
     with sqlite3.connect(folder / "state.sqlite3") as connection:
         rows = connection.execute("SELECT store, key, value FROM kept").fetchall()
         keys = {key for _, key, _ in rows if key.startswith("snapshots/")}
         for old in keys:
-            new = snapshot_key("dlsite", snapshot_time(old) - timedelta(days=1))
+            new = snapshot_key(source, snapshot_time(old) - timedelta(days=1))
             rows = [
                 (store, key.replace(old, new), value.replace(old.encode(), new.encode())) for store, key, value in rows
             ]
@@ -185,6 +191,21 @@ def test_each_of_three_days_posts_only_what_is_new_though_runs_are_killed(site: 
     assert sorted(labels(folder)) == [False, True]
 
 
+def test_a_feed_is_posted_from_and_tomorrow_only_what_is_new(tmp_path: Path) -> None:
+    with serve_feeds() as feeds:
+        feeds.publish(["波の便り", "雨の便り"], etag='"1"')
+        status, told = a_whole_run(feeds, tmp_path)
+        assert status == 0, told
+        first_day = posted(tmp_path)
+        assert len(first_day) == 2
+        let_a_day_pass(tmp_path, "feed")
+        feeds.publish(["風の便り", "波の便り", "雨の便り"], etag='"2"')
+        status, told = a_whole_run(feeds, tmp_path)
+        assert status == 0, told
+        assert (posted(tmp_path)[:2], len(posted(tmp_path))) == (first_day, 3)
+        assert "1 new works, 1 posted" in told
+
+
 def test_a_crawl_that_the_site_refuses_ends_with_the_reason_and_is_not_retried(site: Site, tmp_path: Path) -> None:
     rules_of(site).append(Rule(at("/works/type"), altered(status=403)))
     status, told = a_whole_run(site, tmp_path)
@@ -215,6 +236,14 @@ def test_imported_labels_are_kept_and_their_works_are_not_posted(site: Site, tmp
         (["--contact", "me@example.com", "--model", "nowhere"], "nowhere"),
         (["--contact", "me@example.com", "--import-labels", "nowhere"], "nowhere cannot be read"),
         (["--site-address", "https://www.dlsite.com"], "must be on this machine"),
+        (["--url", "https://example.com/feed"], "--url names a feed to read"),
+        (["--source", "feed"], "--url names a feed to read"),
+        (["--source", "feed", "--url", "https://example.com/feed"], "--contact; the crawler sends it"),
+        (
+            ["--source", "feed", "--contact", "me@example.com", "--url", "http://10.0.0.1/"],
+            "no address of a public host",
+        ),
+        (["--source", "feed", "--url", "http://127.0.0.1:1/", "--url", "https://example.com/"], "in two folders"),
     ],
 )
 def test_wrong_use_is_reported_before_anything_is_read(

@@ -7,7 +7,9 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from local.machine import BOT_TOKEN, Machine, one_machine
+from feed_server import serve_feeds
+
+from local.machine import BOT_TOKEN, SCHEDULE, SECOND_SCHEDULE, Machine, one_machine
 from local.slack import as_text, duplicate_posts
 from osusume.messages import INTERESTED, NOT_INTERESTED
 from osusume.snapshots import Snapshot, snapshot_key
@@ -106,13 +108,23 @@ def test_two_first_deliveries_at_the_same_time_post_each_item_once() -> None:
         assert summaries(machine) == 1
 
 
-def test_a_schedule_that_fires_twice_makes_one_snapshot() -> None:
-    with one_machine(crawl_delay=0.0, parameters={"ItemLimit": "10"}) as machine:
-        machine.begin_day(1, MORNING)
-        machine.cloud.fire_schedule("CrawlerFunctionEveryMorning", MORNING)
-        machine.cloud.wait_until_idle(60)
-        assert len(machine.snapshot_keys) == 1
-        assert max(Counter(pages_read(machine)).values()) == 1
+def test_two_sources_in_one_stack_make_a_snapshot_each_though_every_schedule_fires_twice() -> None:
+    with serve_feeds() as feeds:
+        feeds.publish(["波の便り", "雨の便り"])
+        second = {"SecondSource": "feed", "Feeds": feeds.address(), "ItemLimit": "10"}
+        with one_machine(crawl_delay=0.0, parameters=second) as machine:
+            machine.begin_day(1, MORNING)
+            machine.cloud.fire_schedule(SCHEDULE, MORNING)
+            for _ in range(2):
+                machine.cloud.fire_schedule(SECOND_SCHEDULE, MORNING)
+            machine.cloud.wait_until_idle(60)
+            sources = sorted(machine.snapshot(key).source for key in machine.snapshot_keys)
+            records = [record for key in machine.snapshot_keys for record in machine.records_of(key)]
+            assert [i.error for i in machine.cloud.invocations if i.error] == []
+            assert sources == ["dlsite", "feed"]
+            assert max(Counter(pages_read(machine)).values()) == feeds.asked() == 1
+            assert posted_items(machine) == sorted(r.item.item_id for r in records if r.choice != "passed")
+            assert summaries(machine) == 2
 
 
 def test_a_snapshot_under_a_key_with_spaces_plus_signs_and_japanese_is_posted() -> None:
