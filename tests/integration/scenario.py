@@ -49,7 +49,7 @@ def machine_after_a_morning() -> Iterator[Machine]:
     """Start a machine with a promoted head, and run a first morning on it, whose crawl takes more than one turn."""
     with one_machine(
         crawl_delay=_CRAWL_DELAY,
-        parameters={"ItemLimit": str(WORKS), "ExploredItemsADay": "2"},
+        parameters={"ItemLimit": str(WORKS), "ExploredItemsADay": "2", "SecondSource": "dlsite"},
         time_limits={"CrawlerFunction": _CRAWLER_SECONDS},
         retry_delays=(0.0, 0.0),
     ) as machine:

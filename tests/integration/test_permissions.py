@@ -15,9 +15,9 @@ from scenario import MORNING, STEPS, dead_letters, machine_after_a_morning, prob
 from local.cloud.access import REGION
 from local.cloud.errors import AccessDenied
 from local.cloud.template import load_template
-from local.machine import PARAMETERS, ROOT, Machine
+from local.machine import NIGHT_SCHEDULE, PARAMETERS, ROOT, SCHEDULE, SECOND_SCHEDULE, Machine
 
-SCHEDULES = {"CrawlerFunctionEveryMorning", "TrainerFunctionEveryNight"}
+SCHEDULES = {SCHEDULE, SECOND_SCHEDULE, NIGHT_SCHEDULE}
 SCHEDULE_ROLES = {f"{schedule}Role" for schedule in SCHEDULES}
 
 

@@ -1,10 +1,10 @@
-"""A shop that is made up here: the crawl knows a source by its protocol alone."""
+"""The source of the guide in docs/sources.md: the crawl knows a source by its protocol alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import sys
+from types import ModuleType
 
 import pytest
 from conftest import ROOT, Stores
@@ -13,44 +13,23 @@ from world import Clock
 
 from crawler.crawl import Turn, crawl
 from crawler.fetcher import Fetcher, Page
-from crawler.sources import ListedItem, NotAListingPage, Source
+from crawler.sources import NotAListingPage, Source
 from crawler.sources.registry import SOURCES, open_source
-from osusume.items import Item
 from osusume.settings import InvalidSetting
 from osusume.snapshots import list_snapshot_keys, read_snapshot
 
 WORKS = ("波の音", "雨の音", "風の音")
 
 
-@dataclass(frozen=True)
-class Harbour:
-    """A shop whose pages are lines of text, with an option of its own and one form of its listing."""
-
-    shelf: str
-    name: str = "harbour"
-    host: str = "harbour.example"
-    parser_version: int = 1
-    cookies: Mapping[str, str] = field(default_factory=dict)
-
-    def listing_urls(self, limit: int) -> list[str]:
-        return [f"https://{self.host}/{self.shelf}"] if limit else []
-
-    def fallback_listing_urls(self, limit: int) -> list[str]:  # noqa: ARG002  # the protocol has it
-        return []
-
-    def parse_listing_page(self, html: str, url: str) -> list[ListedItem]:
-        if not html:
-            raise NotAListingPage(f"{url} is empty")
-        return [ListedItem(line, self.work_url(line), "") for line in html.splitlines()]
-
-    def work_url(self, item_id: str) -> str:
-        return f"https://{self.host}/work/{item_id}"
-
-    def page_address(self, url: str) -> str:
-        return url
-
-    def parse_work_page(self, html: str, url: str) -> Item:
-        return Item(url.rpartition("/")[2], self.name, url, html)
+def harbour(shelf: str = "sounds") -> Source:
+    """Return the source that docs/sources.md shows, made by its very code."""
+    guide = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    module = ModuleType("harbour")
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    exec(code, module.__dict__)  # noqa: S102  # the guide is ours
+    source: Source = module.Harbour.from_environment({"SHELF": shelf})
+    return source
 
 
 class Pages(Fetcher):
@@ -83,8 +62,8 @@ def read(stores: Stores, source: Source, pages: type[Fetcher]) -> None:
     )
 
 
-def test_a_source_made_up_here_is_crawled(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SOURCES, "harbour", lambda environment: Harbour(environment["SHELF"]))
+def test_the_source_of_the_guide_is_crawled(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SOURCES, "harbour", lambda environment: harbour(environment["SHELF"]))
     read(stores, open_source("harbour", {"SHELF": "sounds"}), Pages)
     [key] = list_snapshot_keys(stores.s3, stores.bucket)
     assert key.startswith("snapshots/harbour/")
@@ -93,7 +72,7 @@ def test_a_source_made_up_here_is_crawled(stores: Stores, monkeypatch: pytest.Mo
 
 def test_a_source_without_another_listing_says_what_is_wrong_with_its_only_one(stores: Stores) -> None:
     with pytest.raises(NotAListingPage, match="is empty"):
-        read(stores, Harbour("sounds"), EmptyPages)
+        read(stores, harbour(), EmptyPages)
 
 
 @pytest.mark.parametrize(("name", "environment"), [("nowhere", {}), ("dlsite", {"FLOOR": "No Floor"})])
