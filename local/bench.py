@@ -71,7 +71,7 @@ def _scoring() -> dict[str, float]:
 
 def _a_morning() -> dict[str, float]:
     """Run one first morning without crawl-delay; a function's first event includes starting its process."""
-    with one_machine(crawl_delay=0.0) as machine:
+    with one_machine(crawl_delay=0.0, preload={}) as machine:
         began = time.perf_counter()
         machine.begin_day(1, MORNING)
         machine.cloud.wait_until_idle(180)

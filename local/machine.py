@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -35,6 +35,16 @@ PACKAGE = ROOT / "model" / "package"
 """Where `make model` writes the encoder that reads Japanese."""
 MESSAGES = "messages"
 """The store of a state that holds the channel, by ts."""
+
+_PACKAGES = (
+    *("aws_lambda_powertools.metrics", "aws_lambda_powertools.utilities.data_classes", "slack_sdk"),
+    *("bs4", "protego", "requests", "numpy", "tokenizers"),
+)
+PRELOAD = {
+    **dict.fromkeys(("CrawlerFunction", "NotifierFunction", "ClassifierFunction", "FeedbackFunction"), _PACKAGES),
+    "TrainerFunction": (*_PACKAGES, "sklearn.linear_model", "sklearn.model_selection"),
+}
+"""What the functions import, without onnxruntime, which starts a thread when it is imported."""
 
 # the demo uses the starter's made-up taste
 PARAMETERS = {"Contact": "demo@example.com", "SlackChannelId": CHANNEL, "MadeUpTaste": "use"}
@@ -123,13 +133,14 @@ def deployment(
     model: Path = STARTER,
     overrides: Mapping[str, Mapping[str, str]] | None = None,
     state: State | None = None,
+    preload: Mapping[str, Sequence[str]] = PRELOAD,
     **cloud_options: Any,  # passed on to Cloud as they are
 ) -> Iterator[Deployment]:
     """Run Slack and the cloud for the duration of the context; the crawler reads the shop at `site_address`.
 
     That is an address on this machine; None means the real site. `parameters` are the template's, `model` is the folder
     of the model package, `overrides` add to single functions' environments. `state` keeps stored data and messages
-    across deployments.
+    across deployments. `preload` is Cloud's: without any, the functions start as slowly as in Lambda.
     """
     variables = {name: {"MODEL_PACKAGE": str(model.resolve())} for name in ("ClassifierFunction", "TrainerFunction")}
     for function, added in (overrides or {}).items():
@@ -145,6 +156,7 @@ def deployment(
             environment={"SLACK_API_URL": slack.api_url, **environment},
             overrides=variables,
             state=state,
+            preload=preload,
             **cloud_options,
         ) as cloud:
             slack.interactions_url = f"{cloud.api_url}/slack/interactions"

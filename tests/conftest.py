@@ -19,8 +19,9 @@ from mypy_boto3_s3 import S3Client
 from mypy_boto3_ssm import SSMClient
 from samtranslator.yaml_helper import yaml_parse
 
+import local.cloud.boto_speed
 import local.cloud.moto_atomic
-import local.cloud.moto_speed  # noqa: F401  # both change the moto of the stores below
+import local.cloud.moto_speed  # noqa: F401  # they change the boto3 and the moto of the stores below
 
 ROOT = Path(__file__).parent.parent
 REGION: Final = "ap-northeast-1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from local.cloud.gateway import Gateway, routes_of
 from local.cloud.moto_access import enforce
 from local.cloud.moto_stacks import public_address
 from local.cloud.persistence import KeptStores
+from local.cloud.processes import fork_server, start_interpreter
 from local.cloud.sources import ObjectNotifications, fire_schedule
 from local.cloud.stack import AwsServer, LocalResources, clear
 from local.cloud.state import State
@@ -78,6 +79,7 @@ class Cloud:
         stack_name: str = "osusume",
         state: State | None = None,
         proxy_ports: Collection[int] = (),
+        preload: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Set up a cloud that starts when it is entered.
 
@@ -86,7 +88,8 @@ class Cloud:
         `Timeout`, in seconds, by logical id. `retry_delays` are the seconds before each retry of a failed event; AWS
         waits 60 and 120. `edit` changes the transformed template before it is deployed. `state_dir` receives one log
         file for each function. `state` keeps buckets, tables and the queue of asynchronous events across processes.
-        `proxy_ports` are local ports of proxies in front of AWS and the HTTP API.
+        `proxy_ports` are local ports of proxies in front of AWS and the HTTP API. `preload` names packages, by
+        logical id: processes of these functions are forked from one that has imported them.
 
         Entering raises TemplateError if the template or its parameters cannot be deployed.
         """
@@ -102,6 +105,7 @@ class Cloud:
         self._stack_name = stack_name
         self._state = state
         self._proxy_ports = proxy_ports
+        self._preload = {name: tuple(packages) for name, packages in (preload or {}).items()}
         self._session = isolated_session(REGION)
         self._session_lock = threading.Lock()  # sessions are not thread-safe
         self._closing = ExitStack()
@@ -197,7 +201,9 @@ class Cloud:
         if self._state_dir is not None:
             self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             log_file = self._state_dir / f"{function.logical_id}.log"
-        pool = FunctionPool(function, self.endpoint, self._client, log_file, self.delivery_errors.append)
+        packages = self._preload.get(function.logical_id)
+        start = fork_server(packages).start if packages else start_interpreter
+        pool = FunctionPool(function, self.endpoint, self._client, log_file, self.delivery_errors.append, start)
         closing.callback(pool.close)
         return pool
 

@@ -24,7 +24,8 @@ from botocore.exceptions import ClientError
 from local.cloud.access import ACCOUNT, REGION, Credentials, assume_role
 from local.cloud.errors import AccessDenied
 from local.cloud.moto_properties import variable_text
-from local.cloud.runtime import FunctionProcess, runtime_command
+from local.cloud.processes import Start
+from local.cloud.runtime import FunctionProcess, runtime_script
 from local.cloud.runtime_api import Outcome
 from local.cloud.stack import LocalResources
 from local.cloud.state import private_file
@@ -91,8 +92,10 @@ class FunctionPool:
         client: ClientFactory,
         log_file: Path | None,
         report: Callable[[str], None],
+        start: Start,
     ) -> None:
         self.function = function
+        self._start_process = start
         self._endpoint = endpoint
         self._client = client
         self._log_file = log_file
@@ -180,7 +183,7 @@ class FunctionPool:
         function = self.function
         variables, stream, credentials = self.new_environment()
         folder = tempfile.TemporaryDirectory(prefix=f"{function.name}-", ignore_cleanup_errors=True)
-        process = FunctionProcess(runtime_command(function.handler), variables, Path(folder.name))
+        process = FunctionProcess(self._start_process, runtime_script(function.handler), variables, Path(folder.name))
         return _Environment(process, stream, credentials, folder)
 
     def _deliver_log(self, environment: _Environment, request_id: str, outcome: Outcome) -> None:

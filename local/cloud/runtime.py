@@ -6,11 +6,7 @@ simulated: the memory limit, the CPU share that depends on memory, extensions, S
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from local.cloud.output import Output
+from local.cloud.processes import Start, kill
 from local.cloud.runtime_api import Event, Outcome, RuntimeApi
 
 INIT_SECONDS = 10.0
 """Lambda's limit for the initialization of a process, which precedes the time limit."""
 
 
-def runtime_command(handler: str) -> list[str]:
-    """Return the command that serves `handler` with AWS's client of the Runtime API."""
-    return [sys.executable, str(Path(__file__).with_name("awslambdaric_client.py")), handler]
+def runtime_script(handler: str) -> list[str]:
+    """Return the script that serves `handler` with AWS's client of the Runtime API, and its arguments."""
+    return [str(Path(__file__).with_name("awslambdaric_client.py")), handler]
 
 
 class FunctionProcess:
@@ -35,22 +32,15 @@ class FunctionProcess:
     `environment` holds all of the process's variables except the address of its Runtime API.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, start: Start, script: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self._changed = threading.Condition()
         self._event: Event | None = None
         self._is_waiting = False
         self._exit_code: int | None = None
         self._server = RuntimeApi(self)
         self._output = Output()
-        self._process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**environment, "AWS_LAMBDA_RUNTIME_API": self._server.address},
-            stdin=subprocess.DEVNULL,
-            stdout=self._output.writer,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C must not reach it; its children are killed with it
-        )
+        variables = {**environment, "AWS_LAMBDA_RUNTIME_API": self._server.address}
+        self._process = start(script, variables, folder, self._output.writer)
         threading.Thread(target=self._watch, daemon=True).start()
 
     @property
@@ -91,10 +81,7 @@ class FunctionProcess:
 
     def kill(self) -> None:
         """Kill the process and its children, and wait for it."""
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        kill(self._process)
 
     def close(self) -> None:
         """End the process and its Runtime API. No invocation may be running."""

@@ -21,6 +21,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from local.cloud import boto_speed  # noqa: F401  # it changes botocore
 from local.cloud.errors import TemplateError
 
 ARTIFACT_BUCKET = "local-artifacts"

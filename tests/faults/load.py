@@ -30,7 +30,7 @@ def snapshot_load(count: int) -> Row:
     """Let a snapshot of `count` new items through; return the row, with its figures."""
     row = Row(GROUP, f"load-snapshot-{count}", f"a snapshot of {count:,} new items", times=1)
     works = generate_works(count, seed=count)
-    with one_machine() as machine:
+    with one_machine(preload={}) as machine:
         key = snapshot_key("dlsite", FIRST_MORNING)
         bucket = machine.cloud.resources["Bucket"]
         write_snapshot(machine.cloud.client("s3"), bucket, key, Snapshot("dlsite", datetime.now(UTC), works))
@@ -55,7 +55,7 @@ def snapshot_load(count: int) -> Row:
 def press_load(count: int = PRESSES) -> Row:
     """Press `count` buttons, `PRESSES_A_SECOND`; return the row, with its figures and the load that was reached."""
     row = Row(GROUP, "load-presses", f"{count:,} presses", times=count)
-    with one_machine(crawl_delay=0.0, parameters={"Threshold": "0", "MaxPosts": "100"}) as machine:
+    with one_machine(crawl_delay=0.0, parameters={"Threshold": "0", "MaxPosts": "100"}, preload={}) as machine:
         machine.slack.rate_limit = RateLimit(10_000, 0.0)
         machine.begin_day(1, FIRST_MORNING)
         machine.cloud.wait_until_idle(LONGEST_SECONDS)

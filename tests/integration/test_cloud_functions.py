@@ -14,8 +14,8 @@ from local.cloud.errors import CloudError, FunctionError, PayloadTooLarge, Still
 TEMPLATE = Path(__file__).parents[1] / "fixtures" / "cloud" / "template.yaml"
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Cloud]:
+@pytest.fixture(scope="module", params=[(), ("boto3",)], ids=["new", "forked"])
+def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     with Cloud(
         TEMPLATE,
         {"Greeting": "hello"},
@@ -24,6 +24,7 @@ def cloud() -> Iterator[Cloud]:
         overrides={"WorkerFunction": {"ONLY": "worker"}},
         time_limits={"WorkerFunction": 2},
         retry_delays=(0.01,),
+        preload={"WorkerFunction": request.param},
     ) as running:
         yield running
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,14 +74,6 @@ def ops(
 
 def store_secret(machine: Machine, name: str, value: str) -> None:
     machine.cloud.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
-
-
-def restart(machine: Machine, function: str) -> None:
-    """End the warm processes of a function, so that the next event starts a new one."""
-    for pid in machine.cloud.pids(function):
-        os.kill(pid, signal.SIGKILL)
-        with suppress(ChildProcessError):  # another thread has reaped it
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def bring_snapshot(machine: Machine) -> str:
@@ -298,11 +287,11 @@ def test_a_new_signing_secret_counts_at_once(machine: Machine, ops: Ops) -> None
     item_id = next(message.item_id for message in machine.slack.messages if message.item_id)
     ops("rotate-secret", "signing-secret", "--yes", typed=BOT_TOKEN, fail=True)
     ops("rotate-secret", "signing-secret", "--yes", typed="0123456789abcdef0123456789abcdef")
-    restart(machine, "FeedbackFunction")
+    machine.cloud.kill("FeedbackFunction")
     warm_up(machine)
     assert machine.press(item_id, INTERESTED) == 401
     ops("rotate-secret", "signing-secret", "--yes", typed=SIGNING_SECRET)
-    restart(machine, "FeedbackFunction")
+    machine.cloud.kill("FeedbackFunction")
     warm_up(machine)
     assert machine.press(item_id, INTERESTED) == 200
 
@@ -319,13 +308,13 @@ def test_a_head_is_stored_promoted_and_rolled_back(machine: Machine, ops: Ops, t
     ops("model", "push", str(tmp_path), "--yes")
     assert "would promote" in ops("model", "promote", card.version)
     ops("model", "promote", card.version, "--yes")
-    restart(machine, "ClassifierFunction")
+    machine.cloud.kill("ClassifierFunction")
     listed = ops("model", "list")
     assert f"{card.version}  promoted\n" in listed
     assert f"scores with {card.version}" in listed
     assert "would roll back" in ops("model", "roll-back")
     ops("model", "roll-back", "--yes")
-    restart(machine, "ClassifierFunction")
+    machine.cloud.kill("ClassifierFunction")
     assert f"scores with {own}" in ops("model", "list")
     ops("model", "roll-back", "--yes", fail=True)
 

@@ -32,6 +32,7 @@ def test_no_secret_is_in_anything_that_a_run_writes(tmp_path: Path, capfd: pytes
         overrides={"NotifierFunction": {"CLAIM_SECONDS": "3"}},  # how long it waits after an unclear response
         retry_delays=(0.0, 0.0),
         state_dir=tmp_path,
+        preload={},  # a forked process does not show its variables to the system
     ) as machine:
         _a_morning(machine, 0)
         _presses(machine)
