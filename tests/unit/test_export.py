@@ -28,6 +28,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput  # noqa: E402
 
 from model.export import Checkpoint, export, largest_difference, load_checkpoint  # noqa: E402  # needs torch
 from model.export_package import export_package  # noqa: E402
+from model.graph import trace  # noqa: E402
 
 TODAY = date(2026, 4, 1)
 MAX_TOKENS = 24
@@ -88,6 +89,25 @@ def save_checkpoint(folder: Path, architecture: str = "Bert", **options: object)
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     return load_checkpoint(save_checkpoint(tmp_path_factory.mktemp("checkpoint")), MAX_TOKENS)
+
+
+@pytest.fixture(scope="module")
+def graphs() -> dict[tuple[object, ...], bytes]:
+    return {}
+
+
+@pytest.fixture
+def traced_once(graphs: dict[tuple[object, ...], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trace the same weights once for all tests that are about something else: it takes seconds."""
+
+    def remembered(module: torch.nn.Module, model: transformers.PreTrainedModel, max_tokens: int) -> bytes:
+        weights = (weight.numpy().tobytes() for weight in module.state_dict().values())
+        key = (type(model), max_tokens, *weights)
+        if key not in graphs:
+            graphs[key] = trace(module, model, max_tokens)
+        return graphs[key]
+
+    monkeypatch.setattr("model.export.trace", remembered)
 
 
 @pytest.mark.parametrize(("architecture", "rows"), [*((name, 2) for name in ARCHITECTURES), ("Bert", 1)])
@@ -184,6 +204,7 @@ def logits(scores: Scores) -> Scores:
     return np.asarray(np.log(scores / (1 - scores)), dtype=np.float64)
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_int8_that_costs_accuracy_is_refused_unless_forced(tmp_path: Path) -> None:
     # The labels are the checkpoint's own, and its threshold lies between the two scores that int8 sets furthest apart.
     folder = save_checkpoint(tmp_path / "checkpoint")
@@ -241,6 +262,7 @@ def test_ambiguous_names_are_refused_and_the_option_is_named(names: dict[int, st
         interested_label(names, "hail")
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_a_checkpoint_with_swapped_labels_is_exported_correctly(tmp_path: Path) -> None:
     folder = save_checkpoint(tmp_path)
     usual = load_checkpoint(folder, MAX_TOKENS)
@@ -250,6 +272,7 @@ def test_a_checkpoint_with_swapped_labels_is_exported_correctly(tmp_path: Path) 
     assert largest_difference(checkpoint, export(checkpoint, int8=False), TEXTS) < 1e-5
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_a_package_cuts_texts_on_the_same_side_as_its_checkpoint(tmp_path: Path) -> None:
     folder = save_checkpoint(tmp_path)
     long = ["雨" * 30 + "図書室夜" * 8, "雨の" * 900 + "図" * 9]
@@ -261,6 +284,7 @@ def test_a_package_cuts_texts_on_the_same_side_as_its_checkpoint(tmp_path: Path)
     assert largest_difference(checkpoint, export(checkpoint, int8=False), long) < 1e-5
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_a_package_that_is_worse_than_the_majority_is_refused_unless_forced(tmp_path: Path) -> None:
     folder = save_checkpoint(tmp_path / "checkpoint")
     works = generate_works(40, seed=3)
