@@ -14,6 +14,7 @@ from crawler import listing
 from crawler.crawl import BadCrawl
 from crawler.fetcher import Fetcher, Page, Unavailable
 from crawler.progress import CrawlUnderWay
+from crawler.sources import dlsite_address
 from crawler.sources.dlsite import DLsite
 from local.shop import routes
 from local.shop.entries import entries_on
@@ -29,6 +30,12 @@ DOWN = altered(status=503)
 def shop(stores: Stores) -> Iterator[Shop]:
     with serve(stores, 12, 15, 15, 15) as shop:
         yield shop
+
+
+@pytest.fixture
+def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask for listings of 20 works a page, so that several pages do not take a hundred works."""
+    monkeypatch.setattr(dlsite_address, "LISTING_SIZE", 20)
 
 
 def day(number: int) -> datetime:
@@ -87,9 +94,10 @@ def test_works_that_were_on_sale_before_the_first_crawl_are_not_read(shop: Shop)
     assert set(ids(shop.snapshot(DAY_TWO).items)) <= {*new, *first}
 
 
+@pytest.mark.usefixtures("short_pages")
 def test_the_listing_is_read_on_over_its_pages_until_it_reaches_what_is_known(stores: Stores) -> None:
-    with serve(stores, 12, 130, 3) as shop:
-        shop.site.works = generate_works(160, seed=3)
+    with serve(stores, 12, 26, 3) as shop:
+        shop.site.works = generate_works(60, seed=3)
         shop.turn(item_limit=10)
         shop.log.clear()
         new = new_on(shop, 2)
@@ -102,9 +110,10 @@ def test_the_listing_is_read_on_over_its_pages_until_it_reaches_what_is_known(st
         assert listings(shop) == 1
 
 
+@pytest.mark.usefixtures("short_pages")
 def test_a_listing_whose_pages_do_not_fit_one_turn_is_read_in_several(stores: Stores) -> None:
-    with serve(stores, 12, 130, crawl_delay=10) as shop:
-        shop.site.works = generate_works(160, seed=3)
+    with serve(stores, 12, 26, crawl_delay=10) as shop:
+        shop.site.works = generate_works(60, seed=3)
         shop.turn(item_limit=1)
         new = new_on(shop, 2)
         shop.log.clear()
@@ -118,29 +127,31 @@ def test_a_listing_whose_pages_do_not_fit_one_turn_is_read_in_several(stores: St
         assert listings(shop) == 2
 
 
+@pytest.mark.usefixtures("short_pages")
 def test_a_listing_that_does_not_reach_what_is_known_is_said_to_have_a_gap(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "LISTING_BOUND", 100)
-    with serve(stores, 12, 120) as shop:
-        shop.site.works = generate_works(140, seed=3)
+    monkeypatch.setattr(listing, "LISTING_BOUND", 20)
+    with serve(stores, 12, 24) as shop:
+        shop.site.works = generate_works(40, seed=3)
         assert not shop.turn(item_limit=10).gap
         new = new_on(shop, 2)
         assert shop.turn(DAY_TWO, item_limit=10).gap
         snapshot = shop.snapshot(DAY_TWO)
         assert snapshot.gap
         assert ids(snapshot.items) == new[: len(snapshot.items)]
-        assert len(snapshot.items) > 80
+        assert len(snapshot.items) > 16
 
 
+@pytest.mark.usefixtures("short_pages")
 def test_a_known_work_that_is_listed_anew_does_not_end_the_listing(stores: Stores) -> None:
-    with serve(stores, 12, 121) as shop:
-        works = generate_works(140, seed=3)
+    with serve(stores, 12, 25) as shop:
+        works = generate_works(40, seed=3)
         shop.site.works = works
         shop.turn(item_limit=10)
         again = next(work for work in works if work.item_id == shop.listed()[5])
-        shop.site.works = [work for work in works[:132] if work != again] + [again]
-        shop.site.days = [11, 121]
+        shop.site.works = [work for work in works[:36] if work != again] + [again]
+        shop.site.days = [11, 25]
         new = [item_id for item_id in new_on(shop, 2) if item_id != again.item_id]
         shop.turn(DAY_TWO, item_limit=10)
         assert set(new) <= set(ids(shop.snapshot(DAY_TWO).items))
