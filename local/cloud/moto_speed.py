@@ -1,4 +1,4 @@
-"""Spares moto what takes most of its time: looking up what never changes, and copying values of DynamoDB.
+"""Spares moto what takes most of its time: looking up what never changes, and copying and measuring DynamoDB's values.
 
 Importing this module changes moto for the whole process.
 """
@@ -12,6 +12,7 @@ from typing import Any
 from moto import backends
 from moto.core import responses, utils
 from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 
 _moto_modules = backends.list_of_moto_modules
 _serialize_structure = BaseJSONSerializer._serialize_type_structure
@@ -44,6 +45,17 @@ def _sent(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _init(self: Any, hash_key: Any, range_key: Any, attrs: dict[str, Any]) -> None:
+    """Make a record of DynamoDB, and check its size once."""
+    self.hash_key, self.range_key = hash_key, range_key
+    self.attrs = LimitedSizeDict()
+    for key, value in attrs.items():
+        dict.__setitem__(self.attrs, key, DynamoType(value))
+    if self.attrs:
+        self.attrs.__setitem__(*self.attrs.popitem())  # this checks it
+
+
 setattr(backends, "list_of_moto_modules", _modules)  # noqa: B010  # mypy forbids to assign a function
 setattr(responses, "method_names_from_class", functools.cache(utils.method_names_from_class))  # noqa: B010  # as above
 setattr(BaseJSONSerializer, "_serialize_type_structure", _serialize)  # noqa: B010  # as above
+setattr(Item, "__init__", _init)  # noqa: B010  # as above
