@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import re
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
-from crawler.answers import host_of, parse_address, port_of, public_address
+from crawler.answers import MAX_ADDRESS, host_of, is_local, parse_address, port_of, public_address
 
 SOURCE = "feed"
 MOST_FEEDS = 50
 DIGITS = 32
 
 _TRACKING = re.compile(
-    r"utm_.*|mtm_.*|pk_.*|piwik_.*|matomo_.*|hsa_.*|mc_[ce]id|_hs(?:enc|mi)|vero_(?:conv|id)|at_(?:medium|campaign)"
-    r"|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|twclid|ttclid|yclid|igshid|igsh|li_fat_id|mkt_tok|_ga|_gl|xtor"
-    r"|cmpid|rss|feed|from_rss",
-    re.IGNORECASE,
+    r"(?:(?:utm|mtm|hsa|piwik|matomo)_.*|pk_(?:campaign|cpn|kwd|keyword|source|medium|content|cid)|mc_[ce]id"
+    r"|_hs(?:enc|mi)|vero_(?:conv|id)|at_(?:medium|campaign)|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|twclid"
+    r"|ttclid|yclid|ysclid|srsltid|igshid|igsh|li_fat_id|mkt_tok|_ga|_gl|xtor|cmpid|ncid|phpsessid|jsessionid|:~:text"
+    r"|from_rss)=.*|(?:from|ref|source|src|via|feed|rss)=(?:rss|atom|feed)?",
+    re.IGNORECASE | re.DOTALL,
 )
-"""Names of parameters that say where a reader comes from, not what is read."""
+"""Parameters that say where a reader comes from, not what is read."""
 
-_GLOBAL_ID = re.compile(r"(?:tag|urn|uuid|doi|info):.+|(?=.*[0-9])[A-Za-z0-9_:./+=-]{16,}", re.IGNORECASE | re.DOTALL)
-"""Ids that say which work of the world they mean; shorter ones are counted anew by each feed."""
+_GLOBAL_ID = re.compile(
+    r"(?:tag:[^:]+,[0-9-]{4,10}:|urn:[a-z0-9-]+:|doi:|info:).+"
+    r"|(?:uuid:)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Ids that say which work of the world they mean; others are counted anew by each site."""
+
+_ESCAPED = re.compile("%([0-9A-Fa-f]{2})")
 
 
 def feed_addresses(text: str, *, is_trial: bool = False) -> list[str]:
@@ -43,6 +50,26 @@ def is_on_this_machine(url: str) -> bool:
     return parts is not None and (host_of(parts) == "localhost" or host_of(parts).startswith("127."))
 
 
+def web_address(address: str, feed: str, base: str = "") -> str:
+    """Return an address in the feed at address `feed` as https, empty if it is none of a public host.
+
+    It may be relative to `base`, or else to the feed. In a feed of this machine, as in a trial, addresses of its own
+    server are kept as they are.
+    """
+    if not address.strip():
+        return ""
+    server = urlsplit(feed)
+    if is_local(server.hostname or ""):
+        try:
+            own = urljoin(base or feed, address.strip())
+            if urlsplit(own)[:2] == server[:2] and len(own) <= MAX_ADDRESS:
+                return own
+        except ValueError:
+            return ""
+    found = public_address(address, base or feed)
+    return found if found and _names_a_host(found) else ""
+
+
 def item_id(feed: str, guid: str, link: str, text: str) -> str:
     """Return the id of an entry of the feed at address `feed`: the same for the same work, wherever it is listed.
 
@@ -53,14 +80,15 @@ def item_id(feed: str, guid: str, link: str, text: str) -> str:
     >>> one == item_id("https://example.net/all", "", "https://EXAMPLE.com/a/?b=1", "")
     True
     """
-    if guid and re.match(r"https?://", guid, re.IGNORECASE):
+    page = _canonical(link)
+    if re.match("https?:", guid, re.IGNORECASE) and public_address(guid):
         key = _canonical(guid)
-    elif guid and _GLOBAL_ID.fullmatch(guid):
+    elif _GLOBAL_ID.fullmatch(guid):
         key = guid
     elif guid:
-        key = f"{_canonical(feed)}\n{guid}"
+        key = f"{page or _canonical(feed)}\n{guid}"  # a shop's feeds share its works, and their addresses
     else:
-        key = _canonical(link) or f"{_canonical(feed)}\n{text}"
+        key = page or f"{_canonical(feed)}\n{text}"
     return f"{SOURCE}-{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:DIGITS]}"
 
 
@@ -71,9 +99,15 @@ def _address(text: str, *, is_trial: bool) -> str:
     address = public_address(text)
     if not address:
         raise ValueError(f"{text!r:.200} is no address of a public host: give feeds such as https://example.com/feed")
-    if urlsplit(address).port:
-        raise ValueError(f"{text!r:.200} names a port: feeds are read from https alone, at its own port")
+    if not _names_a_host(address):
+        raise ValueError(f"{text!r:.200} names a port, or a number for a host: feeds are read from https alone")
     return address
+
+
+def _names_a_host(address: str) -> bool:
+    """Return whether an address has the port of https, and a host that is no IPv6 address, which may stand for IPv4."""
+    parts = urlsplit(address)
+    return parts.port is None and "[" not in parts.netloc
 
 
 def _canonical(url: str) -> str:
@@ -82,14 +116,20 @@ def _canonical(url: str) -> str:
     if parts is None or not parts.host:
         return ""
     port = "" if port_of(parts) in {80, 443} else f":{parts.port}"
-    path = quote(unquote(parts.path or "").rstrip("/"), safe="/")
+    path = _ESCAPED.sub(_unescaped, parts.path or "").rstrip("/")
     query = urlencode(sorted(_telling(parts.query)))
     # a page of many works names each by its fragment
     fragment = urlencode(_telling(parts.fragment)) if "=" in (parts.fragment or "") else parts.fragment or ""
-    is_tracking = _TRACKING.fullmatch(fragment) is not None
-    return f"{host_of(parts).lower()}{port}{path}?{query}#{'' if is_tracking else fragment}"
+    return f"{host_of(parts).lower()}{port}{path}?{query}#{fragment}"
+
+
+def _unescaped(escaped: re.Match[str]) -> str:
+    """Return a character as it is where an address may hold it as it is."""
+    character = chr(int(escaped[1], 16))
+    return character if re.fullmatch("[A-Za-z0-9._~-]", character) else escaped[0].upper()
 
 
 def _telling(query: str | None) -> list[tuple[str, str]]:
-    pairs = parse_qsl(query or "", keep_blank_values=True)
-    return [(name, value) for name, value in pairs if not _TRACKING.fullmatch(name)]
+    """Return the parameters that say what is read; the bytes of any encoding stay apart."""
+    pairs = parse_qsl(query or "", keep_blank_values=True, encoding="latin-1")
+    return [(name, value) for name, value in pairs if not _TRACKING.fullmatch(f"{name}={value}")]
