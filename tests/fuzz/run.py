@@ -17,12 +17,13 @@ from typing import Any
 from unittest.mock import patch
 
 import hypothesis
-from fuzz import answers, packages, pages, presses, stored
+from fuzz import answers, feeds, packages, pages, presses, stored
 from fuzz.target import Target
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 
 TARGETS: tuple[Target, ...] = (
     *pages.TARGETS,
+    *feeds.TARGETS,
     *stored.TARGETS,
     *answers.TARGETS,
     *presses.TARGETS,

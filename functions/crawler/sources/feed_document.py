@@ -102,6 +102,8 @@ def _sections(text: Text) -> tuple[list[Section], list[str]]:
         page = read_markup(f"<div>{_DOCUMENT_TAG.sub('', value)}</div>")
     except UnreadableMarkup:
         return [], []
+    for title in page.select("title"):
+        title.decompose()
     images = _images(page)
     for heading in list(outermost(page.select(_HEADINGS))):
         heading.string = f"{_BEGINS}{clean_line(readable_text(heading))}{_CLOSES}"

@@ -7,8 +7,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from email.utils import parsedate_to_datetime
+from html import escape
+from html.entities import html5
 from time import struct_time
 from typing import Any
 from urllib.parse import urljoin
@@ -32,6 +34,11 @@ _ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf)(?=[\s/>])", re.IGNORECASE)
 _ROOT_END = re.compile(r"</(?:[\w.-]+:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
 _ENTRY_TAG = re.compile(r"<(/?)(?:[\w.-]+:)?(?:item|entry)[\s>]", re.IGNORECASE)
 _ENTITY = re.compile(r"<!\s*ENTITY", re.IGNORECASE)
+_OWNER = re.compile(r"<itunes:owner>[^<]*(?:<(?!/?itunes:owner)[^<]*)*</itunes:owner>", re.IGNORECASE)
+_AMPERSAND = re.compile(
+    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|&(?!#[0-9]{1,7};|#x[0-9A-Fa-f]{1,6};|(?:amp|lt|gt|quot|apos);)([A-Za-z0-9]{1,31};)?",
+    re.DOTALL,
+)
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in XML
 _MAIL = re.compile(r"(?:mailto:)?[^\s<>()\"]+@[^\s<>()\"]+")
 _JAPANESE_DATE = re.compile(r"\s*([0-9]{4})年\s?([0-9]{1,2})月\s?([0-9]{1,2})日")
@@ -110,7 +117,8 @@ def _xml_feed(text: str, url: str) -> Feed:
     if _ENTITY.search(text, 0, root.start()):
         raise NotADocument(f"{url} declares entities, which no feed needs: it is not read")
     # without what stands before the root: garbage, and a document type that names other files
-    document = io.BytesIO(text[root.start() :].encode("utf-8", "replace"))  # feedparser would open a name
+    tree = _AMPERSAND.sub(_escaped, _OWNER.sub("", text[root.start() :]))  # feedparser takes owners for authors
+    document = io.BytesIO(tree.encode("utf-8", "replace"))  # it would open a name
     headers = {"content-type": "application/xml; charset=utf-8"}
     try:
         parsed = parse(document, response_headers=headers, resolve_relative_uris=False, sanitize_html=False)
@@ -121,6 +129,14 @@ def _xml_feed(text: str, url: str) -> Feed:
     people = _people(dict(parsed.feed))
     entries = [_xml_entry(dict(entry), people, url) for entry in parsed.entries]
     return Feed(_text_of(dict(parsed.feed), "title", url), entries[:-1] if _is_cut_off(text) else entries)
+
+
+def _escaped(ampersand: re.Match[str]) -> str:
+    """Return an ampersand as XML has it, and a character that HTML names as it is; what is CDATA stays."""
+    if ampersand[0].startswith("<"):
+        return ampersand[0]
+    name = ampersand[1] or ""
+    return escape(html5[name]) if name in html5 else f"&amp;{name}"
 
 
 def _is_cut_off(text: str) -> bool:
@@ -225,20 +241,24 @@ def _first_moment(entry: Mapping[str, Any], *names: str) -> datetime | None:
 
 
 def _moment(text: str, parsed: object) -> datetime | None:
-    """Return a time; `parsed` is how feedparser reads it."""
+    """Return a time; `parsed` is how feedparser reads it. The first year and the last stand for none."""
     if found := _JAPANESE_DATE.match(text):
         text = "-".join(part.zfill(2) for part in found.groups())
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
+    for read in (datetime.fromisoformat, parsedate_to_datetime, lambda _: _utc(parsed)):
         try:
             moment = read(text)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return moment if moment.astimezone(UTC).year > 1 else None  # the first year stands for none
+            return (
+                (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) if MINYEAR < moment.year < MAXYEAR else None
+            )
         except (ValueError, TypeError, IndexError, OverflowError):
             continue
-    try:
-        return datetime(*parsed[:6], tzinfo=UTC) if isinstance(parsed, struct_time) else None
-    except ValueError:
-        return None
+    return None
+
+
+def _utc(parsed: object) -> datetime:
+    if not isinstance(parsed, struct_time):
+        raise TypeError("feedparser cannot read it either")
+    return datetime(*parsed[:6], tzinfo=UTC)
 
 
 def _text_of(value: Mapping[str, Any], name: str, url: str) -> Text:
