@@ -41,4 +41,4 @@ def read_feed(content: bytes) -> None:
             assert not is_local(parts.hostname)
 
 
-TARGETS = (Target("feed", 15, (NotADocument,), read_feed, feeds, damaged_bytes),)
+TARGETS = (Target("feed", 8, (NotADocument,), read_feed, feeds, damaged_bytes),)

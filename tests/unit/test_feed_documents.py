@@ -139,8 +139,8 @@ BOMB = (
         ),
         pytest.param(b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/>', "no feed", id="other RDF"),
         pytest.param(
-            RSS.format("<item><authors>a</authors><author><name>b</name></author></item>").encode(),
-            "TypeError in feedparser$",
+            RSS.format("<item><textInput><name>a</name></textInput></item>").encode(),
+            "KeyError in feedparser$",
             id="a feed that breaks feedparser",
         ),
     ],
@@ -193,9 +193,10 @@ def test_a_work_of_endless_texts_is_bounded() -> None:
     assert len(json.dumps(item.to_json(), ensure_ascii=False).encode()) < 400_000
 
 
-@pytest.mark.parametrize("text", ["<b>" * 600 + "deep" + "</b>" * 600, "<i/>" * 30_001])
+@pytest.mark.parametrize("text", ["<b>" * 600 + "deep" + "</b>" * 600, "<i>" * 30_001])
 def test_a_text_of_too_many_or_too_deep_tags_is_left_out_and_its_work_stays(text: str) -> None:
-    (item,) = parsed(RSS.format(ENTRY.format("a").replace("</item>", f"<description>{text}</description></item>")))
+    description = f"<description><![CDATA[{text}]]></description></item>"
+    (item,) = parsed(RSS.format(ENTRY.format("a").replace("</item>", description)))
     assert (item.title, item.sections) == ("a", [])
 
 

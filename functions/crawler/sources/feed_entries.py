@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
@@ -122,7 +123,7 @@ def _xml_feed(text: str, url: str) -> Feed:
     headers = {"content-type": "application/xml; charset=utf-8"}
     try:
         parsed = parse(document, response_headers=headers, resolve_relative_uris=False, sanitize_html=False)
-    except Exception as error:  # feedparser names no errors: some feeds that are made for it raise TypeError
+    except Exception as error:  # feedparser names no errors: a text input within an entry raises KeyError
         raise NotADocument(f"{url} is no feed that can be read: {type(error).__name__} in feedparser") from error
     if not parsed.version:
         raise NotADocument(f"{url} is no feed that can be read{_feeds_of(text, url)}")
@@ -141,10 +142,8 @@ def _escaped(ampersand: re.Match[str]) -> str:
 
 def _is_cut_off(text: str) -> bool:
     """Return whether a document ends within an entry, which may be whole tomorrow."""
-    last = None
-    for last in _ENTRY_TAG.finditer(text):
-        pass
-    return last is not None and not last[1] and not _ROOT_END.search(text, last.end())
+    tags = deque(_ENTRY_TAG.finditer(text), maxlen=1)
+    return any(not last[1] and not _ROOT_END.search(text, last.end()) for last in tags)
 
 
 def _xml_entry(entry: dict[str, Any], feed_people: list[str], url: str) -> Entry:
