@@ -4,6 +4,7 @@ import json
 import shutil
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -100,7 +101,7 @@ def graphs() -> dict[tuple[object, ...], bytes]:
 def traced_once(graphs: dict[tuple[object, ...], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """Trace the same weights once for all tests that are about something else: it takes seconds."""
 
-    def remembered(module: torch.nn.Module, model: transformers.PreTrainedModel, max_tokens: int) -> bytes:
+    def remembered(module: Any, model: Any, max_tokens: int) -> bytes:
         weights = (weight.numpy().tobytes() for weight in module.state_dict().values())
         key = (type(model), max_tokens, *weights)
         if key not in graphs:
