@@ -43,7 +43,7 @@ _AMPERSAND = re.compile(
     r"<!\[CDATA\[.*?(?:\]\]>|\Z)|&(?!#[0-9]{1,7};|#x[0-9A-Fa-f]{1,6};|(?:amp|lt|gt|quot|apos);)([A-Za-z0-9]{1,31};)?",
     re.DOTALL,
 )
-_LONG_WORD = re.compile(r"[A-Za-z0-9_.+-]{%d}(?=[A-Za-z0-9_.+-])" % LONGEST_WORD)
+_LONG_WORD = re.compile(rf"[A-Za-z0-9_.+-]{{{LONGEST_WORD}}}(?=[A-Za-z0-9_.+-])")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in XML
 _MAIL = re.compile(r"(?:mailto:)?[^\s<>()\"]+@[^\s<>()\"]+")
 _JAPANESE_DATE = re.compile(r"\s*([0-9]{4})年\s?([0-9]{1,2})月\s?([0-9]{1,2})日")
