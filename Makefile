@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint browser bench faults fuzz learning mutations properties model build sizes image-test doctor secrets deploy smoke destroy destroy-data starter clean
+.PHONY: help demo test lint browser cost bench faults fuzz learning mutations properties model build sizes image-test doctor secrets deploy smoke destroy destroy-data starter clean
 
 PYTHON ?= python3
 STACK ?= osusume
@@ -71,6 +71,9 @@ lint-template:
 	$(BIN)/python -m local transform > .aws-sam/transformed.json
 	$(BIN)/cfn-lint --regions ap-northeast-1 -- .aws-sam/transformed.json
 	$(CHECKOV_VENV)/bin/checkov --file .aws-sam/transformed.json functions/classifier/Dockerfile
+
+cost: $(VENV)/local  ## print what a month on AWS costs, at 30, 300 and 3,000 new items a day
+	@$(BIN)/python -m local cost
 
 bench: $(VENV)/test  ## measure the speed of the parts on this machine, and of the model against transformers
 	@$(BIN)/python -m local bench

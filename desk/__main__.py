@@ -30,6 +30,12 @@ exit status: 0 after Ctrl-C, 1 if there is nothing to label or no place to write
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the page until Ctrl-C, print the number of labels and the next command, and return the exit status."""
+    options = command_line().parse_args(arguments)
+    return exit_status(lambda: _label_file(options))
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m desk",
         description=_DESCRIPTION,
@@ -48,8 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="your time zone, for the times of the labels (default: %(default)s)",
     )
     add_page_options(parser)
-    options = parser.parse_args(arguments)
-    return exit_status(lambda: _label_file(options))
+    return parser
 
 
 def _label_file(options: argparse.Namespace) -> None:

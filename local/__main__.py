@@ -15,6 +15,8 @@ from local.bench import run_bench
 from local.built import list_sizes
 from local.cloud.access import REGION
 from local.cloud.template import load_template
+from local.cost.command import add_command as add_cost
+from local.cost.command import run_cost
 from local.demo import DemoFailed, run_demo
 from local.image import image_test
 from local.machine import PACKAGE, PARAMETERS, ROOT
@@ -67,6 +69,26 @@ exit status: 0 on success, 1 when the crawl or a function failed, 2 for wrong us
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command in `arguments` (by default the process's own); return the exit status."""
+    options = command_line().parse_args(arguments)
+    if options.command == "transform":
+        print(json.dumps(load_template(ROOT / "template.yaml", PARAMETERS, REGION).document, indent=2, default=str))
+        return 0
+    if options.command == "bench":
+        run_bench(options.folder, Console(highlight=False))
+        return 0
+    if options.command == "sizes":
+        return exit_status(lambda: list_sizes(options.folder, options.architecture, Console(highlight=False)))
+    if options.command == "cost":
+        return exit_status(lambda: run_cost(options, Console(highlight=False)))
+    if options.command == "image-test":
+        return exit_status(
+            lambda: image_test(options.architecture, options.model, options.base, Console(highlight=False))
+        )
+    return _run(options) if options.command == "run" else _demo(options)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="python -m local",
         description=DESCRIPTION,
@@ -102,21 +124,9 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument(
             "--architecture", choices=["x86_64", "arm64"], default="x86_64", help="the processor (default: %(default)s)"
         )
+    add_cost(commands)
     commands.add_parser("transform", help="print template.yaml as CloudFormation's JSON, as SAM transforms it")
-    options = parser.parse_args(arguments)
-    if options.command == "transform":
-        print(json.dumps(load_template(ROOT / "template.yaml", PARAMETERS, REGION).document, indent=2, default=str))
-        return 0
-    if options.command == "bench":
-        run_bench(options.folder, Console(highlight=False))
-        return 0
-    if options.command == "sizes":
-        return exit_status(lambda: list_sizes(options.folder, options.architecture, Console(highlight=False)))
-    if options.command == "image-test":
-        return exit_status(
-            lambda: image_test(options.architecture, options.model, options.base, Console(highlight=False))
-        )
-    return _run(options) if options.command == "run" else _demo(options)
+    return parser
 
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

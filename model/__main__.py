@@ -13,12 +13,17 @@ from osusume.errors import UserError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    options = command_line().parse_args(arguments)
+    return exit_status(lambda: _run(options))
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="python -m model", description="Make, evaluate and measure model packages.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
         importlib.import_module(f"model.commands.{name}").add(commands)
-    options = parser.parse_args(arguments)
-    return exit_status(lambda: _run(options))
+    return parser
 
 
 def _run(options: argparse.Namespace) -> None:

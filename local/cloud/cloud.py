@@ -20,6 +20,7 @@ from local.cloud.dispatch import Dispatcher, Invocation, async_settings_of
 from local.cloud.errors import CloudError, TemplateError
 from local.cloud.functions import Function, FunctionPool, functions_of
 from local.cloud.gateway import Gateway, routes_of
+from local.cloud.meter import Meter
 from local.cloud.moto_access import enforce
 from local.cloud.moto_stacks import public_address
 from local.cloud.persistence import KeptStores
@@ -80,6 +81,7 @@ class Cloud:
         state: State | None = None,
         proxy_ports: Collection[int] = (),
         preload: Mapping[str, Sequence[str]] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Set up a cloud that starts when it is entered.
 
@@ -89,7 +91,8 @@ class Cloud:
         waits 60 and 120. `edit` changes the transformed template before it is deployed. `state_dir` receives one log
         file for each function. `state` keeps buckets, tables and the queue of asynchronous events across processes.
         `proxy_ports` are local ports of proxies in front of AWS and the HTTP API. `preload` names packages, by
-        logical id: processes of these functions are forked from one that has imported them.
+        logical id: processes of these functions are forked from one that has imported them. `meter` counts what AWS
+        would bill.
 
         Entering raises TemplateError if the template or its parameters cannot be deployed.
         """
@@ -106,6 +109,7 @@ class Cloud:
         self._state = state
         self._proxy_ports = proxy_ports
         self._preload = {name: tuple(packages) for name, packages in (preload or {}).items()}
+        self._meter = meter
         self._session = isolated_session(REGION)
         self._session_lock = threading.Lock()  # sessions are not thread-safe
         self._closing = ExitStack()
@@ -132,7 +136,7 @@ class Cloud:
         self.resources = self._stack.resources
         enforce(enabled=True)
         note = KeptStores(self._state, self._stack).note if self._state else None
-        server = AwsServer(note, self._proxy_ports)
+        server = AwsServer(note, self._proxy_ports, self._meter)
         closing.callback(server.close)
         self.endpoint = server.url
         self._administrator = create_administrator("local-administrator")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import ClientError
 
 from local.cloud.access import assume_role
+from local.cloud.effort import NO_EFFORT, Effort
 from local.cloud.errors import AccessDenied, FunctionError, PayloadTooLarge, StillBusy, TemplateError
 from local.cloud.functions import ClientFactory, FunctionPool
 from local.cloud.stack import LocalResources
@@ -49,7 +50,7 @@ class Invocation:
     """One finished attempt of a function at one event; retries of an event share its `request_id`.
 
     `function` is the logical id, `attempt` counts from 1, `response` is the parsed answer, `error` Lambda's error
-    document or None, `log` the lines that the function printed.
+    document or None, `log` the lines that the function printed, `effort` what the process needed for it.
     """
 
     function: str
@@ -61,6 +62,7 @@ class Invocation:
     seconds: float
     log: list[str]
     trigger: Trigger
+    effort: Effort = NO_EFFORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +250,7 @@ class Dispatcher:
             seconds=outcome.seconds,
             log=outcome.log,
             trigger=trigger,
+            effort=outcome.effort,
         )
         self._invocations.append(invocation)
         return invocation, outcome.response or b"null"

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from local.cloud.effort import Effort, cpu_seconds, peak_megabytes
 from local.cloud.output import Output
 from local.cloud.processes import Start, kill
 from local.cloud.runtime_api import Event, Outcome, RuntimeApi
@@ -37,6 +38,10 @@ class FunctionProcess:
         self._event: Event | None = None
         self._is_waiting = False
         self._exit_code: int | None = None
+        self._started_at = time.monotonic()
+        self._init_seconds: float | None = None
+        self._cpu_before = 0.0
+        self._is_first = True
         self._server = RuntimeApi(self)
         self._output = Output()
         variables = {**environment, "AWS_LAMBDA_RUNTIME_API": self._server.address}
@@ -68,6 +73,7 @@ class FunctionProcess:
             outcome = event.outcome
             is_late = outcome is None and self._exit_code is None
             is_idle = self._is_waiting
+            effort = self._effort()
             self._event = None
         if not is_idle and self._exit_code is None:
             self.kill()
@@ -77,6 +83,7 @@ class FunctionProcess:
         if is_late:
             outcome.log.append(str(outcome.error and outcome.error["errorMessage"]))
         outcome.seconds = time.monotonic() - (event.taken_at or began)
+        outcome.effort = effort
         return outcome
 
     def kill(self) -> None:
@@ -89,6 +96,16 @@ class FunctionProcess:
         self._server.shutdown()
         self._server.server_close()
         self._output.close()
+
+    def _effort(self) -> Effort:
+        """Return what the event needed, and the start if it is the process's first."""
+        started, self._is_first = self._is_first, False
+        return Effort(
+            cpu_seconds(self.pid) - self._cpu_before,
+            (self._init_seconds or 0.0) if started else 0.0,
+            self._cpu_before if started else 0.0,
+            peak_megabytes(self.pid),
+        )
 
     def _is_over(self, event: Event) -> bool:
         return self._exit_code is not None or (event.outcome is not None and self._is_waiting)
@@ -114,12 +131,15 @@ class FunctionProcess:
         """Wait for the next event and return it; None if the process ended."""
         with self._changed:
             self._is_waiting = True
+            if self._init_seconds is None:
+                self._init_seconds = time.monotonic() - self._started_at
             self._changed.notify_all()
             self._changed.wait_for(lambda: (self._event and not self._event.outcome) or self._exit_code is not None)
             if self._event is None or self._exit_code is not None:
                 return None
             self._is_waiting = False
             self._event.taken_at = time.monotonic()
+            self._cpu_before = cpu_seconds(self.pid)
             self._changed.notify_all()
             return self._event
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from typing import Any, Protocol
 
+from local.cloud.effort import NO_EFFORT, Effort
 from web.guard import Guarded, new_token
 
 MAX_ANSWER_BYTES = 6_291_556
@@ -31,6 +32,7 @@ class Outcome:
     error: dict[str, Any] | None = None
     log: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    effort: Effort = NO_EFFORT
 
 
 @dataclass(slots=True)

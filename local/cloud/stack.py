@@ -27,6 +27,7 @@ from werkzeug.serving import make_server
 from local.cloud import moto_access, moto_properties, moto_speed, moto_types  # noqa: F401  # the last ones change moto
 from local.cloud.access import ACCOUNT, REGION
 from local.cloud.errors import TemplateError
+from local.cloud.meter import Meter
 from local.cloud.moto_atomic import one_at_a_time
 from local.cloud.moto_stacks import failure_of, public_address
 from local.cloud.signature import signed_for, signer
@@ -119,13 +120,16 @@ class AwsServer:
 
     It refuses requests that are not signed with a key of the account, requests from web pages, and the paths of moto's
     own API. `note`, if given, is called with each request and its body after it is served and before the response is
-    sent. `proxy_ports` are further ports at which clients reach the server.
+    sent. `meter`, if given, counts what is served. `proxy_ports` are further ports at which clients reach the server.
     """
 
     def __init__(
-        self, note: Callable[[WSGIEnvironment, bytes], None] | None = None, proxy_ports: Collection[int] = ()
+        self,
+        note: Callable[[WSGIEnvironment, bytes], None] | None = None,
+        proxy_ports: Collection[int] = (),
+        meter: Meter | None = None,
     ) -> None:
-        self._note = note
+        self._note, self._meter = note, meter
         self._application: WSGIApplication = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Handler)
         self._server.proxy_ports = proxy_ports  # type: ignore[attr-defined]  # the guard looks for it
@@ -154,6 +158,9 @@ class AwsServer:
             answer = self._application(environ, start_response)
             if self._note:
                 self._note(environ, body)
+            if self._meter:
+                answer = list(answer)
+                self._meter.count(environ, body, b"".join(answer))
             return answer
 
 

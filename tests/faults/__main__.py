@@ -39,8 +39,8 @@ written all the same), 2 for a name that is not known, 130 on Ctrl-C"""
 PAGE = ROOT / "docs" / "reliability.md"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line names; return the exit status."""
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m faults",
         description=_DESCRIPTION,
@@ -71,7 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FILE",
         help="where the page goes (default: docs/reliability.md when everything runs once, else it is printed)",
     )
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line names; return the exit status."""
+    options = command_line().parse_args(arguments)
     console = Console(highlight=False)
     if options.list:
         for group, name, injected in known_names():

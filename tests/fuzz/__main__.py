@@ -27,7 +27,7 @@ SHOWN = 300
 
 def main() -> int:
     """Run it, and return 1 where something was found."""
-    arguments = _arguments()
+    arguments = command_line().parse_args()
     chosen = [index for index, target in enumerate(TARGETS) if arguments.only in {None, target.name}]
     if not chosen:
         sys.exit(f"no target is called {arguments.only!r}: use one of {', '.join(target.name for target in TARGETS)}")
@@ -59,14 +59,15 @@ def main() -> int:
     return 1 if found else 0
 
 
-def _arguments() -> argparse.Namespace:
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=100_000, help="how many, over all targets (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="which damage (default: %(default)s)")
     parser.add_argument("--only", metavar="TARGET", help="this target alone")
     parser.add_argument("--processes", type=int, default=2, help="at the same time (default: %(default)s)")
     parser.add_argument("--keep", type=Path, default=Path(".fuzz"), help="folder for findings (default: .fuzz)")
-    return parser.parse_args()
+    return parser
 
 
 def _chunks(target: Target, chosen: list[int], inputs: int) -> Iterator[int]:

@@ -248,6 +248,7 @@ CHANGES = {
     "AlarmEmail": "alarms@example.com",
     "Architecture": "arm64",
     "LogRetentionDays": "90",
+    "ShowDashboard": "no",
 }
 
 
@@ -308,18 +309,19 @@ def effects(account: Account) -> dict[str, str]:
         "AlarmEmail": "".join(endpoints),
         "Architecture": architectures.pop().strip("[']"),
         "LogRetentionDays": str(days.pop()),
+        "ShowDashboard": "yes" if account.client("cloudwatch").list_dashboards()["DashboardEntries"] else "no",
     }
 
 
 def test_the_owner_is_asked_once_and_the_answers_can_be_asked_again_and_cleared(ops: Ops) -> None:
-    typed = "owner@example.com\n" + "\n" * 6 + "#works\nC0LOCAL\n" + "\n" * 8 + "owner@example.com\n\n\n"
+    typed = "owner@example.com\n" + "\n" * 6 + "#works\nC0LOCAL\n" + "\n" * 8 + "owner@example.com\n\n\n\n"
     told = ops("prepare", "--ask", typed=typed)
     assert "an id such as C0123456789" in told, "a wrong answer is asked again"
     kept = Path(".deploy/osusume.toml").read_text("utf-8")
     assert 'AlarmEmail = "owner@example.com"' in kept
     assert "Contact:" not in ops("prepare"), "nothing is asked a second time"
     assert Path(".deploy/osusume.toml").read_text("utf-8") == kept
-    ops("prepare", "--ask", typed="\n" * 16 + "-\n\n\n")
+    ops("prepare", "--ask", typed="\n" * 16 + "-\n\n\n\n")
     assert Path(".deploy/osusume.toml").read_text("utf-8") == kept.replace('"owner@example.com"\nArch', '""\nArch')
     assert "there is no answer for Contact" in ops("prepare", "--ask", fail=True)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from feed_server import serve_feeds
 
+from local.__main__ import main
 from local.machine import BOT_TOKEN, SCHEDULE, SECOND_SCHEDULE, Machine, one_machine
 from local.slack import as_text, duplicate_posts
 from osusume.messages import INTERESTED, NOT_INTERESTED
@@ -46,20 +48,16 @@ def counts_of_summaries(machine: Machine) -> list[dict[str, Any]]:
     return [json.loads(event["message"]) for event in events if '"SummariesPosted"' in event["message"]]
 
 
-def test_a_second_day_reads_and_posts_only_what_is_new() -> None:
-    with one_machine(crawl_delay=0.01, parameters={"ItemLimit": "40"}) as machine:
-        a_morning(machine, 1)
-        first = set(posted_items(machine))
-        key = a_morning(machine, 2)
-        records = machine.records_of(key)
-        choices = Counter(record.choice for record in records)
-        assert len(pages_read(machine)) == len(records) > 0
-        assert len(machine.site.log) == len(records) + 2
-        new = set(posted_items(machine)) - first
-        assert len(new) == choices["recommended"] + choices["explored"]
-        assert new == {record.item.item_id for record in records if record.choice != "passed"}
-        assert duplicate_posts(machine.slack.log) == 0
-        assert summaries(machine) == 2
+def test_the_demo_reads_and_posts_on_its_second_day_only_what_is_new(tmp_path: Path) -> None:
+    assert main(["demo", "--no-serve", "--folder", str(tmp_path)]) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    first, second = summary["days"]
+    assert second["fetched"] == second["new"] > 0
+    assert second["requests"] == second["new"] + 2
+    assert second["posted"] == second["recommended"] + second["explored"]
+    assert first["posted"] > 0
+    assert summary["duplicate_posts"] == 0
+    assert {path.stem for path in (tmp_path / "logs").iterdir()} >= {"CrawlerFunction", "NotifierFunction"}
 
 
 def test_a_crawl_that_does_not_fit_the_time_limit_calls_itself_until_the_snapshot_is_whole() -> None:

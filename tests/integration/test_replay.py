@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -119,6 +120,18 @@ def test_rules_are_listed_set_and_undone_on_request(ops: Ops) -> None:
     assert "オルゴール" not in ops("rules")
     assert "there is no rule" in ops("rules", "--undo", "word", "オルゴール", "--yes", fail=True)
     assert "no kind of rule" in ops("rules", "--set", "taste", "オルゴール", fail=True)
+
+
+def test_names_and_bought_works_that_the_owner_likes_are_stored_and_cleared_on_request(
+    ops: Ops, tmp_path: Path
+) -> None:
+    bought = tmp_path / "bought.csv"
+    bought.write_text("作品名\n雨の日の図書館\n", "utf-8")
+    assert "would store 1 names (耳かき)" in ops("like", "耳かき")
+    assert "stored 1 names (耳かき)" in ops("like", "耳かき", "--yes")
+    assert "1 names (耳かき)" in ops("like", "--bought", str(bought), "--yes")
+    ops("like", "--clear", "--yes")
+    assert "no names" in ops("like")
 
 
 def test_the_tables_are_protected_and_freed_on_request(machine: Machine, ops: Ops) -> None:
