@@ -13,11 +13,13 @@ _NAN = float("nan")
 class Effort:
     """What an event needed of a process; NaN where the system does not tell.
 
-    `cpu_seconds` is the processor time of the event, `init_seconds` and `init_cpu_seconds` are those of the process's
-    start, 0 for an event that found it started. `peak_megabytes` is the most memory that the process held so far.
+    `cpu_seconds` is the processor time of the event, `queue_seconds` how long it waited for a processor that others
+    used. `init_seconds` and `init_cpu_seconds` are those of the process's start, waits for a processor apart, and 0 for
+    an event that found it started. `peak_megabytes` is the most memory that the process held so far.
     """
 
     cpu_seconds: float = _NAN
+    queue_seconds: float = _NAN
     init_seconds: float = 0.0
     init_cpu_seconds: float = 0.0
     peak_megabytes: float = _NAN
@@ -33,6 +35,14 @@ def cpu_seconds(pid: int) -> float:
     except OSError:
         return _NAN
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def queue_seconds(pid: int) -> float:
+    """Return how long a process's threads have waited for a processor so far; NaN where the system does not tell."""
+    try:
+        return sum(int(path.read_text().split()[1]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    except (OSError, IndexError):
+        return _NAN
 
 
 def peak_megabytes(pid: int) -> float:

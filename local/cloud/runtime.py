@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from local.cloud.effort import Effort, cpu_seconds, peak_megabytes
+from local.cloud.effort import Effort, cpu_seconds, peak_megabytes, queue_seconds
 from local.cloud.output import Output
 from local.cloud.processes import Start, kill
 from local.cloud.runtime_api import Event, Outcome, RuntimeApi
@@ -40,7 +40,7 @@ class FunctionProcess:
         self._exit_code: int | None = None
         self._started_at = time.monotonic()
         self._init_seconds: float | None = None
-        self._cpu_before = 0.0
+        self._cpu_before = self._queue_before = 0.0
         self._is_first = True
         self._server = RuntimeApi(self)
         self._output = Output()
@@ -102,6 +102,7 @@ class FunctionProcess:
         started, self._is_first = self._is_first, False
         return Effort(
             cpu_seconds(self.pid) - self._cpu_before,
+            queue_seconds(self.pid) - self._queue_before,
             (self._init_seconds or 0.0) if started else 0.0,
             self._cpu_before if started else 0.0,
             peak_megabytes(self.pid),
@@ -132,14 +133,14 @@ class FunctionProcess:
         with self._changed:
             self._is_waiting = True
             if self._init_seconds is None:
-                self._init_seconds = time.monotonic() - self._started_at
+                self._init_seconds = time.monotonic() - self._started_at - queue_seconds(self.pid)
             self._changed.notify_all()
             self._changed.wait_for(lambda: (self._event and not self._event.outcome) or self._exit_code is not None)
             if self._event is None or self._exit_code is not None:
                 return None
             self._is_waiting = False
             self._event.taken_at = time.monotonic()
-            self._cpu_before = cpu_seconds(self.pid)
+            self._cpu_before, self._queue_before = cpu_seconds(self.pid), queue_seconds(self.pid)
             self._changed.notify_all()
             return self._event
 

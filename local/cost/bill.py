@@ -113,7 +113,7 @@ def month(facts: Facts, measured: Measured, items: float, months: float) -> list
     check_types(facts)
     runs = facts.runs_a_day[CRAWLER]
     nights = facts.runs_a_day[TRAINER]
-    run = measured.morning(items / runs)
+    run, night = measured.morning(items / runs), measured.night(items / nights)
     posts = min(run["sent"]["posts"], facts.most_posts + 1)
     presses = runs * max(0.0, posts - 1)  # one is the summary
     crawler = dict(run[CRAWLER])
@@ -130,7 +130,7 @@ def month(facts: Facts, measured: Measured, items: float, months: float) -> list
         CRAWLER: [(crawler, turns, runs)],
         NOTIFIER: [(notifier, 1, runs)],
         CLASSIFIER: [(classifier, 1, runs)],
-        TRAINER: [(measured.night[TRAINER], 1, nights)],
+        TRAINER: [(night[TRAINER], 1, nights)],
         # each press starts a second invocation, which tells Slack
         FEEDBACK: [(measured.press[FEEDBACK], 2 / PRESSES_A_SITTING, presses)],
     }
@@ -149,7 +149,7 @@ def month(facts: Facts, measured: Measured, items: float, months: float) -> list
                     metrics[f"{name}:{what}"] = min(24.0, times * min(1.0, number))
     uses += _of_calls(totals, metrics)
     uses.append(Use("HTTP API requests", DAYS * (runs * classifier["invocations"] + presses)))
-    uses += _stored(facts, measured, [(run, DAYS * runs), (measured.night, DAYS * nights)], months)
+    uses += _stored(facts, measured, [(run, DAYS * runs), (night, DAYS * nights)], months)
     uses += [
         Use("Alarms", facts.alarm_metrics),
         Use("Dashboards", facts.dashboards),

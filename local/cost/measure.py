@@ -67,28 +67,31 @@ def measure(console: Console, sizes: tuple[int, ...] = SIZES, labels: int = LABE
         ) as deployed,
     ):
         machine = Machine(deployed.slack, deployed.cloud, site)
-        machine.slack.intercept = _counting(sent)
+
+        def counted(_path: str, _body: bytes, serve: Callable[[], Response]) -> Response:
+            sent[0] += len(_body)
+            return serve()
+
+        machine.slack.intercept = counted
         count = _Count(machine, meter, sent)
         console.print("a first morning")
-        _a_morning(machine, 1)
+        _a_morning(count, 1)
         console.print(f"a first night, with {labels:,} labels")
         _bring_labels(machine, labels)
         _a_night(machine)
-        mornings = []
+        _press(machine, 1)  # it meets a start
+        mornings, nights, presses = [], [], []
         for day, size in enumerate(sizes, start=2):
-            console.print(f"a morning of {size} new works")
+            console.print(f"a morning of {size} new works, presses and a night")
             count.since()
-            _a_morning(machine, day)
+            _a_morning(count, day)
             mornings.append(count.since())
-        console.print("presses, and a night")
-        _press(machine, 1)  # it may meet a start
-        count.since()
-        _press(machine, PRESSES)
-        press = count.since()
-        _a_night(machine)
-        night = count.since()
+            _press(machine, PRESSES)
+            presses.append(count.since())
+            _a_night(machine)
+            nights.append(count.since())
         console.print("pages as large as the fetcher takes")
-        _a_morning(machine, len(sizes) + 2)
+        _a_morning(count, len(sizes) + 2)
         invocations = machine.cloud.invocations
     failed = [f"{each.function}: {each.error['errorMessage']}" for each in invocations if each.error]
     return Measured(
@@ -104,23 +107,17 @@ def measure(console: Console, sizes: tuple[int, ...] = SIZES, labels: int = LABE
         },
         sizes=list(sizes),
         mornings=mornings,
-        press={name: {what: number / PRESSES for what, number in counts.items()} for name, counts in press.items()},
-        night=night,
+        nights=nights,
+        press=_mean(presses, PRESSES * len(presses)),
         starts=_starts(invocations),
         peak_megabytes=_peaks(invocations),
         image_bytes=image_bytes(package),
     )
 
 
-def _counting(sent: list[int]) -> Callable[[str, bytes, Callable[[], Response]], Response]:
-    def intercept(_path: str, body: bytes, serve: Callable[[], Response]) -> Response:
-        sent[0] += len(body)
-        return serve()
-
-    return intercept
-
-
-def _a_morning(machine: Machine, day: int) -> None:
+def _a_morning(count: _Count, day: int) -> None:
+    machine = count.machine
+    count.pages += len(machine.site.log)  # which is cleared
     machine.cloud.kill("ClassifierFunction")  # a new process has the newest head
     machine.begin_day(day, _FIRST_MORNING + timedelta(days=day - 1))
     machine.cloud.wait_until_idle(LONGEST_SECONDS)
@@ -159,7 +156,7 @@ class _Count:
     """Counts what is used, and returns what was since the last time."""
 
     def __init__(self, machine: Machine, meter: Meter, sent: list[int]) -> None:
-        self._machine, self._meter, self._sent = machine, meter, sent
+        self.machine, self._meter, self._sent, self.pages = machine, meter, sent, 0
         self._before: Need = self._now()
 
     def since(self) -> Need:
@@ -171,25 +168,35 @@ class _Count:
         }
 
     def _now(self) -> Need:
-        machine = self._machine
+        machine = self.machine
         need: Need = {"stored": _stored(machine)}
         need["sent"] = {
             "slack_bytes": self._sent[0],
             "posts": machine.slack.posts,
-            "pages": len(machine.site.log),
+            "pages": self.pages + len(machine.site.log),
         }
         for each in machine.cloud.invocations:
             counts = need.setdefault(each.function, {})
-            cpu = 0.0 if isnan(each.effort.cpu_seconds) else each.effort.cpu_seconds
+            cpu, queue = _known(each.effort.cpu_seconds), _known(each.effort.queue_seconds)
             _add(counts, "invocations", 1)
             _add(counts, "cpu_seconds", cpu)
-            _add(counts, "wait_seconds", max(0.0, each.seconds - cpu))
+            _add(counts, "wait_seconds", max(0.0, each.seconds - cpu - queue))
             for metric in _metrics(each.log):
                 _add(counts, f"metric:{metric}", 1)
         for name, calls in self._meter.counts.items():
             function = f"{name.partition('-')[2].capitalize()}Function"
             need.setdefault(function, {}).update(calls)
         return need
+
+
+def _mean(needs: Iterable[Need], times: int) -> Need:
+    """Return what one of `times` needs, which `needs` hold together."""
+    mean: Need = {}
+    for need in needs:
+        for name, counts in need.items():
+            for what, number in counts.items():
+                _add(mean.setdefault(name, {}), what, number / times)
+    return mean
 
 
 def _add(counts: Counts, what: str, number: float) -> None:
@@ -220,12 +227,16 @@ def _stored(machine: Machine) -> Counts:
     return stored
 
 
+def _known(seconds: float) -> float:
+    return 0.0 if isnan(seconds) else seconds
+
+
 def _starts(invocations: Iterable[Invocation]) -> Need:
     """Return by function what a start takes, the mean of all."""
     starts: dict[str, list[tuple[float, float]]] = {}
     for each in invocations:
         if each.effort.init_seconds:
-            cpu = 0.0 if isnan(each.effort.init_cpu_seconds) else each.effort.init_cpu_seconds
+            cpu = _known(each.effort.init_cpu_seconds)
             starts.setdefault(each.function, []).append((cpu, max(0.0, each.effort.init_seconds - cpu)))
     return {
         name: {

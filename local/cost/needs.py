@@ -21,7 +21,8 @@ FILE = Path(__file__).with_name("measured.json")
 class Measured:
     """A measurement: when and on what it was `made`, and what it found.
 
-    `mornings` are of as many new items as `sizes` says, in rising order; `press` is the mean of a press. `starts` is
+    `mornings` are of as many new items as `sizes` says, in rising order, `nights` those that follow; `press` is the
+    mean of a press. `starts` is
     what the start of a process takes, by function, `peak_megabytes` the most memory of one, `image_bytes` what the
     image adds to its base, compressed.
     """
@@ -29,18 +30,32 @@ class Measured:
     made: dict[str, Any]
     sizes: list[int]
     mornings: list[Need]
+    nights: list[Need]
     press: Need
-    night: Need
     starts: Need
     peak_megabytes: Counts
     image_bytes: Counts
 
     def morning(self, items: float) -> Need:
-        """Return what a morning of `items` new items needs, by the lines between those that were measured."""
+        """Return what a morning of `items` new items needs, by the lines between those that were measured.
+
+        Beyond them the replaced objects grow with the square: the crawl's progress is stored whole after each page.
+        """
+        need = self._between(self.mornings, items)
+        if items > self.sizes[-1]:
+            replaced = self.mornings[-1]["stored"]["replaced"]
+            need["stored"]["replaced"] = replaced * (items / self.sizes[-1]) ** 2
+        return need
+
+    def night(self, items: float) -> Need:
+        """Return what the night after `items` new items needs."""
+        return self._between(self.nights, items)
+
+    def _between(self, needs: list[Need], items: float) -> Need:
         last = len(self.sizes) - 1
         upper = next((place for place, size in enumerate(self.sizes) if size >= items and place), last)
         low, high = self.sizes[upper - 1], self.sizes[upper]
-        return line(self.mornings[upper - 1], self.mornings[upper], (items - low) / (high - low))
+        return line(needs[upper - 1], needs[upper], (items - low) / (high - low))
 
     def to_json(self) -> dict[str, Any]:
         """Return the measurement as plain JSON values."""

@@ -28,6 +28,7 @@ from local.cost.prices import FREE_TYPES, PRICES
 AIM_ITEMS, AIM_FREE_YEN, AIM_YEN = 30, 20, 60
 DASHBOARDS = "Dashboards"
 MEMORY_SIZES = (256, 384, 512, 1024, FULL_CORE_MB, 2048)
+SHOWN = 5
 SURE = 0.8
 """How much of its memory a function may have been seen to use."""
 
@@ -121,7 +122,8 @@ def print_basis(measured: Measured, months: float, console: Console) -> None:
         f" {', '.join(map(str, measured.sizes))} new works; other sizes lie on the lines between them and beyond.\n"
         "Assumed:\n"
         f"- A second of the processor here is one at {FULL_CORE_MB} MB in Lambda; less memory has that share of a core."
-        " Waiting takes as long as here. Lambda bills starts too, since August 2025.\n"
+        " Waiting takes as long as here. Lambda bills starts too, since August 2025."
+        " The machine's other work made waiting longer than it is.\n"
         f"- The crawler waits {CRAWL_DELAY:g} s before each page. Every post is pressed; of {PRESSES_A_SITTING} presses"
         " one meets a start. Every run starts each function anew.\n"
         f"- The stack has run for {months:g} months of {DAYS} days; what is stored grows with them.\n"
@@ -154,23 +156,23 @@ def print_memory(facts: Facts, measured: Measured, months: float, yen: float, co
 
 def print_aims(rows: Sequence[Row], yen: float, console: Console) -> None:
     """Say whether the aims are met, at as many items as they are for."""
-    without, _ = totals([row for row in rows if row.what != DASHBOARDS])
-    with_dashboard, free = totals(rows)
+    bare = [row for row in rows if row.what != DASHBOARDS]
     console.print(f"\nThe aims, at {AIM_ITEMS} new items a day:")
-    _aim("with what is free", free * yen, AIM_FREE_YEN, rows, yen, console)
-    _aim("without what is free and without a dashboard (ShowDashboard=no)", without * yen, AIM_YEN, rows, yen, console)
-    if with_dashboard != without:
-        dollars = with_dashboard - without
-        console.print(f"A dashboard beyond the three free ones costs {dollars * yen:,.0f} yen more.")
+    _aim("with what is free", {row.what: row.dollars_free * yen for row in rows}, AIM_FREE_YEN, console)
+    _aim("without it, nor a dashboard", {row.what: row.dollars * yen for row in bare}, AIM_YEN, console)
+    if dollars := totals(rows)[0] - totals(bare)[0]:
+        console.print(
+            f"A dashboard beyond the three free ones costs {dollars * yen:,.0f} yen more: ShowDashboard=no spares it."
+        )
 
 
-def _aim(name: str, amount: float, aim: float, rows: Sequence[Row], yen: float, console: Console) -> None:
-    if amount < aim:
-        console.print(f"- {name}: {amount:.1f} yen, under {aim}.")
-        return
-    costly = sorted(rows, key=lambda row: row.dollars, reverse=True)
-    most = ", ".join(f"{row.what} {row.dollars * yen:.1f}" for row in costly if row.what != DASHBOARDS)
-    console.print(f"- {name}: {amount:.1f} yen, {amount - aim:.1f} too many. In yen: {most[:200]}", soft_wrap=True)
+def _aim(name: str, amounts: Mapping[str, float], aim: float, console: Console) -> None:
+    """Say whether the amounts, in yen, are together below the aim, and which are the most."""
+    amount = sum(amounts.values())
+    outcome = f"under {aim}" if amount < aim else f"{amount - aim:.1f} more than {aim}"
+    most = sorted(amounts.items(), key=lambda each: each[1], reverse=True)[:SHOWN]
+    listed = ", ".join(f"{what} {yen:.1f}" for what, yen in most)
+    console.print(f"- {name}: {amount:.1f} yen, {outcome}. Most of it: {listed}.")
 
 
 def _dollars(number: float) -> str:

@@ -108,7 +108,7 @@ def test_routes_keep_their_authorization(cloud: Cloud) -> None:
 def test_functions_keep_their_settings(cloud: Cloud) -> None:
     client = cloud.client("lambda")
     classifier = client.get_function_configuration(FunctionName="osusume-classifier")
-    assert (classifier["PackageType"], classifier["MemorySize"]) == ("Image", 2048)
+    assert (classifier["PackageType"], classifier["MemorySize"]) == ("Image", 1024)
     crawler = client.get_function_configuration(FunctionName="osusume-crawler")
     assert crawler["Timeout"] == 900
     assert crawler["Environment"]["Variables"]["ITEM_LIMIT"] == "100"

@@ -52,7 +52,7 @@ def answering_with(monkeypatch: pytest.MonkeyPatch, made_up_taste: str) -> Answe
     app = importlib.import_module("classifier.app")
     context = SimpleNamespace(
         function_name="classifier",
-        memory_limit_in_mb=2048,
+        memory_limit_in_mb=1024,
         invoked_function_arn="arn:aws:lambda:ap-northeast-1:123456789012:function:classifier",
         aws_request_id="request-1",
     )

@@ -65,7 +65,7 @@ def _measured() -> Measured:
         sizes=[0, 100],
         mornings=[morning, larger],
         press={"FeedbackFunction": need(0.5, 0.0), "sent": {"slack_bytes": 0.0}},
-        night={"TrainerFunction": need(), "stored": {"tables": 0.0, "bucket": 0.0, "replaced": 0.0}},
+        nights=2 * [{"TrainerFunction": need(), "stored": {"tables": 0.0, "bucket": 0.0, "replaced": 0.0}}],
         starts={f"{name}Function": {"cpu_seconds": 0.5, "wait_seconds": 0.0} for name in FUNCTIONS},
         peak_megabytes={f"{name}Function": 100.0 for name in FUNCTIONS},
         image_bytes={"packages": 1.0},
@@ -154,6 +154,8 @@ def test_what_is_free_is_subtracted_once_and_shared_out() -> None:
 
 def test_a_morning_lies_on_the_line_between_those_that_were_measured_and_beyond(measured: Measured) -> None:
     assert [measured.morning(items)["sent"]["pages"] for items in (0, 50, 100, 3000)] == [10, 60, 110, 3010]
+    assert measured.morning(100)["stored"]["replaced"] == 4.0
+    assert measured.morning(300)["stored"]["replaced"] == 36.0, "the progress of a crawl is stored after each page"
     assert line({"A": {"x": 1.0}}, {"A": {"x": 0.0}}, 5.0) == {"A": {"x": 0.0}}
 
 
@@ -182,7 +184,7 @@ def test_a_month_counts_days_hours_presses_and_what_is_stored(facts: Facts, meas
     assert quantity(twice, "S3 writes and lists") == 2 * quantity(uses, "S3 writes and lists")
 
 
-def test_the_stored_measurement_is_of_this_version_and_met_no_failure_but_of_pages_that_are_too_large() -> None:
+def test_the_stored_measurement_is_of_every_function_and_met_no_failure() -> None:
     measured = read()
     facts = facts_of(template())
     assert measured.peak_megabytes.keys() == facts.functions.keys() == measured.starts.keys()
@@ -205,7 +207,7 @@ def test_the_command_prints_bills_as_tables_and_as_json(capsys: pytest.CaptureFi
     table = capsys.readouterr().out
     assert "together, yen" in table
     assert "The aims, at 30 new items a day" in table
-    assert "without a dashboard" not in table
+    assert "without a dashboard, yen" not in table
     assert main(["cost", "--items", "30"]) == 0
     assert "APN1-Lambda-GB-Second" in capsys.readouterr().out.replace("\n", "")
 
