@@ -10,6 +10,7 @@ YEN_A_DOLLAR = 155.0
 PRICE_LIST = "AWS Price List of ap-northeast-1, as a public repository copied it on 2026-09-23; usage type"
 """The addresses of AWS cannot be reached from where this was written: the search library's copies were read."""
 
+LIST_IN_A_TEST = "AWS Price List of ap-northeast-1, as an undated test of a public repository has it; usage type"
 PRICING_PAGE = "a stored copy of AWS's pricing page"
 MEMORY = "from memory, not confirmed"
 
@@ -30,17 +31,27 @@ class Price:
 
 PRICES = {
     "Lambda, x86_64": Price(
-        "GB-second", 0.0000166667, f"{PRICE_LIST} APN1-Lambda-GB-Second", 400_000, f"{PRICING_PAGE} of Lambda, 2024"
+        "GB-second",
+        0.0000166667,
+        f"{PRICE_LIST} APN1-Lambda-GB-Second",
+        400_000,
+        "pages of 2024 and 2026 on Lambda's pricing",
     ),
     "Lambda, arm64": Price(
-        "GB-second", 0.0000133334, f"{PRICE_LIST} APN1-Lambda-GB-Second-ARM", 400_000, f"{PRICING_PAGE} of Lambda, 2024"
+        "GB-second",
+        0.0000133334,
+        f"{LIST_IN_A_TEST} APN1-Lambda-GB-Second-ARM",
+        400_000,
+        "pages of 2024 and 2026 on Lambda's pricing",
     ),
-    "Lambda requests": Price("request", 0.20e-6, f"{PRICE_LIST} APN1-Request", 1e6, f"{PRICING_PAGE} of Lambda, 2024"),
+    "Lambda requests": Price(
+        "request", 0.20e-6, f"{PRICE_LIST} APN1-Request", 1e6, "pages of 2024 and 2026 on Lambda's pricing"
+    ),
     "HTTP API requests": Price(
         "request",
         1.29e-6,
         f"{PRICE_LIST} APN1-ApiGatewayHttpRequest",
-        free_source="1 million a month in an account's first 12 months; a copy of AWS's whitepaper, 2025",
+        free_source="1 million a month in an account's first 12 months; a stored copy of a whitepaper of AWS",
     ),
     "DynamoDB writes": Price(
         "write unit",
@@ -57,7 +68,7 @@ PRICES = {
     "DynamoDB storage": Price(
         "GB-month",
         0.285,
-        "AWS Price List, as a public repository's test of 2026 has it; usage type APN1-TimedStorage-ByteHrs",
+        f"{LIST_IN_A_TEST} APN1-TimedStorage-ByteHrs",
         25,
         "the same list's first tier",
     ),
@@ -134,7 +145,11 @@ PRICES = {
         MEMORY,
     ),
     "Data sent to the internet": Price(
-        "GB", 0.114, f"{PRICE_LIST} APN1-DataTransfer-Out-Bytes", 100, "the same list's first tier, of all regions"
+        "GB",
+        0.114,
+        f"{PRICE_LIST} APN1-DataTransfer-Out-Bytes",
+        100,
+        "the first tier of all regions, in an undated copy of the list",
     ),
 }
 

@@ -83,34 +83,28 @@ def print_bills(bills: Mapping[float, Sequence[Row]], yen: float, console: Conso
 
 
 def print_bill(rows: Sequence[Row], yen: float, console: Console) -> None:
-    """Print one bill with its quantities and the source of each price."""
-    table = Table(box=None, title="A month")
-    for heading, side in (("what", "left"), ("quantity", "right"), ("$ a unit", "right"), ("$", "right")):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]  # one of its two literals
-    table.add_column("$, free", justify="right")
-    table.add_column("source of the price; what is free")
+    """Print one bill with its quantities, and the source of each price."""
+    table = Table(box=None, title="A month: dollars without, and with what is free for ever")
+    table.add_column("what")
+    for heading in ("quantity", "$ a unit", "$", "$ free"):
+        table.add_column(heading, justify="right")
     for row in rows:
-        price = PRICES[row.what.partition(":")[0]]
-        free = f"{price.free:,.0f} free" if price.free else "nothing free"
+        unit = f"{PRICES[row.what.partition(':')[0]].dollars:.10f}".rstrip("0")
         table.add_row(
-            row.what,
-            f"{row.quantity:,.3f} {row.unit}",
-            f"{price.dollars:.10f}".rstrip("0"),
-            _dollars(row.dollars),
-            _dollars(row.dollars_free),
-            f"{price.source}; {free}: {price.free_source}",
+            row.what, f"{row.quantity:,.3f} {row.unit}", unit, _dollars(row.dollars), _dollars(row.dollars_free)
         )
     table.add_section()
-    without, free_total = totals(rows)
+    without, free = totals(rows)
+    table.add_row("together, dollars", "", "", f"{without:.2f}", f"{free:.2f}", style="bold")
     table.add_row(
-        "together",
-        "",
-        "",
-        f"{without:.2f}",
-        f"{free_total:.2f}",
-        f"{without * yen:,.0f} and {free_total * yen:,.0f} yen",
+        f"together, yen ({yen:g} a dollar)", "", "", f"{without * yen:,.0f}", f"{free * yen:,.0f}", style="bold"
     )
     console.print(table)
+    console.print("\nWhere the prices are from, and what is free each month:")
+    for name in dict.fromkeys(row.what.partition(":")[0] for row in rows):
+        price = PRICES[name]
+        amount = f"{price.free:,.0f} free" if price.free else "none"
+        console.print(f"- {name}: {price.source}. Free: {amount}; {price.free_source}.", soft_wrap=True)
 
 
 def print_basis(measured: Measured, months: float, console: Console) -> None:

@@ -209,7 +209,7 @@ def test_the_command_prints_bills_as_tables_and_as_json(capsys: pytest.CaptureFi
     assert "The aims, at 30 new items a day" in table
     assert "without a dashboard, yen" not in table
     assert main(["cost", "--items", "30"]) == 0
-    assert "APN1-Lambda-GB-Second" in capsys.readouterr().out.replace("\n", "")
+    assert "APN1-Lambda-GB-Second" in capsys.readouterr().out
 
 
 def test_a_parameter_that_the_template_does_not_have_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
