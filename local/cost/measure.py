@@ -64,6 +64,7 @@ def measure(console: Console, sizes: tuple[int, ...] = SIZES, labels: int = LABE
             model=package,
             meter=meter,
             time_limits=_LIMITS,
+            preload={},  # a start takes what it takes in Lambda
         ) as deployed,
     ):
         machine = Machine(deployed.slack, deployed.cloud, site)
