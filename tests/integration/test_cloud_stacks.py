@@ -232,8 +232,11 @@ CHANGES = {
     "Contact": "other@example.com",
     "Source": "dlsite",
     "Floor": "maniax",
+    "Feeds": "https://example.com/feed",
     "ItemLimit": "20",
     "Schedule": "cron(30 8 ? * MON-FRI *)",
+    "SecondSource": "feed",
+    "SecondSchedule": "cron(30 20 * * ? *)",
     "TimeZone": "Europe/Berlin",
     "TrainingSchedule": "cron(0 8 * * ? *)",
     "SlackChannelId": "C0OTHER",
@@ -263,10 +266,10 @@ def test_an_update_changes_every_parameter_and_clears_each_optional_one(account:
     assert deploy(account) == "UPDATE_COMPLETE"
     changed = effects(account)
     assert changed == CHANGES
-    assert {name for name in CHANGES if before[name] == changed[name]} == {"Source"}, "there is one source"
+    assert {name for name in CHANGES if before[name] == changed[name]} == {"Source"}, "else Feeds could not be cleared"
 
     optional = {name for name in CHANGES if default_of(name) == ""}
-    assert len(optional) == 5
+    assert len(optional) == 7
     ops("prepare", *(part for name in optional for part in ("--set", f"{name}=")))
     assert deploy(account) == "UPDATE_COMPLETE"
     cleared = effects(account)
@@ -281,7 +284,9 @@ def effects(account: Account) -> dict[str, str]:
         environment_of(account, f"osusume-{name}")
         for name in ("crawler", "notifier", "feedback", "classifier", "trainer")
     )
-    morning, night = (account.client("scheduler").get_schedule(Name=f"osusume-{name}") for name in ("crawl", "train"))
+    morning, second, night = (
+        account.client("scheduler").get_schedule(Name=f"osusume-{name}") for name in ("crawl", "crawl-second", "train")
+    )
     assert morning["ScheduleExpressionTimezone"] == night["ScheduleExpressionTimezone"]
     assert {morning["ScheduleExpressionTimezone"]} == {env["TIME_ZONE"] for env in (notifier, feedback, trainer)}
     architectures = {str(f["Architectures"]) for f in account.client("lambda").list_functions()["Functions"]}
@@ -293,8 +298,11 @@ def effects(account: Account) -> dict[str, str]:
         "Contact": crawler["CONTACT"],
         "Source": crawler["SOURCE"],
         "Floor": crawler["FLOOR"],
+        "Feeds": crawler["FEEDS"],
         "ItemLimit": crawler["ITEM_LIMIT"],
         "Schedule": morning["ScheduleExpression"],
+        "SecondSource": json.loads(second["Target"]["Input"])["source"] if second["State"] == "ENABLED" else "",
+        "SecondSchedule": second["ScheduleExpression"],
         "TimeZone": morning["ScheduleExpressionTimezone"],
         "TrainingSchedule": night["ScheduleExpression"],
         "SlackChannelId": notifier["SLACK_CHANNEL_ID"],
@@ -314,14 +322,14 @@ def effects(account: Account) -> dict[str, str]:
 
 
 def test_the_owner_is_asked_once_and_the_answers_can_be_asked_again_and_cleared(ops: Ops) -> None:
-    typed = "owner@example.com\n" + "\n" * 6 + "#works\nC0LOCAL\n" + "\n" * 8 + "owner@example.com\n\n\n\n"
+    typed = "owner@example.com\n" + "\n" * 9 + "#works\nC0LOCAL\n" + "\n" * 8 + "owner@example.com\n\n\n\n"
     told = ops("prepare", "--ask", typed=typed)
     assert "an id such as C0123456789" in told, "a wrong answer is asked again"
     kept = Path(".deploy/osusume.toml").read_text("utf-8")
     assert 'AlarmEmail = "owner@example.com"' in kept
     assert "Contact:" not in ops("prepare"), "nothing is asked a second time"
     assert Path(".deploy/osusume.toml").read_text("utf-8") == kept
-    ops("prepare", "--ask", typed="\n" * 16 + "-\n\n\n\n")
+    ops("prepare", "--ask", typed="\n" * 19 + "-\n\n\n\n")
     assert Path(".deploy/osusume.toml").read_text("utf-8") == kept.replace('"owner@example.com"\nArch', '""\nArch')
     assert "there is no answer for Contact" in ops("prepare", "--ask", fail=True)
 
