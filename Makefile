@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint browser cost bench faults fuzz learning mutations properties model build sizes image-test doctor secrets deploy smoke destroy destroy-data starter clean
+.PHONY: help demo test lint browser cost bench scale faults fuzz learning mutations properties model build sizes image-test doctor secrets deploy smoke destroy destroy-data starter clean
 
 PYTHON ?= python3
 STACK ?= osusume
@@ -71,10 +71,12 @@ lint-code:
 
 lint-template:
 	$(SAM) validate --lint
+	$(SAM) validate --lint --template template-many-owners.yaml
 	@mkdir -p .aws-sam
 	$(BIN)/python -m local transform > .aws-sam/transformed.json
-	$(BIN)/cfn-lint --regions ap-northeast-1 -- .aws-sam/transformed.json
-	$(CHECKOV_VENV)/bin/checkov --file .aws-sam/transformed.json functions/classifier/Dockerfile
+	$(BIN)/python -m local transform --template template-many-owners.yaml > .aws-sam/transformed-many-owners.json
+	$(BIN)/cfn-lint --regions ap-northeast-1 -- .aws-sam/transformed.json .aws-sam/transformed-many-owners.json
+	$(CHECKOV_VENV)/bin/checkov --file .aws-sam/transformed.json .aws-sam/transformed-many-owners.json functions/classifier/Dockerfile
 
 cost: $(VENV)/local  ## print what a month on AWS costs, at 30, 300 and 3,000 new items a day
 	@$(BIN)/python -m local cost
@@ -83,6 +85,9 @@ bench: $(VENV)/test  ## measure the speed of the parts on this machine, and of t
 	@$(BIN)/python -m local bench
 	@$(BIN)/python -m model bench --json .bench/model.json
 	@if [ -e model/package/card.json ]; then for data in $(wildcard ../shared/data/*.jsonl); do $(BIN)/python -m model gain --data $$data; done; fi
+
+scale: $(VENV)/local  ## say what one deployment for many owners would do and cost, measured for 1, 10 and 100 (about 5 minutes)
+	@$(BIN)/python -m local scale
 
 fuzz: $(VENV)/test  ## feed every parser damaged pages, responses, events and files (INPUTS=100000)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --inputs $(INPUTS)

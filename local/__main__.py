@@ -21,8 +21,14 @@ from local.demo import DemoFailed, run_demo
 from local.image import image_test
 from local.machine import PACKAGE, PARAMETERS, ROOT
 from local.run import Options, RunFailed, run_once
+from local.scale.command import ScaleFailed, run_scale
+from local.scale.measure import MeasurementFailed
 from model.commands import exit_status
 from osusume.errors import UserError
+
+ONE_OWNER = "template.yaml"
+TEMPLATES = {ONE_OWNER: PARAMETERS, "template-many-owners.yaml": {"BucketName": "osusume-123456789012-ap-northeast-1"}}
+"""The templates, with values for the parameters that have no default."""
 
 DESCRIPTION = """\
 Runs template.yaml on this machine, without an AWS account: its resources in moto, its functions as processes under the
@@ -66,16 +72,36 @@ FOLDER/labels.jsonl holds every press as a training file: 'python -m model train
 
 exit status: 0 on success, 1 when the crawl or a function failed, 2 for wrong use, 130 on Ctrl-C before the end"""
 
+SCALE_DESCRIPTION = """\
+Says what would happen if one deployment served many owners: it lets the real functions deliver and take presses for 1,
+10 and 100 owners in the local cloud, counts what was lost, doubled or crossed between them, and feeds a simulation with
+the times it measured. First the simulation must predict the 100 owners from the 1 and the 10, within a fifth; then it
+has AWS's limits instead of this machine's, and predicts up to 100,000 owners. docs/scale.md explains the figures.
+
+It takes some minutes, and wants the machine for itself."""
+
+SCALE_EPILOG = """\
+examples:
+  python -m local scale             measure and predict; what was measured is kept in .bench/scale.json
+  python -m local scale --reuse     predict again from what was measured before
+  python -m local scale --json      everything as JSON
+
+exit status: 0 on success, 1 when the simulation is not to be believed or something was lost, doubled or crossed,
+2 for wrong use, 130 on Ctrl-C"""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command in `arguments` (by default the process's own); return the exit status."""
     options = command_line().parse_args(arguments)
     if options.command == "transform":
-        print(json.dumps(load_template(ROOT / "template.yaml", PARAMETERS, REGION).document, indent=2, default=str))
+        template = load_template(ROOT / options.template, TEMPLATES[options.template], REGION)
+        print(json.dumps(template.document, indent=2, default=str))
         return 0
     if options.command == "bench":
         run_bench(options.folder, Console(highlight=False))
         return 0
+    if options.command == "scale":
+        return _scale(options)
     if options.command == "sizes":
         return exit_status(lambda: list_sizes(options.folder, options.architecture, Console(highlight=False)))
     if options.command == "cost":
@@ -111,6 +137,7 @@ def command_line() -> argparse.ArgumentParser:
     bench.add_argument(
         "--folder", type=Path, default=Path(".bench"), help="where local.json goes (default: %(default)s)"
     )
+    _add_scale(commands)
     sizes = commands.add_parser("sizes", help="list the sizes of what `make build` built, and check it for Lambda")
     sizes.add_argument(
         "--folder", type=Path, default=Path(".aws-sam/build"), help="where SAM builds (default: %(default)s)"
@@ -125,7 +152,10 @@ def command_line() -> argparse.ArgumentParser:
             "--architecture", choices=["x86_64", "arm64"], default="x86_64", help="the processor (default: %(default)s)"
         )
     add_cost(commands)
-    commands.add_parser("transform", help="print template.yaml as CloudFormation's JSON, as SAM transforms it")
+    transform = commands.add_parser("transform", help="print a template as CloudFormation's JSON, as SAM transforms it")
+    transform.add_argument(
+        "--template", choices=sorted(TEMPLATES), default=ONE_OWNER, help="which one (default: %(default)s)"
+    )
     return parser
 
 
@@ -192,6 +222,39 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         default=True,
         help="keep the channel's page up until Ctrl-C (default: yes)",
     )
+
+
+def _add_scale(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    scale = commands.add_parser(
+        "scale",
+        help="predict what many owners would need, from what a few need here",
+        description=SCALE_DESCRIPTION,
+        epilog=SCALE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    scale.add_argument(
+        "--file",
+        type=Path,
+        default=Path(".bench/scale.json"),
+        metavar="FILE",
+        help="where the measurement is kept (default: %(default)s)",
+    )
+    scale.add_argument("--reuse", action="store_true", help="measure nothing: predict from FILE")
+    scale.add_argument("--json", action="store_true", dest="as_json", help="print everything as JSON")
+
+
+def _scale(options: argparse.Namespace) -> int:
+    try:
+        run_scale(options.file, Console(highlight=False), reuse=options.reuse, as_json=options.as_json)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (MeasurementFailed, ScaleFailed) as error:
+        print(f"scale failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
 
 
 def _run(options: argparse.Namespace) -> int:

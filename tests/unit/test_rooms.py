@@ -26,7 +26,9 @@ MAY_IMPORT = {
     "desk": "osusume model.serving model.learning model web",
     "local.slack": "osusume web",
     "local.shop": "osusume samples web",
-    "local": "osusume model.serving model.learning model samples web crawler local.cloud local.slack local.shop",
+    "local.scale.handlers": "osusume notifier feedback",
+    "local": "osusume model.serving model.learning model samples web crawler local.cloud local.slack local.shop"
+    " local.scale.handlers",
     "ops": "osusume model.serving model.learning model desk classifier notifier local.cloud",
 }
 FOLDERS = {"osusume": "layers/common/osusume", **{name: f"functions/{name}" for name in ("crawler", "notifier")}}
