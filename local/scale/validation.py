@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from local.scale.machine_model import Demand, Machine, Predicted
@@ -50,9 +50,9 @@ def quantile(values: Iterable[float], share: float) -> float:
 def compare(measured: Measured) -> list[Comparison]:
     """Return total time and p99 of deliveries and presses, for each number of owners but the smallest.
 
-    What a job needs comes from the smaller runs: pauses, in which nothing computes, from the smallest, processor time
-    from the one before the largest, because processors slow each other down. How much other programs take of the
-    processors is read during each run.
+    What a job needs comes from the smaller runs: processor time from the one before the largest, because processors
+    slow each other down, and pauses, in which nothing computes, from the smallest: what the model does not explain of
+    it without them. How much other programs take of the processors is read during each run.
     """
     return [
         comparison
@@ -66,7 +66,7 @@ def _compared(measured: Measured, owners: int, kind: Kind) -> list[Comparison]:
     batches = _batches(measured, owners, kind)
     demand, first = _demand(measured, kind), batches[0]
     others = means(batches).others
-    runs = [Machine(seed, others).run(demand, len(first.seconds), first.at_once) for seed in _SEEDS]
+    runs = _runs(demand, len(first.seconds), first.at_once, others)
     wall = sum(run.wall for run in runs) / len(runs)
     pooled = [seconds for run in runs for seconds in _seconds(run, kind)]
     return [
@@ -96,11 +96,23 @@ def _demand(measured: Measured, kind: Kind) -> Demand:
     one, mean = means(alone), means(loaded)
     told = sum(batch.invoked.get("tell", 0.0) for batch in alone)
     answered = sum(batch.invoked.get("press", 0.0) for batch in alone)
-    return Demand(
+    busy = Demand(
         calls=round(mean.calls),
         function=mean.function,
         classifier=mean.classifier,
         main=mean.main,
-        pause=max(0.0, one.wall - one.main - one.function - one.classifier),
+        pause=0.0,
         behind=told / (told + answered) if told else 0.0,
     )
+    explained = replace(busy, function=one.function, classifier=one.classifier, main=one.main, behind=0.0)
+    jobs = sum(len(batch.seconds) for batch in alone)
+    return replace(busy, pause=max(0.0, one.wall - _wall(explained, jobs, 1, one.others) / jobs))
+
+
+def _runs(demand: Demand, jobs: int, at_once: int, others: float) -> list[Predicted]:
+    return [Machine(seed, others).run(demand, jobs, at_once) for seed in _SEEDS]
+
+
+def _wall(demand: Demand, jobs: int, at_once: int, others: float) -> float:
+    runs = _runs(demand, jobs, at_once, others)
+    return sum(run.wall for run in runs) / len(runs)

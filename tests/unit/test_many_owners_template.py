@@ -25,7 +25,8 @@ def resources() -> dict[str, Any]:
 
 def definition(resource: dict[str, Any]) -> dict[str, Any]:
     parsed: dict[str, Any] = json.loads("\n".join(resource["DefinitionString"]["Fn::Join"][1]))
-    return parsed["States"]["Owners"]
+    owners: dict[str, Any] = parsed["States"]["Owners"]
+    return owners
 
 
 def test_an_owners_session_reaches_only_keys_that_begin_with_the_owner(resources: dict[str, Any]) -> None:

@@ -135,7 +135,7 @@ def test_it_fails_where_something_is_wrong(
 ) -> None:
     largest = measured.runs[LARGEST]
     slow = [replace(each, wall=3 * each.wall) for each in largest.presses]
-    changed = replace(largest, **({"presses": slow} if "presses" in change else change))  # type: ignore[arg-type]
+    changed = replace(largest, **({"presses": slow} if "presses" in change else change))
     replace(measured, runs={**measured.runs, LARGEST: changed}).write(tmp_path / "scale.json")
 
     with pytest.raises(ScaleFailed, match=message):
