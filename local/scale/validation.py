@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -44,7 +45,7 @@ def quantile(values: Iterable[float], share: float) -> float:
     2.0
     """
     ordered = sorted(values)
-    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def compare(measured: Measured) -> list[Comparison]:
@@ -52,32 +53,29 @@ def compare(measured: Measured) -> list[Comparison]:
 
     What a job needs comes from the smaller runs: processor time from the one before the largest, because processors
     slow each other down, and pauses, in which nothing computes, from the smallest: what the model does not explain of
-    it without them. How much other programs take of the processors is read during each run.
+    it without them. By how much the total of a run is off corrects the predictions of the next one. How much other
+    programs take of the processors is read during each run.
     """
-    return [
-        comparison
-        for owners in sorted(measured.runs)[1:]
-        for kind in KINDS
-        for comparison in _compared(measured, owners, kind)
-    ]
+    comparisons = []
+    for kind in KINDS:
+        correction = 1.0
+        for owners in sorted(measured.runs)[1:]:
+            total, p99 = _compared(measured, owners, kind, correction)
+            comparisons += [total, p99]
+            correction *= total.measured / total.predicted
+    return sorted(comparisons, key=lambda comparison: comparison.owners)
 
 
-def _compared(measured: Measured, owners: int, kind: Kind) -> list[Comparison]:
+def _compared(measured: Measured, owners: int, kind: Kind, correction: float) -> tuple[Comparison, Comparison]:
     batches = _batches(measured, owners, kind)
-    demand, first = _demand(measured, kind), batches[0]
-    others = means(batches).others
-    runs = _runs(demand, len(first.seconds), first.at_once, others)
-    wall = sum(run.wall for run in runs) / len(runs)
-    pooled = [seconds for run in runs for seconds in _seconds(run, kind)]
-    return [
-        Comparison(owners, f"{kind}, all", wall, sum(batch.wall for batch in batches) / len(batches)),
-        Comparison(
-            owners,
-            f"{kind}, p99",
-            quantile(pooled, 0.99),
-            quantile((seconds for batch in batches for seconds in batch.seconds), 0.99),
-        ),
-    ]
+    runs = _runs(_demand(measured, kind), len(batches[0].seconds), batches[0].at_once, means(batches).others)
+    predicted = quantile((seconds for run in runs for seconds in _seconds(run, kind)), 0.99)
+    found = quantile((seconds for batch in batches for seconds in batch.seconds), 0.99)
+    wall = sum(batch.wall for batch in batches) / len(batches)
+    return (
+        Comparison(owners, f"{kind}, all", correction * _mean_wall(runs), wall),
+        Comparison(owners, f"{kind}, p99", correction * predicted, found),
+    )
 
 
 def _seconds(run: Predicted, kind: Kind) -> Sequence[float]:
@@ -106,13 +104,13 @@ def _demand(measured: Measured, kind: Kind) -> Demand:
     )
     explained = replace(busy, function=one.function, classifier=one.classifier, main=one.main, behind=0.0)
     jobs = sum(len(batch.seconds) for batch in alone)
-    return replace(busy, pause=max(0.0, one.wall - _wall(explained, jobs, 1, one.others) / jobs))
+    without = _mean_wall(_runs(explained, jobs, 1, one.others)) / jobs
+    return replace(busy, pause=max(0.0, one.wall - without))
 
 
 def _runs(demand: Demand, jobs: int, at_once: int, others: float) -> list[Predicted]:
     return [Machine(seed, others).run(demand, jobs, at_once) for seed in _SEEDS]
 
 
-def _wall(demand: Demand, jobs: int, at_once: int, others: float) -> float:
-    runs = _runs(demand, jobs, at_once, others)
+def _mean_wall(runs: Sequence[Predicted]) -> float:
     return sum(run.wall for run in runs) / len(runs)
