@@ -100,8 +100,6 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "bench":
         run_bench(options.folder, Console(highlight=False))
         return 0
-    if options.command == "scale":
-        return _scale(options)
     if options.command == "sizes":
         return exit_status(lambda: list_sizes(options.folder, options.architecture, Console(highlight=False)))
     if options.command == "cost":
@@ -110,7 +108,8 @@ def main(arguments: list[str] | None = None) -> int:
         return exit_status(
             lambda: image_test(options.architecture, options.model, options.base, Console(highlight=False))
         )
-    return _run(options) if options.command == "run" else _demo(options)
+    commands = {"demo": _demo, "run": _run, "scale": _scale}
+    return commands[options.command](options)
 
 
 def command_line() -> argparse.ArgumentParser:

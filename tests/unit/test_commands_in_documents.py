@@ -47,6 +47,7 @@ RUN_BY = {
     "local cost": "unit/test_cost.py::test_the_command_prints_bills_as_tables_and_as_json",
     "local demo": "integration/test_pipeline.py::test_the_demo_reads_and_posts_on_its_second_day_only_what_is_new",
     "local run": "integration/test_local_run.py::test_each_of_three_days_posts_only_what_is_new_though_runs_are_killed",
+    "local scale": "unit/test_scale_command.py::test_the_findings_are_printed_where_they_are_believed",
     "local sizes": "unit/test_built.py::test_the_sizes_are_listed_and_a_problem_ends_in_1",
     "model bench": "unit/test_bench.py::test_a_quick_bench_measures_every_contender",
     "model coverage": "unit/test_weekly_report.py::test_the_command_prints_the_shares",
