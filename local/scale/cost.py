@@ -1,7 +1,8 @@
 """Yen an owner a month: measured requests, write units and seconds, at AWS's prices, without its free tier.
 
-The prices are those of Tokyo (ap-northeast-1) on AWS's pricing pages, in dollars, as known in 2026; nothing looks them
-up. The price of a message in a fair queue is SQS's 0.40 and 0.10 more a million requests.
+The prices are those of Tokyo (ap-northeast-1) in dollars, written down from memory on 2026-11-28. The table of
+`local/cost/prices.py` has the same ones with their sources, but for the transitions of Step Functions and a message in
+a fair queue (SQS's 0.40 and 0.10 more a million requests).
 """
 
 from __future__ import annotations
