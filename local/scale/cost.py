@@ -1,29 +1,27 @@
 """Yen an owner a month: measured requests, write units and seconds, at AWS's prices, without its free tier.
 
-The prices are those of Tokyo (ap-northeast-1) in dollars, written down from memory on 2026-11-28. The table of
-`local/cost/prices.py` has the same ones with their sources, but for the transitions of Step Functions and a message in
-a fair queue (SQS's 0.40 and 0.10 more a million requests).
+The prices and the dollar's are those of `local/cost/prices.py`, which says where each was read.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+from local.cost.prices import MEMORY, PRICES, YEN_A_DOLLAR, Price
 from local.scale.aws_model import PRESSES_AN_OWNER, Quotas
 from local.scale.bottlenecks import busy_seconds
 from local.scale.service import DELIVERY_MEMORY, KILOBYTE, PRESS_MEMORY, REFIT_MEMORY, Service
 
-YEN_A_DOLLAR = 150
 MORNINGS = 30
 STORED_MONTHS = 12
 """The ledger of a year is what is stored."""
 
-ALARMS = 11
+ALARMS = 3
 """In template.yaml; many owners share them."""
 
 CRAWL_SECONDS_A_PAGE = 10
-CRAWL_MEMORY = 512
+CRAWL_MEMORY = 320
 """robots.txt asks for ten seconds between two pages, which the crawler waits; one crawl serves all owners."""
 
 QUEUE_REQUESTS = 3
@@ -36,48 +34,41 @@ READS_AN_ITEM = 3
 """Read units: whether it is new, its record after it is written, and when it is posted or pressed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Dollars for one of each."""
-
-    gigabyte_second: float = 0.0000166667
-    invocation: float = 0.20 / 1e6
-    write_unit: float = 0.715 / 1e6
-    read_unit: float = 0.1425 / 1e6
-    stored_gigabyte: float = 0.285
-    queue_request: float = 0.50 / 1e6
-    api_request: float = 1.29 / 1e6
-    object_read: float = 0.37 / 1e6
-    logged_gigabyte: float = 0.76
-    transition: float = 25 / 1e6
-    alarm: float = 0.10
+PRICES_OF_MANY = PRICES | {
+    "SQS requests in a fair queue": Price("request", 0.50e-6, MEMORY),
+    "Step Functions transitions": Price("transition", 25e-6, MEMORY),
+}
+"""The prices of one owner's stack, and of what only many owners need."""
 
 
-def yen_an_owner(owners: int, service: Service, quotas: Quotas, prices: Prices | None = None) -> dict[str, float]:
+def yen_an_owner(
+    owners: int, service: Service, quotas: Quotas, prices: Mapping[str, Price] = PRICES_OF_MANY
+) -> dict[str, float]:
     """Return yen an owner a month by what it is for; `shared` is the owner's part of the crawl and the alarms."""
-    price = prices or Prices()
+    price = {name: each.dollars for name, each in prices.items()}
 
     def lambda_dollars(seconds: float, memory: int, times: float) -> float:
-        return times * (seconds * memory / 1024 * price.gigabyte_second + price.invocation)
+        return times * (seconds * memory / 1024 * price["Lambda, x86_64"] + price["Lambda requests"])
 
     presses = MORNINGS * PRESSES_AN_OWNER
     logs = MORNINGS * service.log_bytes["notifier"]
     logs += presses * (service.log_bytes["press"] + service.log_bytes["tell"])
     units = math.ceil(service.record_bytes / KILOBYTE)
     stored = MORNINGS * STORED_MONTHS * service.items * service.record_bytes / 1e9
-    crawl = MORNINGS * service.items * CRAWL_SECONDS_A_PAGE * CRAWL_MEMORY / 1024 * price.gigabyte_second
+    crawl = MORNINGS * service.items * CRAWL_SECONDS_A_PAGE * CRAWL_MEMORY / 1024 * price["Lambda, x86_64"]
     dollars = {
         "deliveries": lambda_dollars(busy_seconds(service, quotas), DELIVERY_MEMORY, MORNINGS),
         "presses": lambda_dollars(service.press_seconds, PRESS_MEMORY, presses)
         + lambda_dollars(service.tell_seconds, PRESS_MEMORY, presses)
-        + presses * (price.api_request + price.write_unit + 2 * price.read_unit),
+        + presses * (price["HTTP API requests"] + price["DynamoDB writes"] + 2 * price["DynamoDB reads"]),
         "refits": lambda_dollars(service.refit_seconds, REFIT_MEMORY, MORNINGS)
-        + MORNINGS * (MAP_TRANSITIONS * price.transition + units * price.write_unit),
-        "ledger": MORNINGS * service.writes(service.posts) * price.write_unit
-        + MORNINGS * service.items * READS_AN_ITEM * price.read_unit
-        + stored * price.stored_gigabyte,
-        "queue, objects, logs": MORNINGS * (QUEUE_REQUESTS * price.queue_request + 2 * price.object_read)
-        + logs / 1e9 * price.logged_gigabyte,
-        "shared": (crawl + ALARMS * price.alarm) / owners,
+        + MORNINGS * (MAP_TRANSITIONS * price["Step Functions transitions"] + units * price["DynamoDB writes"]),
+        "ledger": MORNINGS * service.writes(service.posts) * price["DynamoDB writes"]
+        + MORNINGS * service.items * READS_AN_ITEM * price["DynamoDB reads"]
+        + stored * price["DynamoDB storage"],
+        "queue, objects, logs": MORNINGS
+        * (QUEUE_REQUESTS * price["SQS requests in a fair queue"] + 2 * price["S3 reads"])
+        + logs / 1e9 * price["Logs, taken in"],
+        "shared": (crawl + ALARMS * price["Alarms"]) / owners,
     }
     return {name: value * YEN_A_DOLLAR for name, value in dollars.items()}

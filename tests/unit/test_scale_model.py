@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 import simpy
 
+from local.cost.prices import YEN_A_DOLLAR, Price
 from local.scale.aws_model import Message, Quotas, deliver, morning, press, with_large_owner
 from local.scale.bottlenecks import STATIONS, busy_seconds, first_bottleneck
-from local.scale.cost import Prices, yen_an_owner
+from local.scale.cost import PRICES_OF_MANY, yen_an_owner
 from local.scale.fair_queue import NOISY_IN_FLIGHT, Queue
 from local.scale.machine_model import Demand, Machine
 from local.scale.prediction import beside_a_large_owner, predict
@@ -230,13 +231,16 @@ def test_a_row_goes_on_to_the_next_remedy_until_posts_are_within_ten_minutes() -
 
 
 def test_yen_are_what_is_used_times_its_price() -> None:
-    only_lambda = Prices(1.0, *[0.0] * 10)
-    only_writes = replace(Prices(*[0.0] * 11), write_unit=1.0)
-
-    assert yen_an_owner(1, SERVICE, Quotas(), only_lambda)["deliveries"] == pytest.approx(
-        150 * 30 * busy_seconds(SERVICE, Quotas()) / 2
+    assert yen_an_owner(1, SERVICE, Quotas(), only("Lambda, x86_64"))["deliveries"] == pytest.approx(
+        YEN_A_DOLLAR * 30 * busy_seconds(SERVICE, Quotas()) / 2
     )
-    assert yen_an_owner(1, SERVICE, Quotas(), only_writes)["ledger"] == pytest.approx(150 * 30 * (60 + 10 * 8))
+    ledger = yen_an_owner(1, SERVICE, Quotas(), only("DynamoDB writes"))["ledger"]
+    assert ledger == pytest.approx(YEN_A_DOLLAR * 30 * (60 + 10 * 8))
+
+
+def only(name: str) -> dict[str, Price]:
+    """Return prices at which one of these costs a dollar and everything else nothing."""
+    return {each: replace(price, dollars=float(each == name)) for each, price in PRICES_OF_MANY.items()}
 
 
 def test_the_shared_part_falls_with_the_owners_and_the_rest_stays() -> None:
