@@ -16,8 +16,9 @@ from classifier.serving import Serving
 from model.serving.package import ENCODER, ModelPackage
 from osusume.heads import NO_ENCODER, Heads
 from osusume.items import Item
-from osusume.observability import logger
+from osusume.observability import SNAPSHOT_HEADER, follow, logger
 from osusume.settings import ClassifierSettings
+from osusume.snapshots import is_snapshot_key
 
 settings = ClassifierSettings.from_environment(os.environ)
 own_package = ModelPackage.load(settings.model_package)  # here, so that Lambda loads it before the first request
@@ -31,12 +32,16 @@ if not serving.package().card.knows_owner(use_made_up_taste=settings.use_made_up
     logger.warning("no taste is learnt yet: every score will be null", model_version=serving.package().version)
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, object], context: LambdaContext) -> dict[str, object]:  # noqa: ARG001  # Lambda passes it
     """Answer one request; an invalid one gets a JSON error that names the field."""
     started = time.perf_counter()
+    request = APIGatewayProxyEventV2(event)
+    named = str((request.headers or {}).get(SNAPSHOT_HEADER, ""))
+    if is_snapshot_key(named):
+        follow(named)
     try:
-        items = _items(APIGatewayProxyEventV2(event))
+        items = _items(request)
     except InvalidRequest as error:
         logger.info("refused", status=error.status, reason=str(error))
         return _response(error.status, {"error": {"message": str(error), "field": error.field}})

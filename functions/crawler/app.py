@@ -17,14 +17,15 @@ from crawler.fetcher import DEFAULT_CRAWL_DELAY, Fetcher, user_agent
 from crawler.progress import CrawlUnderWay, Pace
 from crawler.sources import DocumentSource
 from crawler.sources.registry import open_source
-from osusume.observability import logger, metrics
+from osusume.observability import follow, logger, metrics
 from osusume.settings import CrawlerSettings
+from osusume.snapshots import snapshot_key
 
 settings = CrawlerSettings.from_environment(os.environ)
 s3, lambda_client = boto3.client("s3"), boto3.client("lambda")
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take one turn at the crawl that is due, and invoke this function again if there is more to read.
@@ -57,6 +58,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             least_delay=0.0 if settings.site_address else DEFAULT_CRAWL_DELAY,  # a stand-in sets its own pace
         )
 
+    if event != {"check": True}:
+        follow(snapshot_key(source.name, due_at))
     turn = Turn(context.aws_request_id, time.time, remaining)
     try:
         if event.get("check") is True:

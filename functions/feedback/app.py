@@ -34,7 +34,7 @@ stores = Stores(
 secret = KeptSecret(aws, settings.slack_signing_secret_parameter)
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a request from Slack: 200 once the press is stored, 400, 401 or 404 if it is not a press from Slack.
 

@@ -10,6 +10,7 @@ from osusume.errors import UserError
 from osusume.labels import Label, Labels, local_time
 from osusume.ledger import Ledger, Record
 from osusume.messages import Block, item_forms
+from osusume.observability import follow, logger
 from osusume.rules import Rule, Rules, offered
 
 REWRITES = 3
@@ -75,6 +76,7 @@ def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set
     record = record_of(press, ledger, allowed_users)
     created_at = local_time(press.action_ts, time_zone)
     labels.store(Label(press.item_id, press.is_interested, press.user_id, press.action_ts, created_at))
+    logger.info("press stored", item_id=press.item_id, is_interested=press.is_interested)
     return record
 
 
@@ -84,6 +86,7 @@ def record_of(press: Press, ledger: Ledger, allowed_users: Set[str]) -> Record:
     record = ledger.get([press.item_id]).get(press.item_id)
     if record is None:
         raise PressRefused(f"作品 {press.item_id} の記録が見つからないため、保存できませんでした。")
+    follow(record.snapshot)
     if record.channel and press.channel != record.channel:
         raise PressRefused("この作品を投稿したチャンネルのボタンだけが使えます。")
     return record

@@ -10,7 +10,7 @@ from slack_sdk.webhook import WebhookClient
 from feedback.actions import Stores, Telling
 from feedback.press import show_label
 from osusume.messages import item_metadata
-from osusume.observability import logger
+from osusume.observability import follow, logger
 
 SECONDS = 2
 """How long to wait for Slack's answer."""
@@ -27,12 +27,14 @@ def tell(telling: Telling, stores: Stores, stack: str) -> None:
         _send(slack, **telling.message)
         return
     record = stores.ledger.get([telling.item_id])[telling.item_id]
+    follow(record.snapshot)
     metadata = item_metadata(record, stack)
     show_label(
         record,
         stores.labels,
         lambda text, blocks: _send(slack, text=text, blocks=blocks, metadata=metadata, replace_original=True),
     )
+    logger.info("label shown", item_id=telling.item_id)
 
 
 def _send(slack: WebhookClient, **message: Any) -> bool:

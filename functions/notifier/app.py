@@ -19,7 +19,7 @@ from notifier.notify import Dependencies, check, notify
 from notifier.scoring import score_items
 from osusume.kept_scores import KeptScores
 from osusume.ledger import Ledger
-from osusume.observability import logger, metrics
+from osusume.observability import follow, logger, metrics
 from osusume.rules import Rules
 from osusume.secrets import read_secret
 from osusume.settings import NotifierSettings
@@ -33,7 +33,7 @@ dynamodb = session.resource("dynamodb")
 ledger = Ledger(dynamodb, settings.items_table)
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str] | None:
     """Post the new items of each snapshot in the event, and of earlier snapshots that were never processed.
@@ -49,8 +49,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str] | N
     for bucket, key in written_snapshots(event):
         stored = list_snapshot_keys(s3, bucket, source_of(key))
         for missed in missed_snapshots(key, stored, ledger):
-            logger.warning("an earlier snapshot was never processed", snapshot=missed)
+            follow(missed)
+            logger.warning("an earlier snapshot was never processed")
             _notify(bucket, missed, stored, context)
+        follow(key)
         _notify(bucket, key, stored, context)
     return None
 
@@ -67,9 +69,7 @@ def _notify(bucket: str, key: str, stored: Sequence[str], context: LambdaContext
     finally:  # the summary may be posted even if items are left
         if not posted_before and _is_summary_posted(key):
             metrics.add_metric("SummariesPosted", "Count", 1)
-    logger.info(
-        "notified", snapshot=key, listed=run.listed, new=run.new, recommended=run.recommended, explored=run.explored
-    )
+    logger.info("notified", listed=run.listed, new=run.new, recommended=run.recommended, explored=run.explored)
     metrics.add_metric("ItemsNew", "Count", run.new)
 
 
@@ -96,6 +96,7 @@ def _dependencies(
             url=settings.predict_url,
             credentials=credentials,
             region=session.region_name,
+            snapshot=key,
             kept=KeptScores(dynamodb, settings.items_table, key) if keeps_scores else None,
         ),
         threshold=settings.threshold,

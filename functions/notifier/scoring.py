@@ -18,7 +18,8 @@ from urllib3.util.retry import Retry
 from osusume.items import Item
 from osusume.kept_scores import KeptScores
 from osusume.ledger import SCORE_DIGITS, Reason, Witness
-from osusume.observability import logger
+from osusume.observability import SNAPSHOT_HEADER, logger
+from osusume.snapshots import is_snapshot_key
 
 # The API answers within 30 s and takes 10 MB, Lambda 6 MB. Twenty items are scored within a few seconds, including a
 # cold start, and the parser bounds the text of an item. The classifier refuses a body over 1 MB; this bound counts
@@ -62,22 +63,30 @@ class Scores:
 
 
 def score_items(
-    items: Sequence[Item], url: str, credentials: Credentials, region: str, kept: KeptScores | None = None
+    items: Sequence[Item],
+    url: str,
+    credentials: Credentials,
+    region: str,
+    kept: KeptScores | None = None,
+    snapshot: str = "",
 ) -> Scores:
     """Return the scores of `items` from the classifier at `url`, all by one version of the model.
+
+    The classifier logs the key of the `snapshot` that they come from.
 
     Each answer is put into `kept` as it comes, and another call for the same items uses it. Raises `ScoringFailed` if
     the classifier cannot be reached, refuses, leaves an item out, or changes its model repeatedly.
     """
     session = requests.Session()
     session.mount(url, HTTPAdapter(max_retries=RETRY))
+    headers = {"Content-Type": "application/json", **({SNAPSHOT_HEADER: snapshot} if is_snapshot_key(snapshot) else {})}
     batches = list(_batches(items))
     answers = _kept_answers(batches, kept)
     newest = next(iter(answers.values()), Scores("", None, {}))
     for _ in range(2):
         for number, batch in enumerate(batches):
             if number not in answers:
-                text = _ask(batch, url, session, credentials, region)
+                text = _ask(AWSRequest("POST", url, headers, _body(batch)), session, credentials, region)
                 newest = answers[number] = scores_of(text, _ids(batch))
                 if kept:
                     kept.keep(number, text)
@@ -120,15 +129,16 @@ def _batches(items: Sequence[Item]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _ask(
-    batch: list[dict[str, Any]], url: str, session: requests.Session, credentials: Credentials, region: str
-) -> str:
-    """Return the body of the classifier's answer. Raises `ScoringFailed`."""
-    body = json.dumps({"items": batch}).encode()
-    signed = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json"})
-    SigV4Auth(credentials, "execute-api", region).add_auth(signed)
+def _body(batch: list[dict[str, Any]]) -> bytes:
+    return json.dumps({"items": batch}).encode()
+
+
+def _ask(request: AWSRequest, session: requests.Session, credentials: Credentials, region: str) -> str:
+    """Sign a request and return the body of the classifier's answer. Raises `ScoringFailed`."""
+    SigV4Auth(credentials, "execute-api", region).add_auth(request)
+    url, headers = str(request.url), dict(request.headers)
     try:
-        response = session.post(url, data=body, headers=dict(signed.headers), timeout=(CONNECT_SECONDS, READ_SECONDS))
+        response = session.post(url, data=request.data, headers=headers, timeout=(CONNECT_SECONDS, READ_SECONDS))
         response.raise_for_status()
         return response.content.decode()
     except requests.HTTPError as error:

@@ -24,7 +24,7 @@ package = ModelPackage.load(settings.model_package)
 heads = Heads(s3, settings.bucket, package.card.files.get(ENCODER, NO_ENCODER))
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
     """Learn from the presses of the day, and report once a week.

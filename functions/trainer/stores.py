@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -53,7 +54,9 @@ def train_stack(
     if state.version != pointer.version:
         logger.info("the owner chose the head in use", model_version=pointer.version)
         state = replace(comparing(state, now), version=pointer.version, fitness=None, learned={})
-    outcome = learn(_day(labels.all(), ledger, s3, bucket, now), state, workshop, accept=accept)
+    day = _day(labels.all(), ledger, s3, bucket, now)
+    _tell_of_new_labels(day, state, ledger)
+    outcome = learn(day, state, workshop, accept=accept)
     if outcome.action is None:
         return outcome
     at = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
@@ -181,6 +184,16 @@ def _day(labels: Iterable[Label], ledger: Ledger, s3: S3Client, bucket: str, now
     recent = [record for record in ledger.get(listed).values() if record.snapshot]
     recent.sort(key=lambda record: (record.recorded_at, record.item.item_id))
     return Day(presses, items, [record for record in recent if record.recorded_at >= since.timestamp()], now)
+
+
+def _tell_of_new_labels(day: Day, state: State, ledger: Ledger) -> None:
+    """Log the labels since the last night, a line for each snapshot that brought their items."""
+    new: defaultdict[str, list[str]] = defaultdict(list)
+    pressed = [item_id for item_id, press in day.presses.items() if press.at > state.judged_until]
+    for item_id, record in sorted(ledger.get(pressed).items()):
+        new[record.snapshot].append(item_id)
+    for snapshot, item_ids in sorted(new.items()):
+        logger.info("new labels", snapshot=snapshot, item_ids=item_ids)
 
 
 def _record(ledger: Ledger, state: State) -> None:

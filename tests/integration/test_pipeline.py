@@ -11,7 +11,7 @@ from typing import Any
 from feed_server import serve_feeds
 
 from local.__main__ import main
-from local.machine import BOT_TOKEN, SCHEDULE, SECOND_SCHEDULE, Machine, one_machine
+from local.machine import BOT_TOKEN, NIGHT_SCHEDULE, SCHEDULE, SECOND_SCHEDULE, Machine, one_machine
 from local.slack import as_text, duplicate_posts
 from osusume.messages import INTERESTED, NOT_INTERESTED
 from osusume.snapshots import Snapshot, snapshot_key
@@ -48,6 +48,14 @@ def counts_of_summaries(machine: Machine) -> list[dict[str, Any]]:
     return [json.loads(event["message"]) for event in events if '"SummariesPosted"' in event["message"]]
 
 
+def lines(machine: Machine, function: str) -> list[dict[str, Any]]:
+    """Return what a function logged as JSON while it handled events."""
+    group = f"/aws/lambda/osusume-{function}"
+    events = machine.cloud.client("logs").filter_log_events(logGroupName=group)["events"]
+    logged = [json.loads(event["message"]) for event in events if event["message"].startswith("{")]
+    return [line for line in logged if "function_request_id" in line or "_aws" in line]
+
+
 def test_the_demo_reads_and_posts_on_its_second_day_only_what_is_new(tmp_path: Path) -> None:
     assert main(["demo", "--no-serve", "--folder", str(tmp_path)]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())
@@ -60,7 +68,7 @@ def test_the_demo_reads_and_posts_on_its_second_day_only_what_is_new(tmp_path: P
     assert {path.stem for path in (tmp_path / "logs").iterdir()} >= {"CrawlerFunction", "NotifierFunction"}
 
 
-def test_a_crawl_that_does_not_fit_the_time_limit_calls_itself_until_the_snapshot_is_whole() -> None:
+def test_a_crawl_that_does_not_fit_the_time_limit_calls_itself_and_its_key_is_in_every_log_until_the_night() -> None:
     # an answer may take a fifth of the limit, which leaves a busy machine enough time: a late one is requested again
     limits = {"CrawlerFunction": 15.0}
     with one_machine(crawl_delay=1.5, time_limits=limits, parameters={"ItemLimit": "20"}) as machine:
@@ -74,6 +82,18 @@ def test_a_crawl_that_does_not_fit_the_time_limit_calls_itself_until_the_snapsho
         assert max(Counter(pages_read(machine)).values()) == 1
         assert len(pages_read(machine)) == len(snapshot.items)
         assert len(machine.site.log) == len(snapshot.items) + 2
+
+        item_id = posted_items(machine)[0]
+        assert machine.press(item_id, INTERESTED) == 200
+        machine.cloud.fire_schedule(NIGHT_SCHEDULE)
+        machine.cloud.wait_until_idle(60)
+        for function in ("crawler", "notifier", "classifier", "feedback"):
+            assert {line["snapshot"] for line in lines(machine, function)} == {key}
+        crawled = {line["function_request_id"] for line in lines(machine, "crawler") if "message" in line}
+        assert crawled == {turn.request_id for turn in turns}
+        stored = next(line for line in lines(machine, "feedback") if line["message"] == "press stored")
+        learned = [line for line in lines(machine, "trainer") if line.get("snapshot") == key]
+        assert [item_id] == [stored["item_id"]] == learned[0]["item_ids"]
 
 
 def test_an_event_delivered_five_times_twice_at_the_same_time_posts_each_item_once() -> None:

@@ -14,6 +14,7 @@ import pytest
 from classifier.predict import MOST_BYTES
 from model.serving.package import ModelPackage
 from osusume.items import Item
+from osusume.observability import SNAPSHOT_HEADER, logger
 from osusume.settings import InvalidSetting
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +100,27 @@ def test_a_base64_body_is_decoded(answer: Answering) -> None:
     plain = json.dumps({"items": [item()]}, ensure_ascii=False)
     encoded = base64.b64encode(plain.encode()).decode()
     assert answer(encoded, isBase64Encoded=True) == answer(plain)
+
+
+@pytest.mark.parametrize(
+    ("named", "is_logged"),
+    [
+        ("snapshots/dlsite/2026/11/22/220000Z.json", True),
+        ("snapshots/dlsite/2026/11/22/220000Z.json\n", False),
+        (f"snapshots/{'x' * 65}/2026/11/22/220000Z.json", False),
+        ("snapshots/../2026/11/22/220000Z.json", False),
+        (["snapshots"], False),
+        ("", False),
+    ],
+)
+def test_the_log_names_the_snapshot_of_a_request_only_if_it_has_the_form_of_a_key(
+    answer: Answering, named: object, is_logged: bool
+) -> None:
+    status, _ = answer({"items": [item()]}, headers={SNAPSHOT_HEADER: named})
+    assert status == 200
+    assert logger.get_current_keys().get("snapshot") == (named if is_logged else None)
+    answer({"items": [item()]})
+    assert "snapshot" not in logger.get_current_keys()
 
 
 def test_a_hundred_items_are_taken(answer: Answering) -> None:

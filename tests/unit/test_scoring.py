@@ -17,6 +17,8 @@ from notifier.scoring import Prediction, Scores, ScoringFailed, score_items
 from osusume.items import Item, Section
 from osusume.kept_scores import KeptScores
 from osusume.ledger import Ledger, Reason
+from osusume.observability import SNAPSHOT_HEADER
+from osusume.snapshots import is_snapshot_key
 from samples.works import demo_works
 
 WORKS = demo_works()
@@ -44,8 +46,8 @@ class Api:
         answer = self.queue.popleft() if self.queue else usual()
         return answer(self.batches[-1])(environ, start_response)
 
-    def score(self, items: list[Item], kept: KeptScores | None = None) -> Scores:
-        return score_items(items, self.url, CREDENTIALS, "ap-northeast-1", kept)
+    def score(self, items: list[Item], kept: KeptScores | None = None, snapshot: str = "") -> Scores:
+        return score_items(items, self.url, CREDENTIALS, "ap-northeast-1", kept, snapshot)
 
 
 def content(items: list[Item], version: str = "v1", threshold: float | None = 0.5) -> dict[str, Any]:
@@ -112,6 +114,14 @@ def test_a_request_is_signed_for_the_api(api: Api) -> None:
     assert "/ap-northeast-1/execute-api/aws4_request" in headers["Authorization"]
     assert headers["X-Amz-Security-Token"] == "session-of-the-tests"
     assert headers["X-Amz-Date"]
+
+
+@pytest.mark.parametrize("key", ["snapshots/dlsite/2026/11/22/220000Z.json", "snapshots/dlsite/手で.json", "check"])
+def test_a_request_names_its_snapshot_under_the_signature_if_the_key_fits_a_header(api: Api, key: str) -> None:
+    api.score(WORKS[:1], snapshot=key)
+    headers = api.requests[0].headers
+    assert headers.get(SNAPSHOT_HEADER) == (key if is_snapshot_key(key) else None)
+    assert (f";{SNAPSHOT_HEADER}" in headers["Authorization"]) == is_snapshot_key(key)
 
 
 def test_many_items_go_twenty_at_a_time(api: Api) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, tzinfo
@@ -19,6 +20,9 @@ SCHEMA_VERSION = 1
 
 GIVE_UP_DAYS = 7
 """Days after its first failure on which a page gets its last try; then it is given up."""
+
+
+_KEY = re.compile(r"snapshots/[a-z0-9][a-z0-9_.-]{0,63}/[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9]{6}Z\.json")
 
 
 class InvalidSnapshot(ValueError):
@@ -116,6 +120,15 @@ def snapshot_key(source: str, when: datetime) -> str:
     'snapshots/dlsite/2026/11/22/220000Z.json'
     """
     return when.astimezone(UTC).strftime(f"snapshots/{source}/%Y/%m/%d/%H%M%SZ.json")
+
+
+def is_snapshot_key(text: str) -> bool:
+    """Return whether a text from elsewhere has the form of a snapshot's key.
+
+    >>> is_snapshot_key("snapshots/dlsite/2026/11/22/220000Z.json"), is_snapshot_key("snapshots/ level=ERROR")
+    (True, False)
+    """
+    return _KEY.fullmatch(text) is not None
 
 
 def snapshot_time(key: str) -> datetime:
