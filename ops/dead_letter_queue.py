@@ -146,11 +146,13 @@ def _of_lambda(body: str) -> tuple[str | None, str, str] | None:
 
 
 def _subject(event: str) -> str:
-    """Return what an event is about: the time of a crawl, the keys of snapshots, or the start of its text."""
+    """Return what an event is about: the time of a crawl, a press, the keys of snapshots, or the start of its text."""
     try:
         value = json.loads(event)
         if "scheduled_at" in value:
             return f"the crawl due at {value['scheduled_at']}"
+        if "tell" in value:
+            return f"telling Slack of a press {value['tell']['item_id']}".rstrip()
         return ", ".join(record["s3"]["object"]["key"] for record in value["Records"])
     except (ValueError, KeyError, TypeError):
         return event[:_SHOWN_CHARACTERS]

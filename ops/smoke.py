@@ -64,6 +64,8 @@ def press(stack: DeployedStack, address: str, within: float) -> str:
     seconds = time.monotonic() - started
     if answer.status_code == requests.codes.unauthorized:
         raise UserError("a press: refused, the function does not read the signing secret that is stored; read its log")
+    if answer.status_code == requests.codes.service_unavailable:
+        raise UserError("a press: no answer within the 3 s that Slack waits; try again, and see docs/operations.md")
     if answer.status_code != requests.codes.ok:
         raise UserError(
             f"a press: answered {answer.status_code} {answer.text:.200}; read the log of the feedback function"

@@ -47,6 +47,8 @@ def handler(event: dict[str, object], context: LambdaContext) -> dict[str, objec
         return _response(error.status, {"error": {"message": str(error), "field": error.field}})
     package = serving.package()
     body = answer(package, items, use_made_up_taste=settings.use_made_up_taste)
+    if serving.head_unusable:
+        body["head_unusable"] = True
     seconds = round(time.perf_counter() - started, 3)
     logger.info("scored", model_version=package.version, items=len(items), seconds=seconds)
     return _response(200, body)

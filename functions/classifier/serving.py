@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from model.serving.package import ModelPackage
 from osusume.errors import UserError
 from osusume.heads import Heads
-from osusume.observability import logger, metrics
+from osusume.observability import logger
 
 LOOK_SECONDS = 300
 """Requests may use the previous head for this long after a promotion or a roll-back."""
@@ -26,17 +26,19 @@ class Serving:
         self._package = own
         self._tag: str | None = _UNKNOWN
         self._look_at = clock()
+        self.head_unusable = False
 
     def package(self) -> ModelPackage:
         """Return the package; looks for another head every few minutes.
 
-        A head that cannot be used raises an alarm and leaves the package's own head in use. If S3 fails, that raises an
-        alarm too, and the current head stays.
+        A head that cannot be used leaves the package's own head in use; if S3 fails, the current head stays. The answers
+        say so until a look succeeds: `head_unusable`.
         """
         if self._heads is not None and self._clock() >= self._look_at:
             self._look_at = self._clock() + LOOK_SECONDS
             try:
                 self._look(self._heads)
+                self.head_unusable = False
             except UserError as error:
                 self._package, self._tag = self._own, _UNKNOWN
                 self._tell(error)
@@ -55,5 +57,4 @@ class Serving:
 
     def _tell(self, error: Exception) -> None:
         logger.error("the promoted head cannot be used", reason=str(error), model_version=self._package.version)
-        metrics.add_metric("HeadsUnusable", "Count", 1)
-        metrics.flush_metrics()
+        self.head_unusable = True

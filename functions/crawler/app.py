@@ -80,7 +80,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger.info("turn taken", outcome=outcome)
     if outcome.status == "continues":
         call_again(lambda_client, context.function_name, due_at, source.name)
-    else:
-        metrics.add_metric("SnapshotsWritten", "Count", 1)
-        metrics.add_metric("ListingGaps", "Count", int(outcome.gap))
     return {"status": outcome.status, "snapshot": outcome.snapshot_key}

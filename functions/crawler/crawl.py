@@ -117,6 +117,7 @@ def crawl(
         items = _read(session)
         crawled_at = datetime.fromtimestamp(turn.now(), UTC)
         write_snapshot(s3, bucket, key, _snapshot(session, items, crawled_at, due_at))
+        session.forget_long_wait()
     except OutOfTime:
         session.hand_over()
         if session.requests == 0:
@@ -275,6 +276,7 @@ def _snapshot(session: Session[Source], items: list[Item], crawled_at: datetime,
         crawled_at,
         items,
         gap=session.progress.gap,
+        long_wait=session.long_wait,
         parser_version=session.source.parser_version,
     )
     for failure in session.progress.failures:

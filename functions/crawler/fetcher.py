@@ -33,7 +33,7 @@ from crawler.public_hosts import PublicHosts
 from crawler.robots import MAX_ROBOTS_BYTES, PRODUCT, Rules, may_give_rules
 from crawler.sources import SourceError
 from crawler.sources.markup import decode_markup
-from osusume.observability import logger, metrics
+from osusume.observability import logger
 
 DEFAULT_CRAWL_DELAY = 1.0
 CHALLENGE_WAIT = 60.0
@@ -186,6 +186,7 @@ class Fetcher:
         self.before_request, self.readdress = before_request, readdress
         self.last_request_at = last_request_at
         self.not_before = min(not_before, clock() + MAX_HOLD)
+        self.long_wait = 0
         self._host = host
         self._origin = urlsplit(site_address or f"https://{host}")
         self._rules = None if robots_txt is None else Rules(robots_txt)
@@ -363,7 +364,7 @@ class Fetcher:
         """Hold requests for as long as the answer asks, up to `MAX_HOLD`, and return the seconds it asks for."""
         asked = retry_after(answer.headers.get("Retry-After"), self._clock())
         if asked > MAX_HOLD:
-            metrics.add_metric("LongWaitsAsked", "Count", 1)
+            self.long_wait = max(self.long_wait, math.ceil(asked))
             logger.warning("the site asks for a longer wait than is allowed", url=url, asked=asked, obeyed=MAX_HOLD)
         self._hold(min(asked, MAX_HOLD))
         return asked

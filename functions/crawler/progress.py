@@ -61,8 +61,9 @@ class Progress:
 
     `due_at` identifies the crawl: the time it was due, in ISO format. `listed` are the works to read, empty until the
     listing is read. `failures` are the pages that failed in this crawl, and `troubles` is how many of them count
-    towards `BadCrawl`. `paces` keeps the pace of each host from one invocation to the next. `holder` is the request id
-    of the invocation that has the crawl until `held_until`; `nonce` tells it from another one with that request id.
+    towards `BadCrawl`. `paces` keeps the pace of each host from one invocation to the next, `long_wait` is how many
+    seconds one of them asked to wait, if that was over a day and no snapshot says so. `holder` is the request id of the
+    invocation that has the crawl until `held_until`; `nonce` tells it from another one with that request id.
 
     `listing` is the address of the listing's first page. `found` and `pages_listed` say how far the listing was read,
     `uses_fallback` in which of its forms, `gap` whether it ended before it reached known works. `owed` are works that
@@ -103,6 +104,7 @@ class Progress:
         return Progress(
             due_at,
             paces={host: replace(pace, robots_txt=None) for host, pace in self.paces.items()},
+            long_wait=self.long_wait,
             listing=self.listing,
             owed=list({item.item_id: item for item in [*self.listed, *self.owed]}.values()),
             given_up=self.given_up,
@@ -279,7 +281,8 @@ def _checked(progress: Progress) -> Progress:
     """Return `progress`; raises `TypeError` or `ValueError` where a stored value is unusable."""
     texts = [progress.due_at, progress.holder, progress.nonce, progress.listing, progress.in_flight]
     texts += [*progress.given_up, *progress.doubtful, *progress.deaths, *progress.documents_read]
-    numbers = [progress.troubles, progress.held_until, progress.pages_listed, *progress.deaths.values()]
+    numbers = [progress.troubles, progress.held_until, progress.pages_listed, progress.long_wait]
+    numbers += progress.deaths.values()
     for pace in progress.paces.values():
         texts += [] if pace.robots_txt is None else [pace.robots_txt]
         numbers += [pace.not_before, *([] if pace.last_request_at is None else [pace.last_request_at])]

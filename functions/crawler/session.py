@@ -64,6 +64,17 @@ class Session(Generic[OneSource]):
         """How many requests the turn has sent."""
         return sum(fetcher.requests for fetcher in self.fetchers.values())
 
+    @property
+    def long_wait(self) -> int:
+        """For how many seconds a host asked to wait since the last snapshot, if that was over a day, else 0."""
+        return max([self.progress.long_wait, *(fetcher.long_wait for fetcher in self.fetchers.values())])
+
+    def forget_long_wait(self) -> None:
+        """Forget the long wait, which a snapshot tells of now."""
+        self.progress.long_wait = 0
+        for fetcher in self.fetchers.values():
+            fetcher.long_wait = 0
+
     def fetcher(self, host: str) -> Fetcher:
         """Return the turn's fetcher for a host."""
         if host not in self.fetchers:
@@ -89,6 +100,7 @@ class Session(Generic[OneSource]):
         """Store the progress with the fetchers' paces. Raises `CrawlUnderWay`."""
         for host, fetcher in self.fetchers.items():
             self.progress.paces[host] = Pace(fetcher.robots_txt, fetcher.last_request_at, fetcher.not_before)
+        self.progress.long_wait = self.long_wait
         self.crawls.save(self.progress)
 
     def hand_over(self) -> None:

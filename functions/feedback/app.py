@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -15,13 +14,10 @@ from feedback.aws import Aws, Database
 from feedback.slack_request import Payload, RequestRefused, payload_of
 from osusume.labels import Labels
 from osusume.ledger import Ledger
-from osusume.observability import logger, metrics
+from osusume.observability import logger
 from osusume.rules import Rules
 from osusume.secrets import KeptSecret
 from osusume.settings import FeedbackSettings
-
-SLOW_MS = 2500
-"""Slack waits 3,000 ms for the answer to a press, of which its way to the API and back takes some."""
 
 settings = FeedbackSettings.from_environment(os.environ)
 aws = Aws()
@@ -54,9 +50,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         }
     # where even this fails, Slack marks the press as failed: pressing again is harmless
     aws.invoke_later(context.function_name, {"tell": asdict(telling)})
-    if time.time() * 1000 - event["requestContext"]["timeEpoch"] > SLOW_MS:
-        metrics.add_metric("SlowPresses", "Count", 1)
-        metrics.flush_metrics()
     return {"statusCode": 200}
 
 

@@ -69,14 +69,14 @@ def notify(snapshot: Snapshot, key: str, deps: Dependencies) -> Run:
     """
     delivery, limits = Delivery(deps.ledger, deps.channel, deps.claim_seconds, deps.clock), _limits(deps)
     try:
-        _record_new_items(snapshot, key, limits, deps)
+        head_unusable = _record_new_items(snapshot, key, limits, deps)
     except ScoringFailed:
         _post(deps.ledger.unfinished(), delivery, deps)
         with suppress(Undelivered):  # ScoringFailed already tells the caller to call again
             delivery.settle()
         raise
     records = deps.ledger.get(item.item_id for item in snapshot.items)
-    run = _run(snapshot, key, records.values(), limits, deps)
+    run = replace(_run(snapshot, key, records.values(), limits, deps), head_unusable=head_unusable)
     deps.ledger.record(run)
     # the index may not show the newest records yet
     left = deps.ledger.unfinished()
@@ -136,12 +136,13 @@ def _tell_of_refusals(run: Run, item_ids: Iterable[str], deps: Dependencies) -> 
         deps.ledger.mark_reported(entry.record_id)
 
 
-def _record_new_items(snapshot: Snapshot, key: str, limits: Limits, deps: Dependencies) -> None:
+def _record_new_items(snapshot: Snapshot, key: str, limits: Limits, deps: Dependencies) -> bool:
+    """Score and record the new items; return whether the classifier could not read the promoted head."""
     items = {item.item_id: item for item in snapshot.items}
     known = deps.ledger.get(items)
     new = [item for item_id, item in items.items() if item_id not in known]
     if not new:
-        return
+        return False
     # items that an earlier try recorded are scored again, so that the same requests match the kept answers
     ours = {id_: entry.score for id_, entry in known.items() if entry.snapshot == key}
     scores = deps.score([item for item_id, item in items.items() if item_id in ours or item_id not in known])
@@ -153,6 +154,7 @@ def _record_new_items(snapshot: Snapshot, key: str, limits: Limits, deps: Depend
     chosen = decide(candidates, scores, limits, key, ruled, guesses, ours)
     for item in new:
         deps.ledger.record(replace(chosen[item.item_id], recorded_at=deps.clock.now()))
+    return scores.head_unusable
 
 
 def decide(
@@ -223,6 +225,7 @@ def _run(snapshot: Snapshot, key: str, records: Iterable[Record], limits: Limits
         model_version=max((record.model_version for record in new), default=""),
         has_taste=not new or any(record.score is not None for record in new),
         gap=snapshot.gap,
+        long_wait=snapshot.long_wait,
         given_up=[failure.item_id for failure in snapshot.given_up],
         learned=decision_line(decision) if decision and _is_of_last_night(decision, now) else "",
     )

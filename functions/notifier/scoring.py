@@ -54,12 +54,16 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Predictions by item id; `threshold` is None if no taste is learnt yet, `first_guess` if it was not tried yet."""
+    """Predictions by item id; `threshold` is None if no taste is learnt yet, `first_guess` if it was not tried yet.
+
+    `head_unusable` is true if the classifier could not read the promoted head for one of its answers.
+    """
 
     model_version: str
     threshold: float | None
     predictions: dict[str, Prediction]
     first_guess: bool = False
+    head_unusable: bool = False
 
 
 def score_items(
@@ -94,7 +98,8 @@ def score_items(
         answers = {number: answer for number, answer in answers.items() if _is_of_one_model(answer, newest)}
         if len(answers) == len(batches):
             predictions = {id_: found for answer in answers.values() for id_, found in answer.predictions.items()}
-            return Scores(newest.model_version, newest.threshold, predictions, newest.first_guess)
+            unusable = any(answer.head_unusable for answer in answers.values())
+            return Scores(newest.model_version, newest.threshold, predictions, newest.first_guess, unusable)
     raise ScoringFailed("the classifier changed its model twice during the requests: try again later")
 
 
@@ -177,6 +182,7 @@ def scores_of(text: str, item_ids: Sequence[str]) -> Scores:
                 if prediction["item_id"] in item_ids
             },
             first_guess=answer.get("first_guess") is True,
+            head_unusable=answer.get("head_unusable") is True,
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ScoringFailed(f"the classifier's answer is malformed: {type(error).__name__} {error}") from error

@@ -140,7 +140,7 @@ class Cloud:
         closing.callback(server.close)
         self.endpoint = server.url
         self._administrator = create_administrator("local-administrator")
-        gateway = self._open_gateway(closing)
+        self._gateway = gateway = self._open_gateway(closing)
         functions = self._functions(template, gateway)
         self._names = {function.name: function.logical_id for function in functions}
         self._pools = {function.logical_id: self._open_pool(function, closing) for function in functions}
@@ -221,6 +221,11 @@ class Cloud:
         """Return boto3's DynamoDB resource with administrator permissions, as the ledger and the labels need it."""
         with self._session_lock:
             return self._session.resource("dynamodb", **self._connection(self._administrator))
+
+    @property
+    def api_errors(self) -> int:
+        """How many requests the HTTP API answered with a status of 500 and above."""
+        return self._gateway.server_errors if self._gateway else 0
 
     @property
     def invocations(self) -> list[Invocation]:

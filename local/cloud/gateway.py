@@ -81,7 +81,8 @@ class Gateway:
     """Serves the routes of one API on a free port of 127.0.0.1 until it is closed.
 
     `invoke(function_name, payload)` runs a function; it raises FunctionError and PayloadTooLarge. `proxy_ports` are
-    further ports at which clients reach it. Requests from web pages are refused.
+    further ports at which clients reach it. Requests from web pages are refused. `server_errors` counts the answers that
+    CloudWatch's metric 5xx counts.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Gateway:
         self._routes = routes
         self._invoke = invoke
         self._report = report
+        self.server_errors = 0
         self._server = _GatewayServer(self, proxy_ports)
 
     @property
@@ -124,7 +126,9 @@ class Gateway:
                 return message_answer(403, "Forbidden")
         parameters = {} if route.key == "$default" else match.groupdict()
         event = http_event(request, self.api_id, route.key, parameters, caller)
-        return self._integrate(route, event)
+        answer = self._integrate(route, event)
+        self.server_errors += answer.status >= 500
+        return answer
 
     def _arn(self, route: Route) -> str:
         return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{self.api_id}/$default/{route.resource}"

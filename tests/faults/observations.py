@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,14 +49,14 @@ class Watch:
 
     def _counts(self) -> tuple[int, int, int, int, int]:
         cloud, slack = self._machine.cloud, self._machine.slack
-        seen = len(cloud.invocations), len(slack.messages), len(slack.failed_presses), len(slack.ephemerals)
+        seen = cloud.api_errors, len(slack.messages), len(slack.failed_presses), len(slack.ephemerals)
         return *seen, waiting_dead_letters(self._machine)
 
     def seen(self, days_without_summary: int) -> Seen:
-        """Return what reached the owner; failed runs, dead letters and days without a summary set off alarms."""
+        """Return what reached the owner; errors of the API, dead letters and days without a summary set off alarms."""
         cloud, slack = self._machine.cloud, self._machine.slack
-        invocations, messages, failed_presses, ephemerals, dead_letters = self._before
-        failed = Counter(invocation.function for invocation in cloud.invocations[invocations:] if invocation.error)
+        api_errors, messages, failed_presses, ephemerals, dead_letters = self._before
+        failed = cloud.api_errors - api_errors
         dead = waiting_dead_letters(self._machine) - dead_letters
         summaries = [as_text(message) for message in slack.messages[messages:] if not message.item_id]
         remarks = [line[line.index("⚠") :] for text in summaries for line in text.splitlines() if "⚠" in line]
@@ -71,7 +70,7 @@ class Watch:
 
 
 def _alarms(
-    document: Mapping[str, Any], failed: Counter[str], dead_letters: int, days_without_summary: int
+    document: Mapping[str, Any], api_errors: int, dead_letters: int, days_without_summary: int
 ) -> Iterator[str]:
     for name, resource in document["Resources"].items():
         if resource["Type"] != "AWS::CloudWatch::Alarm":
@@ -79,8 +78,8 @@ def _alarms(
         properties = resource["Properties"]
         metric = properties["Metrics"][0]["MetricStat"]["Metric"] if "Metrics" in properties else properties
         match metric["Namespace"], metric["MetricName"]:
-            case "AWS/Lambda", "Errors":
-                rings = failed[properties["Dimensions"][0]["Value"]["Ref"]] > 0
+            case "AWS/ApiGateway", "5xx":
+                rings = api_errors > 0
             case "AWS/SQS", "ApproximateNumberOfMessagesVisible":
                 rings = dead_letters > 0
             case "Osusume", "SummariesPosted":

@@ -166,6 +166,7 @@ def _a_new_snapshot(machine: Machine) -> Iterator[str]:
 def warm_up(machine: Machine) -> None:
     """Start the feedback function: Slack waits three seconds for a press, and a busy machine may need longer."""
     requests.post(f"{machine.cloud.api_url}/slack/interactions", data="payload={}", timeout=30)
+    machine.cloud.wait_until_idle(60)  # the API gives up after three seconds too, and the function goes on
 
 
 def _presses(machine: Machine) -> Iterator[str]:
@@ -216,6 +217,12 @@ def _a_dead_letter_of_the_notifier(machine: Machine) -> Iterator[str]:
     waiting = dead_letters(machine)
     bucket = machine.cloud.resources["Bucket"]
     machine.cloud.client("s3").put_object(Bucket=bucket, Key="snapshots/dlsite/broken.json", Body=b"{")
+    yield from _one_more_dead_letter(machine, waiting)
+
+
+def _a_dead_letter_of_the_feedback_function(machine: Machine) -> Iterator[str]:
+    waiting = dead_letters(machine)
+    machine.cloud.invoke_async("FeedbackFunction", {"tell": {}})
     yield from _one_more_dead_letter(machine, waiting)
 
 
@@ -290,6 +297,6 @@ STEPS: dict[str, tuple[Step, ...]] = {
         _logs("NotifierFunction"),
     ),
     "ClassifierFunction": (_a_new_snapshot, _logs("ClassifierFunction")),
-    "FeedbackFunction": (_presses, _logs("FeedbackFunction")),
+    "FeedbackFunction": (_presses, _a_dead_letter_of_the_feedback_function, _logs("FeedbackFunction")),
     "TrainerFunction": (_a_dead_letter_of_the_trainer, _logs("TrainerFunction"), _a_night),
 }

@@ -135,10 +135,12 @@ def test_a_failing_function_is_an_internal_error(cloud: Cloud) -> None:
 
 
 def test_a_slow_function_is_unavailable_and_continues(cloud: Cloud) -> None:
+    before = cloud.api_errors
     response = requests.get(f"{cloud.api_url}/open/slow/one?sleep=0.5", timeout=10)
     assert (response.status_code, response.json()) == (503, {"message": "Service Unavailable"})
     cloud.wait_until_idle(10)
     assert cloud.invocations[-1].response["statusCode"] == 201
+    assert cloud.api_errors == before + 1
 
 
 def test_an_unknown_route_is_not_found(cloud: Cloud) -> None:

@@ -33,11 +33,19 @@ def test_schedules_keep_their_time_zone_and_target(cloud: Cloud) -> None:
 
 def test_alarms_watch_and_tell(cloud: Cloud) -> None:
     alarms = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    missing = next(alarm for alarm in alarms if alarm["AlarmName"] == cloud.resources["SnapshotMissing"])
+    missing, dead, api = (
+        next(alarm for alarm in alarms if alarm["AlarmName"] == cloud.resources[name])
+        for name in ("SummaryMissing", "DeadLettersWaiting", "ApiErrors")
+    )
+    assert len(alarms) == 3
     assert missing["TreatMissingData"] == "breaching"
     assert (missing["MetricName"], missing["Period"], missing["EvaluationPeriods"]) == ("SummariesPosted", 3600, 26)
-    assert missing["AlarmActions"] == [cloud.resources["AlarmTopic"]]
-    assert missing["OKActions"] == missing["AlarmActions"]
+    assert (dead["Namespace"], dead["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    assert dead["Dimensions"] == [{"Name": "QueueName", "Value": "osusume-dead-letters"}]
+    assert (api["Namespace"], api["MetricName"]) == ("AWS/ApiGateway", "5xx")
+    assert api["Dimensions"] == [{"Name": "ApiId", "Value": cloud.resources["HttpApi"]}]
+    assert all((alarm["Threshold"], alarm["Period"]) == (1.0, 300) for alarm in (dead, api))
+    assert all(alarm["AlarmActions"] == [cloud.resources["AlarmTopic"]] == alarm["OKActions"] for alarm in alarms)
     told = cloud.client("sns").list_subscriptions()["Subscriptions"]
     assert {(each["Protocol"], each["Endpoint"].rpartition(":")[2]) for each in told} == {
         ("email", "owner@example.com"),
@@ -105,6 +113,14 @@ def test_routes_keep_their_authorization(cloud: Cloud) -> None:
     assert requests.post(f"{cloud.api_url}/predict", json={"items": []}, timeout=10).status_code == 403
 
 
+def test_the_api_gives_up_a_press_when_slack_does() -> None:
+    document = load_template(TEMPLATE, PARAMETERS, "ap-northeast-1").document
+    paths = document["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
+    integrations = {path: route["post"]["x-amazon-apigateway-integration"] for path, route in paths.items()}
+    limits = {path: integration.get("timeoutInMillis") for path, integration in integrations.items()}
+    assert limits == {"/slack/interactions": 3000, "/predict": None}
+
+
 def test_functions_keep_their_settings(cloud: Cloud) -> None:
     client = cloud.client("lambda")
     classifier = client.get_function_configuration(FunctionName="osusume-classifier")
@@ -112,9 +128,10 @@ def test_functions_keep_their_settings(cloud: Cloud) -> None:
     crawler = client.get_function_configuration(FunctionName="osusume-crawler")
     assert crawler["Timeout"] == 900
     assert crawler["Environment"]["Variables"]["ITEM_LIMIT"] == "100"
-    retries = client.get_function_event_invoke_config(FunctionName="osusume-crawler")
-    assert retries["MaximumRetryAttempts"] == 2
-    assert retries["DestinationConfig"]["OnFailure"]["Destination"].endswith(":osusume-dead-letters")
+    for name in ("crawler", "notifier", "trainer", "feedback"):
+        retries = client.get_function_event_invoke_config(FunctionName=f"osusume-{name}")
+        assert retries["MaximumRetryAttempts"] == 2
+        assert retries["DestinationConfig"]["OnFailure"]["Destination"].endswith(":osusume-dead-letters")
 
 
 def test_logs_have_a_retention_period(cloud: Cloud) -> None:

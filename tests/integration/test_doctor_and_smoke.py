@@ -9,7 +9,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from scenario import operated, owners_environment
+from scenario import operated, owners_environment, warm_up
 
 from local.cloud.access import REGION
 from local.machine import BOT_TOKEN, PARAMETERS, ROOT, SCHEDULE, SIGNING_SECRET, Machine, one_machine
@@ -170,6 +170,7 @@ def test_both_secrets_are_stored_once_and_never_shown(machine: Machine, ops: Ops
 
 
 def test_a_deployed_stack_passes_the_smoke_test_which_teaches_it_nothing(machine: Machine, ops: Ops) -> None:
+    warm_up(machine)
     told = ops("smoke", "--within", "30")
     assert told.count("ok      ") == 3
     assert f"presses to {machine.cloud.api_url}/slack/interactions" in told

@@ -30,8 +30,8 @@ def changed(**parts: str) -> Any:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("osusume-CrawlerErrors-1AB2C", "CrawlerErrors"),
-        ("my-osusume-dev-CrawlerErrors-q1w2", "CrawlerErrors"),
+        ("osusume-ApiErrors-1AB2C", "ApiErrors"),
+        ("my-osusume-dev-ApiErrors-q1w2", "ApiErrors"),
         ("by hand", "by hand"),
     ],
 )
@@ -67,14 +67,14 @@ def alarms() -> dict[str, Any]:
 
 
 def test_every_alarm_of_the_template_has_words_and_tells_of_its_end() -> None:
-    assert set(ALARMS) == set(alarms())
+    assert set(ALARMS) == set(alarms()) == {"SummaryMissing", "DeadLettersWaiting", "ApiErrors"}
     assert all(alarm["OKActions"] == alarm["AlarmActions"] for alarm in alarms().values())
 
 
 def test_every_command_that_a_message_names_exists() -> None:
     parser = command_line()
     named = [line for _, step in ALARMS.values() for line in re.findall(r"python -m ops ([a-z -]+[a-z])", step)]
-    assert len(named) > 3
+    assert named
     assert all(parser.parse_args(shlex.split(line)) for line in named)
 
 

@@ -178,6 +178,19 @@ def test_a_wait_longer_than_a_turn_ends_the_crawl_and_not_in_turns_for_ever(shop
         shop.turn()
 
 
+def test_a_wait_of_days_that_the_site_asks_for_is_in_the_next_snapshot_and_in_no_later_one(stores: Stores) -> None:
+    with serve(stores, 8, 2, 2) as shop:
+        shop.fail(altered(status=429, headers={"Retry-After": "864000"}), shop.listed()[5])
+        assert shop.turn().status == "continues"
+        with pytest.raises(OutOfTime):  # no snapshot comes this day: the event is a dead letter
+            shop.turn()
+        shop.recover()
+        for day, due_at in ((2, DAY_TWO), (3, DAY_THREE)):
+            shop.site.day = day
+            shop.turn(due_at)
+        assert [shop.snapshot(due_at).long_wait for due_at in (DAY_TWO, DAY_THREE)] == [864_000, 0]
+
+
 # crashes and doubles
 
 

@@ -174,7 +174,6 @@ def test_a_damaged_head_leaves_the_packages_own_and_is_told_loudly(  # fixtures
     stores: Stores,
     tmp_path: Path,
     stored: Storing,
-    capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     own = package(tmp_path / "own", 0.0)
@@ -186,12 +185,13 @@ def test_a_damaged_head_leaves_the_packages_own_and_is_told_loudly(  # fixtures
     serving = Serving(own, heads, clock)
     assert serving.package() is own
     assert "the promoted head cannot be used" in caplog.messages
-    assert '"HeadsUnusable"' in capsys.readouterr().out
+    assert serving.head_unusable
     mended = stored(3.0).version
     stores.s3.delete_object(Bucket=stores.bucket, Key="models/no-encoder/promoted.json")
     heads.promote(mended)
     clock.now += LOOK_SECONDS
     assert serving.package().version == mended
+    assert not serving.head_unusable
 
 
 def test_a_head_in_use_stays_while_s3_does_not_answer(
@@ -204,6 +204,7 @@ def test_a_head_in_use_stays_while_s3_does_not_answer(
     stores.s3.meta.events.register("before-send.s3.ListObjectsV2", refuse)
     clock.now += LOOK_SECONDS
     assert serving.package() is in_use
+    assert serving.head_unusable
 
 
 def refuse(**_: object) -> None:

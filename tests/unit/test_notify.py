@@ -293,6 +293,18 @@ def test_a_summary_says_that_works_may_have_been_missed(world: NotifierWorld) ->
     assert ["見逃した作品があるかもしれません" in as_text(said) for said in world.summaries()] == [True, False]
 
 
+def test_a_summary_says_for_how_long_the_shop_asked_to_wait(world: NotifierWorld) -> None:
+    world.notify(MONDAY, snapshot_of(WORKS, long_wait=864_000))
+    assert "約10日待つように求められ" in as_text(world.summaries()[0])
+
+
+def test_a_summary_says_that_the_promoted_head_could_not_be_read(world: NotifierWorld) -> None:
+    unusable = replace(score(WORKS), head_unusable=True)
+    world.notify(MONDAY, WORKS, score=lambda _items: unusable)
+    world.notify(TUESDAY, WORKS)
+    assert ["学習した好みを読み込めず" in as_text(said) for said in world.summaries()] == [True, False]
+
+
 @pytest.mark.parametrize("number", [1, 25, 300, 2_000])
 def test_a_summary_names_every_work_that_was_given_up_and_counts_what_fits_no_message(
     world: NotifierWorld, number: int

@@ -24,6 +24,7 @@ SNAPSHOT = Snapshot(
     items=demo_works()[:3],
     failures=[Failure("RJ01999999", "https://www.dlsite.com/RJ01999999", "503 三回")],
     gap=True,
+    long_wait=864_000,
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,8 @@ VERDICTS = {INTERESTED: True, NOT_INTERESTED: False, NO_VERDICT: None}
 BUTTONS = {INTERESTED: "興味あり!", NOT_INTERESTED: "別に…", NO_VERDICT: "持ってる / わからない"}
 _MARKS = {True: "👍", False: "👋", None: "🤷"}
 _STYLES = {INTERESTED: "primary", NOT_INTERESTED: "danger"}
+
+_DAY = 86_400
 
 MENU, UNDO_RULE = "menu", "undo_rule"
 WHY = "why"
@@ -65,49 +68,18 @@ WHYS = {
 
 LOOK_UP = "docs/operations.md の表で、このアラームの行を見てください"
 ALARMS = {
-    "CrawlerErrors": (
-        "新着の取得に失敗しました。",
-        "ふつうは自動でやり直し、読めた分から再開します。まとめが届かない朝が続いたら、クローラーのログを見てください",
-    ),
-    "NotifierErrors": (
-        "投稿しきれなかった作品があります。",
-        "残りは次の回に投稿されます。すぐに投稿するには python -m ops repost を使ってください",
-    ),
-    "ClassifierErrors": (
-        "作品の採点に失敗しました。",
-        "自動でやり直します。続くときは classifier のログを見てください",
-    ),
-    "TrainerErrors": (
-        "昨夜の学習に失敗しました。これまでの好みで選び続けます。",
-        "次の夜にまた学びます。すぐに学ばせるには python -m ops train を使ってください",
-    ),
-    "FeedbackErrors": (
-        "押されたボタンを処理できませんでした。",
-        "ボタンの下に警告が出た作品は、もう一度押してください。続くときは feedback のログを見てください",
+    "SummaryMissing": (
+        "26時間、まとめが投稿されていません。",
+        "crawler のログ、次に notifier のログを見てください",
     ),
     "DeadLettersWaiting": (
         "何度やり直しても処理できない出来事があり、取ってあります。",
         "python -m ops dead-letters list で中身を見て、送り直してください",
     ),
-    "HeadsUnusable": (
-        "学習した好みを読み込めません。前のものを使っています。",
-        "python -m ops model list で確かめ、python -m ops model roll-back で前のものに戻してください",
-    ),
-    "ListingGap": (
-        "新着一覧が前回の続きまで届かず、見落とした作品があるかもしれません。",
-        "しばらく止めていた後なら、何もしなくて大丈夫です。そうでなければ crawler のログを見てください",
-    ),
-    "LongWaitAsked": (
-        "お店から、1日より長く待つように求められました。1日待ちます。",
-        "crawler のログで長さを確かめ、続くときは取得の予定を止めてください",
-    ),
-    "SlowPresses": (
-        "ボタンへの返事に2.5秒以上かかりました。答えは保存されています。",
-        "たまになら大丈夫です。続くときは template.yaml の FeedbackFunction の MemorySize を増やしてください",
-    ),
-    "SnapshotMissing": (
-        "26時間、まとめが投稿されていません。",
-        "crawler のログ、次に notifier のログを見てください",
+    "ApiErrors": (
+        "ボタンへの返事か作品の採点が、失敗したか遅すぎました。",
+        "ボタンの下に警告が出た作品は、もう一度押してください。採点は自動でやり直します。"
+        "続くときは feedback と classifier のログを見てください",
     ),
 }
 """What each alarm of template.yaml means, and what its owner can do."""
@@ -253,6 +225,13 @@ def run_message(run: Run, refused: Sequence[str] = ()) -> tuple[str, list[Block]
         lines.append(f"⚠️ {run.failed}件は読み取れませんでした（明日もう一度試します）")
     if run.gap:
         lines.append("⚠️ 前回の続きまでさかのぼれませんでした。見逃した作品があるかもしれません")
+        lines.append("　しばらく止めていた後なら、何もしなくて大丈夫です。そうでなければ crawler のログを見てください")
+    if run.long_wait:
+        lines.append(f"⚠️ お店に約{math.ceil(run.long_wait / _DAY):,}日待つように求められ、1日だけ待ちました")
+        lines.append("　続くときは取得の予定を止めるか、お店に問い合わせてください")
+    if run.head_unusable:
+        lines.append("⚠️ 学習した好みを読み込めず、前のもので選びました")
+        lines.append("　python -m ops model list で確かめ、python -m ops model roll-back で前のものに戻してください")
     lines += _naming(f"⚠️ {GIVE_UP_DAYS}日続けて読み取れなかった{len(run.given_up)}件をあきらめました", run.given_up)
     if not run.has_taste:
         lines.append("🌱 まだ好みを学習していません。おためしの作品にボタンで答えてください")

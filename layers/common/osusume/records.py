@@ -139,7 +139,8 @@ class Limits:
 class Run:
     """The result of one snapshot: how many items it listed, how many failed, and how many new ones got each choice.
 
-    `gap` is true if works may have been missed; `given_up` are the ids of works that are no longer requested.
+    `gap` is true if works may have been missed, `long_wait` the seconds, over a day, for which the shop asked the crawl to
+    wait, `head_unusable` is true if the promoted head could not be read; `given_up` are the ids of works that are no longer requested.
     `ts` names its message once it is `posted`; `learned` is the sentence, in Japanese, about the night before. `muted`
     of the passed ones are forbidden by rules. `limits` is None for runs of earlier versions.
     """
@@ -161,6 +162,8 @@ class Run:
     learned: str = ""
     muted: int = 0
     limits: Limits | None = None
+    long_wait: int = 0
+    head_unusable: bool = False
 
     @property
     def record_id(self) -> str:
@@ -251,6 +254,8 @@ def to_attributes(entry: Entry) -> dict[str, Any]:
             "model_version": entry.model_version,
             "has_taste": entry.has_taste,
             "gap": entry.gap,
+            "long_wait": entry.long_wait,
+            "head_unusable": entry.head_unusable,
             "given_up": entry.given_up,
             "status": entry.status,
             "unfinished": "yes",
@@ -301,6 +306,8 @@ def from_attributes(attributes: dict[str, Any]) -> Entry:
             has_taste=attributes["has_taste"],
             status=attributes["status"],
             gap=attributes.get("gap", False),
+            long_wait=int(attributes.get("long_wait", 0)),
+            head_unusable=attributes.get("head_unusable", False),
             given_up=list(attributes.get("given_up", [])),
             ts=attributes.get("ts"),
             learned=attributes.get("learned", ""),

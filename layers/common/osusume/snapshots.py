@@ -60,7 +60,8 @@ class Snapshot:
     """The newest items of a source, newest first, as one crawl saw them at `crawled_at` (UTC).
 
     The next crawl requests `failures` again, but not `given_up`. `gap` is true if the listing did not reach known
-    works: some may have been missed. `parser_version` is the version of the parser that read the items.
+    works: some may have been missed. `long_wait` is for how many seconds, over a day, the site asked to wait before it, 0
+    if it did not. `parser_version` is the version of the parser that read the items.
     """
 
     source: str
@@ -69,6 +70,7 @@ class Snapshot:
     failures: list[Failure] = field(default_factory=list)
     given_up: list[Failure] = field(default_factory=list)
     gap: bool = False
+    long_wait: int = 0
     parser_version: int = 1
 
     def to_json(self) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class Snapshot:
             "source": self.source,
             "crawled_at": self.crawled_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "gap": self.gap,
+            "long_wait": self.long_wait,
             "parser_version": self.parser_version,
             "items": [item.to_json() for item in self.items],
             "failures": [failure.to_json() for failure in self.failures],
@@ -105,9 +108,10 @@ class Snapshot:
                 failures=[Failure.from_json(failure) for failure in failures],
                 given_up=[Failure.from_json(failure) for failure in given_up],
                 gap=bool(value.get("gap", False)),
+                long_wait=int(value.get("long_wait", 0)),
                 parser_version=int(value.get("parser_version", 1)),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             if isinstance(error, InvalidSnapshot):
                 raise
             raise InvalidSnapshot(f"source, crawled_at or a failure is missing or malformed: {error}") from error
