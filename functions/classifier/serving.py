@@ -31,8 +31,8 @@ class Serving:
     def package(self) -> ModelPackage:
         """Return the package; looks for another head every few minutes.
 
-        A head that cannot be used leaves the package's own head in use; if S3 fails, the current head stays. The answers
-        say so until a look succeeds: `head_unusable`.
+        A head that cannot be used leaves the package's own head in use; if S3 fails, the current head stays. Then
+        `head_unusable` is true, until a look succeeds.
         """
         if self._heads is not None and self._clock() >= self._look_at:
             self._look_at = self._clock() + LOOK_SECONDS

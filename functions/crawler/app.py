@@ -17,7 +17,7 @@ from crawler.fetcher import DEFAULT_CRAWL_DELAY, Fetcher, user_agent
 from crawler.progress import CrawlUnderWay, Pace
 from crawler.sources import DocumentSource
 from crawler.sources.registry import open_source
-from osusume.observability import follow, logger, metrics
+from osusume.observability import follow, logger, measure
 from osusume.settings import CrawlerSettings
 from osusume.snapshots import snapshot_key
 
@@ -26,7 +26,6 @@ s3, lambda_client = boto3.client("s3"), boto3.client("lambda")
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Take one turn at the crawl that is due, and invoke this function again if there is more to read.
 
@@ -78,6 +77,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.warning("another invocation has the crawl", reason=str(error))
         return {"status": "under_way"}
     logger.info("turn taken", outcome=outcome)
+    measure(PagesFetched=outcome.requests)
     if outcome.status == "continues":
         call_again(lambda_client, context.function_name, due_at, source.name)
     return {"status": outcome.status, "snapshot": outcome.snapshot_key}

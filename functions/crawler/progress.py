@@ -95,6 +95,7 @@ class Progress:
     deaths: dict[str, int] = field(default_factory=dict)
     documents: dict[str, KnownDocument] = field(default_factory=dict)
     documents_read: list[str] = field(default_factory=list)
+    long_wait: int = 0
 
     def following(self, due_at: str) -> Progress:
         """Return the initial progress of the crawl due at `due_at`, the next one after this.

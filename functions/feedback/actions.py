@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,20 +38,26 @@ class NotAsDocumented(Exception):
     """Raised when a payload that Slack signed lacks what Slack says that it has."""
 
 
-def take(payload: Payload, settings: FeedbackSettings, stores: Stores) -> Telling:
+def take(
+    payload: Payload, settings: FeedbackSettings, stores: Stores, since_receipt: Callable[[], float] | None = None
+) -> Telling:
     """Do what a press asks for, and return what Slack is to be told.
+
+    `since_receipt` returns the seconds since the press was received, which its label keeps.
 
     Raises `NotAsDocumented`, and `RequestRefused` for what is no press.
     """
     try:
         if payload["type"] != "block_actions":
             raise RequestRefused(404, "not the press of a button")
-        return _take(payload, settings, stores)
+        return _take(payload, settings, stores, since_receipt)
     except (AttributeError, KeyError, IndexError, TypeError, ValueError, ArithmeticError) as error:
         raise NotAsDocumented(f"{type(error).__name__} {error}") from error
 
 
-def _take(payload: Payload, settings: FeedbackSettings, stores: Stores) -> Telling:
+def _take(
+    payload: Payload, settings: FeedbackSettings, stores: Stores, since_receipt: Callable[[], float] | None
+) -> Telling:
     action, url = payload["actions"][0], payload["response_url"]
     action_id, user_id = action["action_id"], payload["user"]["id"]
     allowed = settings.allowed_users
@@ -62,7 +69,7 @@ def _take(payload: Payload, settings: FeedbackSettings, stores: Stores) -> Telli
     try:
         if action_id in VERDICTS:
             pressed = press(action["value"], VERDICTS[action_id])
-            record = store_press(pressed, stores.labels, stores.ledger, allowed, settings.time_zone)
+            record = store_press(pressed, stores.labels, stores.ledger, allowed, settings.time_zone, since_receipt)
             return Telling(url, item_id=record.item.item_id)
         if action_id.startswith(f"{MENU}:"):
             pressed, kind = press(action_id.removeprefix(f"{MENU}:")), action["selected_option"]["value"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from feedback.aws import Aws, Database
 from feedback.slack_request import Payload, RequestRefused, payload_of
 from osusume.labels import Labels
 from osusume.ledger import Ledger
-from osusume.observability import logger
+from osusume.observability import logger, measure
 from osusume.rules import Rules
 from osusume.secrets import KeptSecret
 from osusume.settings import FeedbackSettings
@@ -39,8 +40,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if "tell" in event:
         _tell(Telling(**event["tell"]))
         return {}
+
+    def since_receipt() -> float:
+        received_at: float = event["requestContext"]["timeEpoch"] / 1000
+        return max(0.0, time.time() - received_at)
+
     try:
-        telling = take(_payload(event), settings, stores)
+        telling = take(_payload(event), settings, stores, since_receipt)
     except RequestRefused as error:
         logger.warning("request refused", status=error.status, error=str(error))
         return {
@@ -50,6 +56,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         }
     # where even this fails, Slack marks the press as failed: pressing again is harmless
     aws.invoke_later(context.function_name, {"tell": asdict(telling)})
+    measure(PressMilliseconds=1000 * since_receipt())
     return {"statusCode": 200}
 
 

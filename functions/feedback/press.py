@@ -66,8 +66,17 @@ def _stored(rule: Rule, rules: Rules) -> Rule:
     return next(each for each in rules.all() if each.key == rule.key)
 
 
-def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set[str], time_zone: tzinfo) -> Record:
+def store_press(
+    press: Press,
+    labels: Labels,
+    ledger: Ledger,
+    allowed_users: Set[str],
+    time_zone: tzinfo,
+    since_receipt: Callable[[], float] | None = None,
+) -> Record:
     """Store a press as a label, unless a later press is stored; return the item's record.
+
+    `since_receipt` returns the seconds since the press was received, which the label keeps.
 
     An empty `allowed_users` allows everyone. Raises `PressRefused` if the user is not allowed, if the ledger does not
     know the item, or if the item was posted in another channel: an app installed in two workspaces gets the presses of
@@ -75,7 +84,8 @@ def store_press(press: Press, labels: Labels, ledger: Ledger, allowed_users: Set
     """
     record = record_of(press, ledger, allowed_users)
     created_at = local_time(press.action_ts, time_zone)
-    labels.store(Label(press.item_id, press.is_interested, press.user_id, press.action_ts, created_at))
+    label = Label(press.item_id, press.is_interested, press.user_id, press.action_ts, created_at)
+    labels.store(replace(label, waited=since_receipt() if since_receipt else None))
     logger.info("press stored", item_id=press.item_id, is_interested=press.is_interested)
     return record
 

@@ -18,12 +18,12 @@ from notifier.events import missed_snapshots, snapshots_of_the_same_day, source_
 from notifier.notify import Dependencies, check, notify
 from notifier.scoring import score_items
 from osusume.kept_scores import KeptScores
-from osusume.ledger import Ledger
-from osusume.observability import follow, logger, metrics
+from osusume.ledger import Ledger, Run
+from osusume.observability import follow, logger, measure
 from osusume.rules import Rules
 from osusume.secrets import read_secret
 from osusume.settings import NotifierSettings
-from osusume.snapshots import SnapshotMissing, list_snapshot_keys, read_snapshot
+from osusume.snapshots import Snapshot, SnapshotMissing, list_snapshot_keys, read_snapshot
 from osusume.wishes import WishStore
 
 settings = NotifierSettings.from_environment(os.environ)
@@ -34,7 +34,6 @@ ledger = Ledger(dynamodb, settings.items_table)
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str] | None:
     """Post the new items of each snapshot in the event, and of earlier snapshots that were never processed.
 
@@ -63,14 +62,25 @@ def _notify(bucket: str, key: str, stored: Sequence[str], context: LambdaContext
     except SnapshotMissing as error:
         logger.warning("nothing to do", reason=str(error))
         return
-    posted_before = _is_summary_posted(key)
+    posted_before = _posted_run(key)
     try:
         run = notify(snapshot, key, _dependencies(context, key, stored))
     finally:  # the summary may be posted even if items are left
-        if not posted_before and _is_summary_posted(key):
-            metrics.add_metric("SummariesPosted", "Count", 1)
+        if not posted_before and (posted := _posted_run(key)):
+            _measure(posted, snapshot)
     logger.info("notified", listed=run.listed, new=run.new, recommended=run.recommended, explored=run.explored)
-    metrics.add_metric("ItemsNew", "Count", run.new)
+
+
+def _measure(run: Run, snapshot: Snapshot) -> None:
+    records = ledger.get(item.item_id for item in snapshot.items).values()
+    new = [record for record in records if record.snapshot == run.snapshot]
+    measure(
+        Scores=[record.score for record in new if record.score is not None],
+        WorksListed=run.listed,
+        ItemsNew=run.new,
+        ItemsPosted=sum(record.status == "posted" for record in new),
+        SummariesPosted=1,
+    )
 
 
 def _channel() -> Channel:
@@ -80,8 +90,9 @@ def _channel() -> Channel:
     return Channel(token, settings.slack_channel_id, settings.slack_api_url, settings.claim_seconds / 6)
 
 
-def _is_summary_posted(key: str) -> bool:
-    return any(run.status == "posted" for run in ledger.runs([key]).values())
+def _posted_run(key: str) -> Run | None:
+    """Return the run of a snapshot if its summary is posted."""
+    return next((run for run in ledger.runs([key]).values() if run.status == "posted"), None)
 
 
 def _dependencies(

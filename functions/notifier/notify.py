@@ -226,6 +226,7 @@ def _run(snapshot: Snapshot, key: str, records: Iterable[Record], limits: Limits
         has_taste=not new or any(record.score is not None for record in new),
         gap=snapshot.gap,
         long_wait=snapshot.long_wait,
+        crawled_at=snapshot.crawled_at.timestamp(),
         given_up=[failure.item_id for failure in snapshot.given_up],
         learned=decision_line(decision) if decision and _is_of_last_night(decision, now) else "",
     )

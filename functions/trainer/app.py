@@ -13,7 +13,7 @@ from model.serving.package import ENCODER, ModelPackage
 from osusume.heads import NO_ENCODER, Heads
 from osusume.labels import Labels
 from osusume.ledger import Ledger
-from osusume.observability import logger, metrics
+from osusume.observability import logger, measure
 from osusume.settings import TrainerSettings
 from trainer.stores import StackWorkshop, record_report, report_of, train_stack
 
@@ -25,7 +25,6 @@ heads = Heads(s3, settings.bucket, package.card.files.get(ENCODER, NO_ENCODER))
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda passes it
     """Learn from the presses of the day, and report once a week.
 
@@ -38,13 +37,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         return {"report": report.lines if report else []}
     outcome = train_stack(labels, ledger, s3, settings.bucket, workshop, now, accept=event.get("accept") is True)
     seconds = round(time.time() - started, 1)
-    logger.info(outcome.sentence, action=outcome.action, labels=outcome.labels, seconds=seconds)
+    version = outcome.state.version
+    logger.info(outcome.sentence, action=outcome.action, labels=outcome.labels, model_version=version, seconds=seconds)
     record_report(labels, ledger, workshop, now, settings.time_zone)
     if outcome.action:
-        metrics.add_metric("NightsTrained", "Count", 1)
+        measure(HeadsPromoted=int(outcome.action == "promote"))
     return {
         "action": outcome.action,
         "sentence": outcome.sentence,
-        "model_version": outcome.state.version,
+        "model_version": version,
         "labels": outcome.labels,
     }

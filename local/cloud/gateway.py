@@ -81,7 +81,7 @@ class Gateway:
     """Serves the routes of one API on a free port of 127.0.0.1 until it is closed.
 
     `invoke(function_name, payload)` runs a function; it raises FunctionError and PayloadTooLarge. `proxy_ports` are
-    further ports at which clients reach it. Requests from web pages are refused. `server_errors` counts the answers that
+    further ports at which clients reach it. Requests from web pages are refused. `server_errors` counts what
     CloudWatch's metric 5xx counts.
     """
 

@@ -13,6 +13,7 @@ from crawler.sources.registry import SOURCES
 from local.cloud.cloud import Cloud
 from local.cloud.errors import TemplateError
 from local.cloud.template import load_template
+from osusume.observability import UNITS
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 PARAMETERS = {"Contact": "owner@example.com", "SlackChannelId": "C0LOCAL"}
@@ -59,9 +60,10 @@ def test_the_dashboard_shows_every_alarm_and_metrics_that_are_emitted(cloud: Clo
     deployed = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert sorted(alarms["properties"]["alarms"]) == sorted(alarm["AlarmArn"] for alarm in deployed)
     emitted = {
-        name
-        for path in TEMPLATE.parent.glob("functions/*/*.py")
-        for name in re.findall(r"add_metric\(\s*\"(\w+)\"", path.read_text("utf-8"))
+        (name, path.parent.name)
+        for path in TEMPLATE.parent.glob("functions/*/app.py")
+        for call in re.findall(r"\bmeasure\((.+?)\)\n", path.read_text("utf-8"), re.DOTALL)
+        for name in re.findall(r"(\w+)=", call)
     }
     own = {
         (metric[1], metric[3])
@@ -69,7 +71,9 @@ def test_the_dashboard_shows_every_alarm_and_metrics_that_are_emitted(cloud: Clo
         for metric in graph["properties"]["metrics"]
         if metric[0] == "Osusume"
     }
-    assert {name for name, _ in own} <= emitted
+    assert own == emitted
+    assert {name for name, _ in own} == UNITS.keys()
+    assert len(own) <= 10, "CloudWatch charges for each metric beyond ten"
     names = {metric[3] for graph in graphs for metric in graph["properties"]["metrics"] if metric[0] == "AWS/Lambda"}
     assert names == {f"osusume-{name}" for name in ("crawler", "notifier", "classifier", "trainer", "feedback")}
 

@@ -19,6 +19,7 @@ from local.cloud.template import load_template
 from local.machine import PARAMETERS
 from ops.__main__ import command_line
 from ops.commands import COMMANDS
+from osusume.observability import UNITS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -31,7 +32,8 @@ def resources() -> dict[str, dict[str, Any]]:
 
 def test_every_alarm_is_explained() -> None:
     alarms = {name for name, resource in resources().items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
-    assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == alarms
+    section = PAGE.partition("## What an alarm means")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == alarms
 
 
 def test_every_command_on_the_page_exists_and_every_command_is_on_the_page() -> None:
@@ -130,11 +132,13 @@ def test_every_name_and_every_metric_of_ours_names_the_stack_so_that_two_can_sta
             assert {"Name": "stack", "Value": {"Ref": "AWS::StackName"}} in metric["Dimensions"]
 
 
+def test_every_metric_is_explained() -> None:
+    section = PAGE.partition("## What the dashboard shows")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == UNITS.keys()
+
+
 def test_a_metric_names_its_stack() -> None:
-    emit = (
-        "from osusume.observability import metrics\n"
-        "for _ in range(2):\n metrics.add_metric('A', 'Count', 1)\n metrics.flush_metrics()"
-    )
+    emit = "from osusume.observability import measure\nfor _ in range(2): measure(ItemsNew=1)"
     environment = {**os.environ, "POWERTOOLS_SERVICE_NAME": "notifier", "STACK": "osusume-dev"}
     ran = subprocess.run(  # noqa: S603  # our own code
         [sys.executable, "-c", emit], env=environment, capture_output=True, text=True, check=True

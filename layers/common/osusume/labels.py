@@ -27,7 +27,8 @@ class Label:
     """One user's verdict on one item: `is_interested` is None if they have it already, or cannot say.
 
     `action_ts` is the time of the press in seconds since the epoch, to the microsecond, as Slack gives it: a decimal
-    number in a string. `created_at` is the same moment as `YYYY-MM-DD HH:MM:SS` in the owner's time zone.
+    number in a string. `created_at` is the same moment as `YYYY-MM-DD HH:MM:SS` in the owner's time zone. `waited` is the
+    seconds from the receipt of a press in Slack until it was about to be stored, None for other labels.
     """
 
     item_id: str
@@ -36,6 +37,7 @@ class Label:
     action_ts: str
     created_at: str
     origin: Origin = "slack"
+    waited: float | None = None
 
 
 def local_time(action_ts: str, time_zone: tzinfo) -> str:
@@ -120,11 +122,12 @@ def _to_attributes(label: Label) -> dict[str, Any]:
         "action_ts": Decimal(label.action_ts),
         "created_at": label.created_at,
         "origin": label.origin,
+        "waited": None if label.waited is None else Decimal(f"{label.waited:.3f}"),
     }
 
 
 def _from_attributes(attributes: dict[str, Any]) -> Label:
-    verdict = attributes["is_interested"]
+    verdict, waited = attributes["is_interested"], attributes.get("waited")
     return Label(
         item_id=attributes["item_id"],
         is_interested=None if verdict is None else bool(verdict),
@@ -132,4 +135,5 @@ def _from_attributes(attributes: dict[str, Any]) -> Label:
         action_ts=str(attributes["action_ts"]),
         created_at=attributes["created_at"],
         origin=attributes["origin"],
+        waited=None if waited is None else float(waited),
     )

@@ -139,10 +139,11 @@ class Limits:
 class Run:
     """The result of one snapshot: how many items it listed, how many failed, and how many new ones got each choice.
 
-    `gap` is true if works may have been missed, `long_wait` the seconds, over a day, for which the shop asked the crawl to
-    wait, `head_unusable` is true if the promoted head could not be read; `given_up` are the ids of works that are no longer requested.
+    `gap` is true if works may have been missed, `head_unusable` if the promoted head could not be read; `long_wait` is
+    how many seconds, over a day, the shop asked to wait; `given_up` are the ids of works that are no longer requested.
     `ts` names its message once it is `posted`; `learned` is the sentence, in Japanese, about the night before. `muted`
-    of the passed ones are forbidden by rules. `limits` is None for runs of earlier versions.
+    of the passed ones are forbidden by rules. `crawled_at` is when the crawl ended, in seconds since the epoch. That and
+    `limits` are None for runs of earlier versions.
     """
 
     snapshot: str
@@ -164,6 +165,7 @@ class Run:
     limits: Limits | None = None
     long_wait: int = 0
     head_unusable: bool = False
+    crawled_at: float | None = None
 
     @property
     def record_id(self) -> str:
@@ -256,6 +258,7 @@ def to_attributes(entry: Entry) -> dict[str, Any]:
             "gap": entry.gap,
             "long_wait": entry.long_wait,
             "head_unusable": entry.head_unusable,
+            "crawled_at": _number(entry.crawled_at),
             "given_up": entry.given_up,
             "status": entry.status,
             "unfinished": "yes",
@@ -299,6 +302,7 @@ def from_attributes(attributes: dict[str, Any]) -> Entry:
         )
     if "counts" in attributes:
         counts = {name: int(number) for name, number in attributes["counts"].items()}
+        crawled_at = attributes.get("crawled_at")
         return Run(
             snapshot=attributes["snapshot"],
             recorded_at=float(attributes["recorded_at"]),
@@ -308,6 +312,7 @@ def from_attributes(attributes: dict[str, Any]) -> Entry:
             gap=attributes.get("gap", False),
             long_wait=int(attributes.get("long_wait", 0)),
             head_unusable=attributes.get("head_unusable", False),
+            crawled_at=None if crawled_at is None else float(crawled_at),
             given_up=list(attributes.get("given_up", [])),
             ts=attributes.get("ts"),
             learned=attributes.get("learned", ""),

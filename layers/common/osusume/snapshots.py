@@ -60,8 +60,8 @@ class Snapshot:
     """The newest items of a source, newest first, as one crawl saw them at `crawled_at` (UTC).
 
     The next crawl requests `failures` again, but not `given_up`. `gap` is true if the listing did not reach known
-    works: some may have been missed. `long_wait` is for how many seconds, over a day, the site asked to wait before it, 0
-    if it did not. `parser_version` is the version of the parser that read the items.
+    works: some may have been missed. `long_wait` is how many seconds the site asked to wait before it, if that was over
+    a day, else 0. `parser_version` is the version of the parser that read the items.
     """
 
     source: str
@@ -70,8 +70,8 @@ class Snapshot:
     failures: list[Failure] = field(default_factory=list)
     given_up: list[Failure] = field(default_factory=list)
     gap: bool = False
-    long_wait: int = 0
     parser_version: int = 1
+    long_wait: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the snapshot as plain JSON values."""
