@@ -149,6 +149,9 @@ deploy: $(VENV)/local $(SAM_VENV)/sam  ## deploy STACK; asks once, ASK=1 asks ag
 smoke: $(VENV)/local  ## try each part of the deployed STACK once
 	@$(OPS) smoke --stack $(STACK)
 
+status: $(VENV)/local  ## show the last runs, alarms and service levels of the deployed STACK
+	@$(OPS) status --stack $(STACK)
+
 destroy: $(VENV)/local $(SAM_VENV)/sam  ## delete a stack, named with STACK=; it says what stays
 	@test "$(origin STACK)" = "command line" || { echo "name the stack to delete: make destroy STACK=$(STACK)"; exit 2; }
 	@$(OPS) destroy --stack $(STACK) --yes

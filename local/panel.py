@@ -1,4 +1,4 @@
-"""The panel beside the channel, which shows the stores: labels, the ledger, the last runs, dead letters."""
+"""The panel beside the channel, which shows labels, the ledger, the last runs, service levels and dead letters."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from osusume.labels import Label, Labels
 from osusume.ledger import Choice, Ledger, Record, Run, Status
 from osusume.messages import rule_line
 from osusume.rules import Rules
+from osusume.service_levels import DAYS, Level, levels
 from osusume.snapshots import InvalidSnapshot, SnapshotMissing, list_snapshot_keys, read_snapshot
 
 if TYPE_CHECKING:
@@ -43,13 +44,17 @@ class Held:
     """The contents of the stores at one moment.
 
     `labels` and `runs` come newest first, `titles` maps item ids to titles, `ledger` counts items by choice and
-    status, `reasons` are the errors of some dead letters, `rules` what the rules in force say.
+    status, `posted` counts them by the snapshot that brought them, `head` is the version that scored last. `reasons`
+    are the errors of some dead letters, `rules` what the rules in force say.
     """
 
     labels: list[Label]
     titles: dict[str, str]
     ledger: Counter[tuple[Choice, Status]]
     runs: list[Run]
+    posted: Counter[str]
+    head: str
+    levels: list[Level]
     dead_letters: int
     reasons: list[str]
     rules: list[str]
@@ -79,7 +84,7 @@ def side_panel(cloud: Cloud) -> Callable[[], str]:
 
 
 class _Stores:
-    """The stores of a cloud. Snapshots, and records of posted and passed items, never change and are read once."""
+    """The stores of a cloud. Snapshots, posted runs, and records of posted and passed items are read once."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._labels = Labels(cloud.dynamodb(), cloud.resources["LabelsTable"])
@@ -89,22 +94,31 @@ class _Stores:
         self._sqs, self._queue = cloud.client("sqs"), cloud.resources["DeadLetters"]
         self._items: dict[str, list[str]] = {}  # by a snapshot's key
         self._settled: dict[str, Record] = {}
+        self._posted_runs: dict[str, Run] = {}
 
     def read(self) -> Held:
         keys = list_snapshot_keys(self._s3, self._bucket)
         labels = sorted(self._labels.all(), key=lambda label: float(label.action_ts), reverse=True)
         records = self._records(keys, [label.item_id for label in labels])
-        runs = self._ledger.runs(keys[-SHOWN_RUNS:])
+        runs = sorted(self._runs(keys), key=lambda run: run.recorded_at, reverse=True)
         dead_letters, reasons = _dead_letters(self._sqs, self._queue)
         return Held(
             labels=labels,
             titles={item_id: record.item.title for item_id, record in records.items()},
             ledger=Counter((record.choice, record.status) for record in records.values()),
-            runs=sorted(runs.values(), key=lambda run: run.recorded_at, reverse=True),
+            runs=runs[:SHOWN_RUNS],
+            posted=Counter(record.snapshot for record in records.values() if record.ts),
+            head=next((run.model_version for run in runs if run.model_version), ""),
+            levels=levels(runs, records.values(), labels, time.time()),
             dead_letters=dead_letters,
             reasons=reasons,
             rules=[rule_line(rule) for rule in self._rules.all() if rule.holds(time.time())],
         )
+
+    def _runs(self, keys: list[str]) -> list[Run]:
+        runs = self._ledger.runs(key for key in keys if key not in self._posted_runs)
+        self._posted_runs |= {key: run for key, run in runs.items() if run.status == "posted"}
+        return list((self._posted_runs | runs).values())
 
     def _records(self, keys: list[str], labelled: list[str]) -> dict[str, Record]:
         """Return the records of all items that a snapshot or a label names."""
@@ -164,4 +178,10 @@ _templates.globals |= {
     "choices": {"recommended": "おすすめ", "explored": "おためし", "passed": "見送り"},
     "statuses": {"scored": "採点済み", "posting": "投稿中", "posted": "投稿済み", "refused": "断念"},
     "shown_labels": SHOWN_LABELS,
+    "days": DAYS,
+    "promises": {
+        "summaries": "まとめは予定から1時間以内",
+        "posts": "投稿は取得から10分以内",
+        "presses": "ボタンへの返事は1秒以内",
+    },
 }

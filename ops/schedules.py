@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from osusume.errors import UserError
@@ -42,6 +43,23 @@ def next_times(expression: str, time_zone: ZoneInfo, after: datetime) -> Iterato
         raise UserError(f"{expression!r}: one of day of the month and day of the week, and only one, must be '?'")
     fields = [_values(text, *field) for text, field in zip(texts, _FIELDS, strict=True)]
     return _times(fields, time_zone, after)
+
+
+def past_times(expression: str, time_zone: ZoneInfo, after: datetime, now: datetime) -> list[datetime]:
+    """Return when a schedule fired since `after`; none where that cannot be known, as of a rate.
+
+    >>> begin, now = datetime(2026, 4, 1, 22, 30, tzinfo=UTC), datetime(2026, 4, 4, tzinfo=UTC)
+    >>> [moment.day for moment in past_times("cron(0 7 * * ? *)", ZoneInfo("Asia/Tokyo"), begin, now)]
+    [3, 4]
+    >>> past_times("rate(1 day)", ZoneInfo("Asia/Tokyo"), begin, now)
+    []
+    """
+    if expression.startswith("rate"):
+        return []
+    try:
+        return list(takewhile(lambda moment: moment <= now, next_times(expression, time_zone, after)))
+    except UserError:
+        return []
 
 
 def _times(fields: list[set[int]], time_zone: ZoneInfo, after: datetime) -> Iterator[datetime]:

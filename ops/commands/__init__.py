@@ -33,6 +33,7 @@ COMMANDS = (
     "rules",
     "secrets",
     "smoke",
+    "status",
     "train",
 )
 """The modules, in the order in which `--help` lists them."""

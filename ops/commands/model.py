@@ -56,7 +56,7 @@ def run_list(options: argparse.Namespace) -> None:
                 print(f"  {version.stored_at:%Y-%m-%d %H:%M}  {version.version}  {mark}".rstrip())
     if not stored:
         print("no head is stored: the one in the classifier's image is in use")
-    print(f"the classifier scores with {_version_in_use(stack)}")
+    print(f"the classifier scores with {version_in_use(stack)}")
 
 
 def run_push(options: argparse.Namespace) -> None:
@@ -122,7 +122,7 @@ def _promoted_encoder(stack: DeployedStack, beginning: str) -> str:
     return encoders[0]
 
 
-def _version_in_use(stack: DeployedStack) -> str:
+def version_in_use(stack: DeployedStack) -> str:
     """Return the version that the classifier uses, or its error."""
     item = Item("-", "-", "https://example.com/", "-")
     event: dict[str, Any] = {

@@ -80,6 +80,12 @@ def test_a_press_is_shown_and_stored_and_so_is_a_change_of_mind(page: Page, mach
     assert stored() is False
     expect(records).to_contain_text("👋 別に…")
     expect(page.locator("#held-runs li")).to_have_count(1)
+    posted = sum(message.item_id is not None for message in machine.slack.messages)
+    expect(page.locator("#held-runs li")).to_contain_text(f"投稿 {posted}")
+    promises = page.locator("#held-levels li")
+    expect(promises.nth(0)).to_contain_text("まとめは予定から1時間以内")
+    expect(promises.nth(1)).to_contain_text(f"{posted}件のうち {posted}件 · 目標 99% · 許される遅れ 残り 100%")
+    expect(promises.nth(2)).to_contain_text("1件のうち")
 
 
 def test_a_hostile_title_is_shown_verbatim(page: Page, machine: Machine) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+import requests
 
 from local.machine import ROOT, SIGNING_SECRET, Machine, one_machine
 from local.slack import signed_interaction
@@ -58,6 +59,9 @@ def test_an_alarm_is_told_once_and_so_is_its_end(machine: Machine) -> None:
         machine.cloud.invoke("NotifierFunction", notification)
     told = [message.text for message in machine.slack.messages if "処理できない出来事" in message.text]
     assert [text[0] for text in told] == ["🚨", "✅"]
+    page = requests.get(machine.slack.page_address, timeout=10).text
+    assert all(text in page for text in told)
+    assert "次にすること: python -m ops dead-letters list" in page
     assert machine.slack.posts == posts + 2
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from injector import rules_of, slack_rule
@@ -22,7 +24,7 @@ from ops.__main__ import main
 from osusume.items import Item
 from osusume.labels import Label
 from osusume.messages import INTERESTED, NOT_INTERESTED
-from osusume.snapshots import Snapshot, snapshot_key, write_snapshot
+from osusume.snapshots import Snapshot, snapshot_key, snapshot_time, write_snapshot
 
 MORNING = datetime(2026, 4, 1, 22, 0, tzinfo=UTC)
 TOKEN_PARAMETER = "/osusume/slack-bot-token"
@@ -332,6 +334,23 @@ def test_the_trainer_learns_on_request_and_lists_its_decisions(machine: Machine,
     machine.cloud.client("s3").delete_object(
         Bucket=machine.cloud.resources["Bucket"], Key=f"models/{ENCODER_SHA}/promoted.json"
     )
+
+
+def test_the_status_is_what_the_stack_holds(machine: Machine, ops: Ops) -> None:
+    key, cloudwatch = bring_snapshot(machine), machine.cloud.client("cloudwatch")
+    posted = sum(record.ts is not None for record in machine.records_of(key))
+    due = snapshot_time(key).astimezone(ZoneInfo("Asia/Tokyo"))
+    send_letter(machine, "hello")
+    told = ops("status")
+    assert "alarms        none rings\ndead letters  1\n" in told
+    assert f"head in use   {read_card(ROOT / 'model' / 'starter').version}\n" in told
+    (row,) = (line.split() for line in told.splitlines() if f"{due:%Y-%m-%d %H:%M}" in line)
+    assert [row[2], row[3], row[-2], row[-1]] == ["3", "3", str(posted), "posted"]
+    assert len(re.findall(r"(?:none yet|\d+ of \d+) +9[59]% +(?:-?\d+%|used up)", told)) == 3
+    name = machine.cloud.resources["DeadLettersWaiting"]
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
+    assert "alarms        DeadLettersWaiting rings\n" in ops("status")
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="a test")
 
 
 @pytest.mark.parametrize(

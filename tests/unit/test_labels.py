@@ -22,7 +22,9 @@ def labels_of(stores: Stores) -> Labels:
 
 @pytest.mark.parametrize("origin", ["slack", "annotation"])
 def test_a_label_comes_back_as_it_was_stored(stores: Stores, origin: Origin) -> None:
-    label = replace(press("1764000000.123456", is_interested=origin == "slack"), origin=origin)
+    is_press = origin == "slack"
+    label = press("1764000000.123456", is_interested=is_press)
+    label = replace(label, origin=origin, waited=0.125 if is_press else None)
     assert labels_of(stores).store(label) == label
     assert labels_of(stores).get("RJ01000001") == label
 

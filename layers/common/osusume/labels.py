@@ -27,8 +27,8 @@ class Label:
     """One user's verdict on one item: `is_interested` is None if they have it already, or cannot say.
 
     `action_ts` is the time of the press in seconds since the epoch, to the microsecond, as Slack gives it: a decimal
-    number in a string. `created_at` is the same moment as `YYYY-MM-DD HH:MM:SS` in the owner's time zone. `waited` is the
-    seconds from the receipt of a press in Slack until it was about to be stored, None for other labels.
+    number in a string. `created_at` is the same moment as `YYYY-MM-DD HH:MM:SS` in the owner's time zone. A press
+    in Slack was stored `waited` seconds after its receipt, or a little later; it is None for other labels.
     """
 
     item_id: str

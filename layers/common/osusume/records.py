@@ -142,7 +142,7 @@ class Run:
     `gap` is true if works may have been missed, `head_unusable` if the promoted head could not be read; `long_wait` is
     how many seconds, over a day, the shop asked to wait; `given_up` are the ids of works that are no longer requested.
     `ts` names its message once it is `posted`; `learned` is the sentence, in Japanese, about the night before. `muted`
-    of the passed ones are forbidden by rules. `crawled_at` is when the crawl ended, in seconds since the epoch. That and
+    of the passed ones are forbidden by rules. The crawl ended at `crawled_at`, in seconds since the epoch. That and
     `limits` are None for runs of earlier versions.
     """
 
