@@ -132,4 +132,4 @@ def _mornings(parameters: Mapping[str, str]) -> Iterator[str]:
         yield f"it {what} next at {times[0]:%Y-%m-%d %H:%M} {parameters['TimeZone']} ({parameters[name]})"
         gap = max(((later - earlier).total_seconds() for earlier, later in pairwise(times)), default=0)
         if name == "Schedule" and gap > _A_DAY_SECONDS:
-            yield "  it does not run every day: the alarm SnapshotMissing sounds after 26 hours without a summary"
+            yield "  it does not run every day: the alarm SummaryMissing rings after 26 hours without a summary"
