@@ -123,6 +123,12 @@ def test_the_log_names_the_snapshot_of_a_request_only_if_it_has_the_form_of_a_ke
     assert "snapshot" not in logger.get_current_keys()
 
 
+def test_an_answer_says_that_the_promoted_head_cannot_be_read(answer: Answering) -> None:
+    assert "head_unusable" not in answer({"items": [item()]})[1]
+    sys.modules["classifier.app"].serving.head_unusable = True
+    assert answer({"items": [item()]})[1]["head_unusable"] is True
+
+
 def test_a_hundred_items_are_taken(answer: Answering) -> None:
     status, body = answer({"items": [item(number, attributes={}) for number in range(100)]})
     assert status == 200

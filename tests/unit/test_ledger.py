@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from conftest import Stores
 
 from osusume.items import Item, Section
@@ -99,6 +101,7 @@ def test_what_is_to_be_posted_is_unfinished_until_it_is(stores: Stores) -> None:
     ledger.record(RECORD)
     ledger.record(Record(Item("RJ01000002", "dlsite", ITEM.url, "x"), "passed", "snapshots/a.json", 1000.0))
     run = Run("snapshots/a.json", 1000.0, listed=2, failed=0, new=2, recommended=1, explored=0, passed=1)
+    run = replace(run, long_wait=864_000, head_unusable=True, crawled_at=999.5)
     ledger.record(run)
     report = Report("2026-W47", 1000.0, ["title"])
     ledger.record(report)

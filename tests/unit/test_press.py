@@ -36,6 +36,13 @@ def test_a_press_becomes_a_label_in_the_owners_time(labels: Labels, ledger: Ledg
     assert labels.get(WORK.item_id) == Label(WORK.item_id, True, "U0OWNER", "1764000001.000001", created_at)
 
 
+def test_a_label_keeps_how_long_its_press_waited(labels: Labels, ledger: Ledger) -> None:
+    store_press(PRESS, labels, ledger, frozenset(), TOKYO, lambda: 0.25)
+    label = labels.get(WORK.item_id)
+    assert label
+    assert label.waited == 0.25
+
+
 def test_an_allowed_user_may_press(labels: Labels, ledger: Ledger) -> None:
     store_press(PRESS, labels, ledger, frozenset({"U0OWNER"}), TOKYO)
     assert labels.get(WORK.item_id)

@@ -124,6 +124,12 @@ def test_a_request_names_its_snapshot_under_the_signature_if_the_key_fits_a_head
     assert (f";{SNAPSHOT_HEADER}" in headers["Authorization"]) == is_snapshot_key(key)
 
 
+def test_a_head_that_could_not_be_read_for_one_answer_is_told(api: Api) -> None:
+    assert not api.score(WORKS[:25]).head_unusable
+    api.queue.append(changed(lambda value: value.update(head_unusable=True)))
+    assert api.score(WORKS[:25]).head_unusable
+
+
 def test_many_items_go_twenty_at_a_time(api: Api) -> None:
     scores = api.score(WORKS[:45])
     assert [len(batch) for batch in api.batches] == [20, 20, 5]
