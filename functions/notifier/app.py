@@ -72,6 +72,7 @@ def _notify(bucket: str, key: str, stored: Sequence[str], context: LambdaContext
 
 
 def _measure(run: Run, snapshot: Snapshot) -> None:
+    measure(SummariesPosted=1)  # first, since an alarm rings without it
     records = ledger.get(item.item_id for item in snapshot.items).values()
     new = [record for record in records if record.snapshot == run.snapshot]
     measure(
@@ -79,7 +80,6 @@ def _measure(run: Run, snapshot: Snapshot) -> None:
         WorksListed=run.listed,
         ItemsNew=run.new,
         ItemsPosted=sum(record.status == "posted" for record in new),
-        SummariesPosted=1,
     )
 
 

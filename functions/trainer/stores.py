@@ -187,11 +187,12 @@ def _day(labels: Iterable[Label], ledger: Ledger, s3: S3Client, bucket: str, now
 
 
 def _tell_of_new_labels(day: Day, state: State, ledger: Ledger) -> None:
-    """Log the labels since the last night, a line for each snapshot that brought their items."""
+    """Log the labels since the last night, a line for each snapshot that brought their items; imports have none."""
     new: defaultdict[str, list[str]] = defaultdict(list)
     pressed = [item_id for item_id, press in day.presses.items() if press.at > state.judged_until]
     for item_id, record in sorted(ledger.get(pressed).items()):
-        new[record.snapshot].append(item_id)
+        if record.snapshot:
+            new[record.snapshot].append(item_id)
     for snapshot, item_ids in sorted(new.items()):
         logger.info("new labels", snapshot=snapshot, item_ids=item_ids)
 

@@ -295,7 +295,7 @@ def test_a_summary_says_that_works_may_have_been_missed(world: NotifierWorld) ->
 
 def test_a_summary_says_for_how_long_the_shop_asked_to_wait(world: NotifierWorld) -> None:
     world.notify(MONDAY, snapshot_of(WORKS, long_wait=864_000))
-    assert "約10日待つように求められ" in as_text(world.summaries()[0])
+    assert "お店に10日待つように求められました" in as_text(world.summaries()[0])
 
 
 def test_a_summary_says_that_the_promoted_head_could_not_be_read(world: NotifierWorld) -> None:

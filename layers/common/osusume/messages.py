@@ -227,7 +227,8 @@ def run_message(run: Run, refused: Sequence[str] = ()) -> tuple[str, list[Block]
         lines.append("⚠️ 前回の続きまでさかのぼれませんでした。見逃した作品があるかもしれません")
         lines.append("　しばらく止めていた後なら、何もしなくて大丈夫です。そうでなければ crawler のログを見てください")
     if run.long_wait:
-        lines.append(f"⚠️ お店に約{math.ceil(run.long_wait / _DAY):,}日待つように求められ、1日だけ待ちました")
+        days = math.ceil(run.long_wait / _DAY)
+        lines.append(f"⚠️ お店に{days:,}日待つように求められました（待つのは1日までです）")
         lines.append("　続くときは取得の予定を止めるか、お店に問い合わせてください")
     if run.head_unusable:
         lines.append("⚠️ 学習した好みを読み込めず、前のもので選びました")
