@@ -57,7 +57,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             least_delay=0.0 if settings.site_address else DEFAULT_CRAWL_DELAY,  # a stand-in sets its own pace
         )
 
-    if event != {"check": True}:
+    if event.get("check") is not True:
         follow(snapshot_key(source.name, due_at))
     turn = Turn(context.aws_request_id, time.time, remaining)
     try:

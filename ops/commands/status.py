@@ -25,6 +25,9 @@ from osusume.snapshots import snapshot_key, snapshot_time
 
 SHOWN_RUNS = 10
 
+_SCHEDULES = {"Source": "CrawlerFunctionEveryMorning", "SecondSource": "CrawlerFunctionSecondSource"}
+"""The schedule of each source, by the parameter that names the source."""
+
 _PROMISES: dict[Promise, str] = {
     "summaries": "a summary within an hour of its crawl's time",
     "posts": "a work within ten minutes of the crawl's end",
@@ -86,12 +89,16 @@ def _dead_letters(stack: DeployedStack) -> int:
 
 
 def _expected(stack: DeployedStack, now: datetime) -> list[str]:
-    """Return the keys of the snapshots that the schedule asked for, since it was changed last."""
-    schedule = stack.client("scheduler").get_schedule(Name=stack.resource("CrawlerFunctionEveryMorning"))
-    zone = ZoneInfo(schedule["ScheduleExpressionTimezone"])
-    since = max(now - timedelta(days=DAYS), schedule["LastModificationDate"])
-    source = stack.parameter("Source")
-    return [snapshot_key(source, at) for at in past_times(schedule["ScheduleExpression"], zone, since, now)]
+    """Return the keys of the snapshots that the schedules asked for, each since it was changed last."""
+    keys, client = [], stack.client("scheduler")
+    for parameter, name in _SCHEDULES.items():
+        if source := stack.parameter(parameter):
+            schedule = client.get_schedule(Name=stack.resource(name))
+            zone = ZoneInfo(schedule["ScheduleExpressionTimezone"])
+            since = max(now - timedelta(days=DAYS), schedule["LastModificationDate"])
+            times = past_times(schedule["ScheduleExpression"], zone, since, now)
+            keys += [snapshot_key(source, at) for at in times]
+    return keys
 
 
 def _runs_table(runs: Iterable[Run], records: Iterable[Record], zone: ZoneInfo) -> Table:
