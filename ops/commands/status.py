@@ -29,14 +29,15 @@ _SCHEDULES = {"Source": "CrawlerFunctionEveryMorning", "SecondSource": "CrawlerF
 """The schedule of each source, by the parameter that names the source."""
 
 _PROMISES: dict[Promise, str] = {
-    "summaries": "a summary within an hour of its crawl's time",
-    "posts": "a work within ten minutes of the crawl's end",
-    "presses": "a press answered within a second",
+    "summaries": "a summary within an hour",
+    "posts": "a post within ten minutes",
+    "presses": "a press within a second",
 }
 
 _EPILOG = f"""\
 Shows the alarms that ring, what waits, the head in use, the answers, the last {SHOWN_RUNS} runs, and how well the
-service levels were kept in the last {DAYS} days. It changes nothing, and reads the whole ledger.
+service levels were kept in the last {DAYS} days; docs/operations.md says what they are. It changes nothing, and reads
+the whole ledger.
 
 example:
   python -m ops status
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     runs = [entry for entry in entries if isinstance(entry, Run)]
     zone = ZoneInfo(stack.parameter("TimeZone"))
     print(f"{stack.name} in {stack.session.region_name}, {now.astimezone(zone):%Y-%m-%d %H:%M}")
-    for name, said in _lines(stack, labels, now):
+    for name, said in _lines(stack, labels, now.astimezone(zone)):
         print(f"{name:14}{said}")
     console = Console(highlight=False)
     console.print(_runs_table(runs, records, zone))
@@ -70,7 +71,8 @@ def _lines(stack: DeployedStack, labels: Iterable[Label], now: datetime) -> Iter
     yield "to post", f"{waiting(stack)} messages of earlier runs"
     yield "head in use", version_in_use(stack)
     if decision := stack.ledger.last_decision():
-        yield "last night", f"{decision.at[:16].replace('T', ' ')} UTC: {decision.sentence}"
+        at = datetime.fromisoformat(decision.at).astimezone(now.tzinfo)
+        yield "last night", f"{at:%Y-%m-%d %H:%M}: {decision.sentence}"
     since = (now - timedelta(days=DAYS)).timestamp()
     given = Counter(label.is_interested for label in labels if float(label.action_ts) >= since)
     counts = f"{given.total()} works in {DAYS} days: {given[True]} liked, {given[False]} not, {given[None]} neither"
@@ -104,7 +106,7 @@ def _expected(stack: DeployedStack, now: datetime) -> list[str]:
 def _runs_table(runs: Iterable[Run], records: Iterable[Record], zone: ZoneInfo) -> Table:
     posted = Counter(record.snapshot for record in records if record.ts)
     last = sorted(runs, key=lambda run: run.recorded_at, reverse=True)[:SHOWN_RUNS]
-    table = Table("crawl due", box=SIMPLE, title=f"the last {len(last)} runs", title_justify="left")
+    table = Table("crawl due", box=SIMPLE, title="the last runs", title_justify="left")
     for name in ("listed", "new", "recommended", "explored", "posted", "summary"):
         table.add_column(name, justify="right")
     for run in last:
