@@ -14,6 +14,7 @@ from local.cloud.cloud import Cloud
 from local.cloud.errors import TemplateError
 from local.cloud.template import load_template
 from osusume.observability import UNITS
+from osusume.service_levels import DAYS, OBJECTIVES, POST_SECONDS, PRESS_SECONDS, SUMMARY_SECONDS
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 PARAMETERS = {"Contact": "owner@example.com", "SlackChannelId": "C0LOCAL"}
@@ -54,11 +55,16 @@ def test_alarms_watch_and_tell(cloud: Cloud) -> None:
     }
 
 
-def test_the_dashboard_shows_every_alarm_and_metrics_that_are_emitted(cloud: Cloud) -> None:
+def test_the_dashboard_shows_every_alarm_the_service_levels_and_metrics_that_are_emitted(cloud: Cloud) -> None:
     shown = cloud.client("cloudwatch").get_dashboard(DashboardName=cloud.resources["Dashboard"])["DashboardBody"]
-    alarms, *graphs = json.loads(shown)["widgets"]
+    alarms, promises, *graphs = json.loads(shown)["widgets"]
     deployed = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert sorted(alarms["properties"]["alarms"]) == sorted(alarm["AlarmArn"] for alarm in deployed)
+    said = promises["properties"]["markdown"]
+    assert f"of the last {DAYS} days" in said
+    assert f"{OBJECTIVES['summaries']:.0%} of summaries within {SUMMARY_SECONDS / 60:.0f} minutes" in said
+    assert f"{OBJECTIVES['posts']:.0%} of posts within {POST_SECONDS / 60:.0f} minutes" in said
+    assert f"{OBJECTIVES['presses']:.0%} of presses within {PRESS_SECONDS:.0f} second" in said
     emitted = {
         (name, path.parent.name)
         for path in TEMPLATE.parent.glob("functions/*/app.py")
