@@ -260,6 +260,12 @@ def test_a_run_says_what_it_did() -> None:
         assert "100件を確認 · 新着 12件 · おすすめ 2件 · おためし 3件" in counts
 
 
+def test_a_run_names_its_source_since_a_stack_may_have_two() -> None:
+    text, blocks = run_message(a_run(snapshot="snapshots/feed/2026/11/22/220000Z.json", listed=3))
+    assert "feed: 3件を確認" in text
+    assert "feed: 3件を確認" in text_of(blocks)
+
+
 def test_a_run_without_anything_new_says_so() -> None:
     assert "新着 0件" in text_of(run_message(a_run(listed=100))[1])
 

@@ -19,7 +19,7 @@ from osusume.labels import Label
 from osusume.ledger import Decision, Record, Report, Run
 from osusume.rules import Kind, Rule, offered
 from osusume.sanitize import legible
-from osusume.snapshots import GIVE_UP_DAYS
+from osusume.snapshots import GIVE_UP_DAYS, snapshot_source
 
 Block = dict[str, Any]
 
@@ -217,7 +217,10 @@ def run_message(run: Run, refused: Sequence[str] = ()) -> tuple[str, list[Block]
 
     `refused` are the names of the messages that Slack refused for good since the last summary.
     """
-    counts = f"{run.listed}件を確認 · 新着 {run.new}件 · おすすめ {run.recommended}件 · おためし {run.explored}件"
+    source = f"{name}: " if (name := snapshot_source(run.snapshot)) else ""
+    counts = (
+        f"{source}{run.listed}件を確認 · 新着 {run.new}件 · おすすめ {run.recommended}件 · おためし {run.explored}件"
+    )
     lines = [f"📋 {counts}"]
     if run.muted:
         lines.append(f"🔕 ルールにより {run.muted}件を出しませんでした")

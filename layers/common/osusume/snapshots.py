@@ -144,6 +144,15 @@ def snapshot_time(key: str) -> datetime:
     return datetime.strptime("/".join(key.split("/")[2:]), "%Y/%m/%d/%H%M%SZ.json").replace(tzinfo=UTC)
 
 
+def snapshot_source(key: str) -> str:
+    """Return the name of the source whose snapshot lies under `key`, empty for a key of another form.
+
+    >>> snapshot_source("snapshots/feed/2026/11/22/220000Z.json")
+    'feed'
+    """
+    return key.split("/")[1] if is_snapshot_key(key) else ""
+
+
 def snapshot_day(key: str, time_zone: tzinfo) -> date | None:
     """Return the day, in `time_zone`, on which the crawl of a snapshot was due; None for a key of another form."""
     try:
