@@ -44,7 +44,7 @@ test:  ## run all checks and tests
 	@$(MAKE) --no-print-directory lint
 	@# one worker runs all tests of a file, so that what they share is started once; more workers than cores, since tests
 	@# also wait; threads of their own would only wait for each other
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # Debian's package, because a browser needs system libraries and fonts; only root can install it
 browser:  ## install Chromium for the tests of the pages (as root, with apt-get); without it they are skipped

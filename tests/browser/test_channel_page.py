@@ -349,6 +349,7 @@ def test_nothing_moves_however_late_each_part_of_the_page_arrives(
     page.evaluate("look()")
     let_frames_pass(page)
     assert page.evaluate("shifts") == []
+    page.close()  # else it may ask the proxy while that ends
 
 
 @pytest.mark.parametrize("width", [390, 700, 1440])

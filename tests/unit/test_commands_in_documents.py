@@ -79,6 +79,7 @@ RUN_BY = {
     "ops rules": f"{REPLAY}::test_rules_are_listed_set_and_undone_on_request",
     "ops secrets": f"{DOCTOR}::test_both_secrets_are_stored_once_and_never_shown",
     "ops smoke": f"{DOCTOR}::test_a_deployed_stack_passes_the_smoke_test_which_teaches_it_nothing",
+    "ops status": f"{OPERATIONS}::test_the_status_is_what_the_stack_holds",
     "ops train": f"{OPERATIONS}::test_the_trainer_learns_on_request_and_lists_its_decisions",
 }
 """By command, the test that runs it, the operations against the local cloud; a file where several of its tests do."""
