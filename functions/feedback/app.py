@@ -15,7 +15,7 @@ from feedback.aws import Aws, Database
 from feedback.slack_request import Payload, RequestRefused, payload_of
 from osusume.labels import Labels
 from osusume.ledger import Ledger
-from osusume.observability import logger, measure
+from osusume.observability import logger
 from osusume.rules import Rules
 from osusume.secrets import KeptSecret
 from osusume.settings import FeedbackSettings
@@ -56,7 +56,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         }
     # where even this fails, Slack marks the press as failed: pressing again is harmless
     aws.invoke_later(context.function_name, {"tell": asdict(telling)})
-    measure(PressMilliseconds=1000 * since_receipt())
+    logger.info("press answered", milliseconds=round(1000 * since_receipt()))
     return {"statusCode": 200}
 
 

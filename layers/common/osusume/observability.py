@@ -21,7 +21,6 @@ UNITS = {
     "ItemsNew": "Count",
     "ItemsPosted": "Count",
     "Scores": "None",
-    "PressMilliseconds": "Milliseconds",
     "HeadsPromoted": "Count",
 }
 """Every metric of Osusume's own, by its unit in CloudWatch. Ten cost nothing, each further one costs money."""
