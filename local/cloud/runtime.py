@@ -45,7 +45,8 @@ class FunctionProcess:
         self._server = RuntimeApi(self)
         self._output = Output()
         variables = {**environment, "AWS_LAMBDA_RUNTIME_API": self._server.address}
-        self._process = start(script, variables, folder, self._output.writer)
+        with self._changed:  # the process may ask for an event before its starter knows its id
+            self._process = start(script, variables, folder, self._output.writer)
         threading.Thread(target=self._watch, daemon=True).start()
 
     @property

@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 
-from local.cloud.processes import ForkServer, Start, kill, start_interpreter
+from local.cloud.processes import ForkServer, Process, Start, kill, start_interpreter
+from local.cloud.runtime import FunctionProcess
 
 SERVER = ForkServer(["json"])
 FOUND = """
@@ -24,6 +27,19 @@ print("begun", flush=True)
 import time
 time.sleep(60)
 print("not killed")
+"""
+ECHO = """
+import http.client, os, pathlib
+address, _, root = os.environ["AWS_LAMBDA_RUNTIME_API"].partition("/")
+api = http.client.HTTPConnection(address)
+invocation = f"/{root}/2018-06-01/runtime/invocation"
+api.request("GET", f"{invocation}/next")
+pathlib.Path("asked").touch()
+event = api.getresponse()
+api.request("POST", f"{invocation}/{event.headers['Lambda-Runtime-Aws-Request-Id']}/response", event.read())
+api.getresponse().read()
+api.request("GET", f"{invocation}/next")
+api.getresponse()
 """
 STARTS = pytest.mark.parametrize("start", [start_interpreter, SERVER.start], ids=["new", "forked"])
 
@@ -71,6 +87,8 @@ def test_forked_processes_end_with_the_process_that_started_their_server(tmp_pat
     (tmp_path / "script.py").write_text(SLEEP)
     text = """
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from local.cloud.processes import ForkServer
 ForkServer([]).start([sys.argv[1]], {}, Path("/"), 1).wait()
@@ -81,3 +99,18 @@ ForkServer([]).start([sys.argv[1]], {}, Path("/"), 1).wait()
         assert starter.stdout.readline() == "begun\n"
         starter.kill()
         assert starter.stdout.read() == ""
+
+
+def test_a_process_that_asks_for_its_event_before_its_starter_knows_its_id_gets_it(tmp_path: Path) -> None:
+    def start(script: Sequence[str], environment: Mapping[str, str], folder: Path, output: int) -> Process:
+        process = start_interpreter(script, environment, folder, output)
+        while not (folder / "asked").exists():
+            time.sleep(0.01)
+        return process
+
+    script = tmp_path / "script.py"
+    script.write_text(ECHO)
+    process = FunctionProcess(start, [str(script)], {}, tmp_path)
+    outcome = process.invoke(b'"rain"', "a-request", "arn:of:a:function", 20.0)
+    process.close()
+    assert (outcome.response, outcome.error) == (b'"rain"', None)
