@@ -71,6 +71,15 @@ class Morning:
         return [item.title for item in self.snapshot(due_at).items]
 
 
+class Dying(Fetcher):
+    """A fetcher whose process dies at the second feed."""
+
+    def fetch_document(self, url: str, accept: str, etag: str = "", last_modified: str = "") -> Document:
+        if url.endswith("/second"):
+            raise Died("the process dies")
+        return super().fetch_document(url, accept, etag, last_modified)
+
+
 @pytest.fixture
 def feeds() -> Iterator[FeedServer]:
     with serve_feeds() as served:
@@ -168,12 +177,6 @@ def test_no_readable_feed_is_no_snapshot(morning: Morning, stores: Stores) -> No
 def test_what_was_read_before_the_process_died_is_told_even_if_the_feed_no_longer_lists_it(
     stores: Stores, feeds: FeedServer
 ) -> None:
-    class Dying(Fetcher):
-        def fetch_document(self, url: str, accept: str, etag: str = "", last_modified: str = "") -> Document:
-            if url.endswith("/second"):
-                raise Died("the process dies")
-            return super().fetch_document(url, accept, etag, last_modified)
-
     morning = Morning(stores, feeds, "/feed", "/second")
     feeds.publish(["波"])
     feeds.publish(["霧"], "/second")
@@ -186,12 +189,6 @@ def test_what_was_read_before_the_process_died_is_told_even_if_the_feed_no_longe
 
 
 def test_a_retry_after_a_death_asks_for_no_feed_again_that_it_had_read(stores: Stores, feeds: FeedServer) -> None:
-    class Dying(Fetcher):
-        def fetch_document(self, url: str, accept: str, etag: str = "", last_modified: str = "") -> Document:
-            if url.endswith("/second"):
-                raise Died("the process dies")
-            return super().fetch_document(url, accept, etag, last_modified)
-
     morning = Morning(stores, feeds, "/feed", "/second")
     feeds.publish(["波"])
     feeds.publish(["霧"], "/second")

@@ -11,7 +11,10 @@ from conftest import ROOT
 from local.__main__ import TEMPLATES
 from local.cloud.access import REGION
 from local.cloud.template import load_template
+from local.cost.facts import facts_of
 from local.scale.aws_model import REDELIVERY_SECONDS
+from local.scale.cost import ALARMS, CRAWL_MEMORY
+from local.scale.service import DELIVERY_MEMORY, PRESS_MEMORY, REFIT_MEMORY
 
 NAME = "template-many-owners.yaml"
 
@@ -97,3 +100,13 @@ def test_a_function_whose_code_is_missing_fails_and_says_so(resources: dict[str,
         exec(function["Code"]["ZipFile"], namespace)  # noqa: S102
         with pytest.raises(NotImplementedError, match=r"docs/scale\.md"):
             namespace["handler"]({}, None)
+
+
+def test_the_model_reckons_with_the_memory_and_the_alarms_of_the_templates(resources: dict[str, Any]) -> None:
+    one_owner = facts_of(load_template(ROOT / "template.yaml", TEMPLATES["template.yaml"], REGION))
+    sizes = {name: function.memory for name, function in one_owner.functions.items()}
+
+    assert (sizes["CrawlerFunction"], sizes["FeedbackFunction"]) == (CRAWL_MEMORY, PRESS_MEMORY)
+    assert one_owner.alarm_metrics == ALARMS
+    assert resources["DeliverFunction"]["MemorySize"] == DELIVERY_MEMORY
+    assert resources["RefitFunction"]["MemorySize"] == REFIT_MEMORY
